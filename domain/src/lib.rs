@@ -1,1 +1,9 @@
+//! The pure core of Ibora: what a ride, a driver and money may do.
+//!
+//! No clock, no chance, no I/O, no async, no globals: time and randomness come in as arguments,
+//! facts go out as values. Everything here can be replayed, and a seeded simulator can drive it.
 
+pub mod ids;
+pub mod money;
+pub mod place;
+pub mod units;
