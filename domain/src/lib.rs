@@ -3,7 +3,14 @@
 //! No clock, no chance, no I/O, no async, no globals: time and randomness come in as arguments,
 //! facts go out as values. Everything here can be replayed, and a seeded simulator can drive it.
 
+pub mod category;
+pub mod facts;
+pub mod fare;
 pub mod ids;
+pub mod machines;
 pub mod money;
 pub mod place;
+pub mod policy;
+pub mod refusal;
+pub mod ride;
 pub mod units;

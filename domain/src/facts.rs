@@ -1,0 +1,309 @@
+//! What a decision records: the contents of ONE transaction, encoded once, where it was decided.
+//!
+//! The journal writes these as they are. Texts are JSON and shared: the answer to a command, its
+//! stored result and the event on a person's stream are the same bytes.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::category::Category;
+use crate::ids::{DriverId, OfferId, PassengerId, RideId, Shard, UserId, VehicleId};
+use crate::refusal::Refusal;
+use crate::ride::Status;
+use crate::units::{Metres, Millis, Seconds, UnixMillis};
+
+/// A place where decisions are made, and that owns its records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Entity {
+    Ride(RideId),
+    Driver(DriverId),
+    Passenger(PassengerId),
+    /// Matches rides with drivers in one zone. Decides nothing durable.
+    Dispatcher(Zone),
+}
+
+/// A zone of dispatch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Zone(pub u16);
+
+impl Entity {
+    /// The id under which records are kept.
+    #[must_use]
+    pub fn id(self) -> Uuid {
+        match self {
+            Self::Ride(id) => id.0,
+            Self::Driver(id) => id.0,
+            Self::Passenger(id) => id.0,
+            Self::Dispatcher(zone) => Uuid::from_u128(u128::from(zone.0)),
+        }
+    }
+
+    /// The shard whose owner may write for this entity.
+    #[must_use]
+    pub fn shard(self) -> Shard {
+        Shard::of(self.id())
+    }
+
+    /// The name of its kind, for metrics and records.
+    #[must_use]
+    pub const fn kind(self) -> EntityKind {
+        match self {
+            Self::Ride(_) => EntityKind::Ride,
+            Self::Driver(_) => EntityKind::Driver,
+            Self::Passenger(_) => EntityKind::Passenger,
+            Self::Dispatcher(_) => EntityKind::Dispatcher,
+        }
+    }
+}
+
+/// The kinds of [`Entity`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EntityKind {
+    Ride,
+    Driver,
+    Passenger,
+    Dispatcher,
+}
+
+impl EntityKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Ride, Self::Driver, Self::Passenger, Self::Dispatcher];
+
+    /// The name in metrics and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ride => "ride",
+            Self::Driver => "driver",
+            Self::Passenger => "passenger",
+            Self::Dispatcher => "dispatcher",
+        }
+    }
+}
+
+/// What makes a command the same command: who sent it, under which id, asking for what.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CommandKey {
+    pub principal: UserId,
+    /// `cmd.id` or `Idempotency-Key`, at most 255 characters.
+    pub id: Arc<str>,
+    /// A digest of op, entity and parsed fields. Another one under the same id is a misuse.
+    pub fingerprint: i64,
+}
+
+/// An answer that goes well: what the command left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// Version of the entity answered about.
+    pub version: u64,
+    /// JSON.
+    pub body: Arc<str>,
+}
+
+/// The answer to a command.
+pub type Answer = Result<Done, Refusal>;
+
+/// One decision, whole: all of it becomes durable, or nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    pub entity: Entity,
+    pub at: UnixMillis,
+    pub events: Vec<EventRow>,
+    pub rows: Vec<Row>,
+    /// The entity's next deadline, where this decision changes it.
+    pub timer: Option<Timer>,
+    pub results: Vec<ResultRow>,
+    pub streams: Vec<StreamRow>,
+}
+
+impl Decision {
+    /// A decision of `entity` that records nothing yet.
+    #[must_use]
+    pub fn new(entity: Entity, at: UnixMillis) -> Self {
+        Self {
+            entity,
+            at,
+            events: Vec::new(),
+            rows: Vec::new(),
+            timer: None,
+            results: Vec::new(),
+            streams: Vec::new(),
+        }
+    }
+
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+            && self.rows.is_empty()
+            && self.timer.is_none()
+            && self.results.is_empty()
+            && self.streams.is_empty()
+    }
+
+    /// Adds a later decision of the same entity; where both say the same thing, the later wins.
+    pub fn absorb(&mut self, later: Self) {
+        self.at = later.at;
+        self.events.extend(later.events);
+        for row in later.rows {
+            self.rows.retain(|earlier| !row.replaces(earlier));
+            self.rows.push(row);
+        }
+        self.timer = later.timer.or(self.timer);
+        self.results.extend(later.results);
+        self.streams.extend(later.streams);
+    }
+}
+
+/// An event of an entity. `(entity, seq)` is its key: two writers of one ride are impossible.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventRow {
+    pub seq: u64,
+    pub kind: &'static str,
+    pub at: UnixMillis,
+    pub body: Arc<str>,
+}
+
+/// A current row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Row {
+    Ride(RideRow),
+    Wave(WaveRow),
+    Attempts(AttemptsRow),
+    Driver(DriverRow),
+}
+
+impl Row {
+    /// Whether this row makes `earlier`, of the same decision, needless.
+    fn replaces(&self, earlier: &Self) -> bool {
+        match (self, earlier) {
+            (Self::Ride(a), Self::Ride(b)) => a.id == b.id,
+            (Self::Driver(a), Self::Driver(b)) => a.id == b.id,
+            (Self::Ride(_) | Self::Wave(_) | Self::Attempts(_) | Self::Driver(_), _) => false,
+        }
+    }
+}
+
+/// The current row of a ride. `state` is the ride itself as JSON; the columns are what the
+/// database indexes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RideRow {
+    pub id: RideId,
+    pub status: Status,
+    pub passenger: PassengerId,
+    pub driver: Option<DriverId>,
+    pub category: Category,
+    pub version: u64,
+    pub requested_at: UnixMillis,
+    pub state: Arc<str>,
+}
+
+/// The offers of one wave, a row a wave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WaveRow {
+    pub ride: RideId,
+    pub wave: u16,
+    /// Counts the searches of a ride, from 0; each numbers its waves anew.
+    pub search: u8,
+    pub expires_at: UnixMillis,
+    pub offers: Vec<WaveOffer>,
+}
+
+/// One offer in a [`WaveRow`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WaveOffer {
+    pub id: OfferId,
+    pub driver: DriverId,
+    pub distance: Metres,
+    pub eta: Seconds,
+}
+
+/// Attempts to accept a ride that one commit records, a row a commit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttemptsRow {
+    pub ride: RideId,
+    /// Rank of the first attempt in this row; they count on from 1 over the ride's life.
+    pub first_rank: u32,
+    pub attempts: Vec<Attempt>,
+}
+
+/// One attempt to accept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attempt {
+    pub driver: DriverId,
+    /// `accepted`, or the code of the refusal.
+    pub outcome: &'static str,
+    pub at: UnixMillis,
+    /// Since the offer was made.
+    pub latency: Millis,
+    /// The refused command; its answer is read from here. A winner's is a stored result.
+    pub command: Option<CommandKey>,
+}
+
+/// What a driver does at present. The current row of a driver's actor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DriverRow {
+    pub id: DriverId,
+    pub online: bool,
+    pub category: Option<Category>,
+    pub vehicle: Option<VehicleId>,
+    pub version: u64,
+}
+
+/// The durable deadline of an entity. Each has at most one: its next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timer {
+    Due(UnixMillis),
+    Off,
+}
+
+/// The stored answer to a command. `owner` is the entity that looks for it before it decides.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResultRow {
+    pub key: CommandKey,
+    pub owner: Uuid,
+    pub answer: Answer,
+}
+
+/// Whose stream an event is put on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StreamId {
+    Driver(DriverId),
+    Passenger(PassengerId),
+}
+
+impl StreamId {
+    /// Whose it is.
+    #[must_use]
+    pub fn user(self) -> UserId {
+        match self {
+            Self::Driver(id) => id.into(),
+            Self::Passenger(id) => id.into(),
+        }
+    }
+}
+
+impl std::fmt::Display for StreamId {
+    /// `drv:<uuid>` or `pax:<uuid>`, the form of the public contract.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Driver(id) => write!(f, "drv:{id}"),
+            Self::Passenger(id) => write!(f, "pax:{id}"),
+        }
+    }
+}
+
+/// A durable event for a person. Its `seq` is given by the journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StreamRow {
+    pub stream: StreamId,
+    pub op: &'static str,
+    /// The entity it is about.
+    pub key: Uuid,
+    pub version: u64,
+    pub expires_at: Option<UnixMillis>,
+    pub urgent: bool,
+    /// JSON.
+    pub body: Arc<str>,
+}

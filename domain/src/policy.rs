@@ -1,0 +1,102 @@
+//! The numbers by which rides are decided. All come from configuration; see `config/default.toml`.
+
+use crate::money::Centavos;
+use crate::units::{Metres, Millis};
+
+/// Timers, limits and fees of a ride. Times are domain time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RidePolicy {
+    /// Drivers offered per wave; the last figure holds for all later waves.
+    pub wave_sizes: Vec<u16>,
+    /// Search radius per wave; the last figure holds for all later waves.
+    pub wave_radii: Vec<Metres>,
+    /// From the first wave to the second.
+    pub head_start: Millis,
+    /// From each later wave to the next.
+    pub wave_every: Millis,
+    /// How long an offer is open, as the driver is told.
+    pub offer_ttl: Millis,
+    /// How long past its end an accept still counts, for the way to the server.
+    pub accept_grace: Millis,
+    /// From the request, or a release, until the search is given up.
+    pub search: Millis,
+    pub reassignments_max: u8,
+    pub pin_tries_max: u8,
+    pub pin_lock: Millis,
+    /// Wait at the pickup after which a driver may cancel as no-show.
+    pub no_show_after: Millis,
+    pub no_show_fee: Centavos,
+    pub cancel_fee: Centavos,
+    /// After the assignment, a passenger's cancellation is free for this long.
+    pub cancel_grace: Millis,
+    /// A driver within this distance of the pickup is arriving.
+    pub arriving_within: Metres,
+    /// A driver in this distance of the pickup, twice in a row, has arrived.
+    pub arrived_within: Metres,
+    /// Positions less accurate than this do not count for an arrival.
+    pub arrived_accuracy: Metres,
+    /// A driver may say "arrived" within this distance of the pickup.
+    pub arrive_said_within: Metres,
+}
+
+impl RidePolicy {
+    /// How many drivers wave `wave` (from 1) is offered to.
+    #[must_use]
+    pub fn wave_size(&self, wave: u16) -> u16 {
+        pick(&self.wave_sizes, wave).unwrap_or(1)
+    }
+
+    /// How far wave `wave` (from 1) looks.
+    #[must_use]
+    pub fn wave_radius(&self, wave: u16) -> Metres {
+        pick(&self.wave_radii, wave).unwrap_or(Metres(1500))
+    }
+
+    /// How long after wave `wave` the next one starts.
+    #[must_use]
+    pub fn next_wave_after(&self, wave: u16) -> Millis {
+        if wave <= 1 {
+            self.head_start
+        } else {
+            self.wave_every
+        }
+    }
+
+    /// Whether wave `wave` looks farther than the one before it.
+    #[must_use]
+    pub fn grows_after(&self, wave: u16) -> bool {
+        usize::from(wave) < self.wave_radii.len()
+    }
+}
+
+fn pick<T: Copy>(list: &[T], wave: u16) -> Option<T> {
+    list.get(usize::from(wave).saturating_sub(1))
+        .or_else(|| list.last())
+        .copied()
+}
+
+impl Default for RidePolicy {
+    /// The defaults of the design, for tests; a running engine reads its configuration.
+    fn default() -> Self {
+        Self {
+            wave_sizes: vec![1, 3, 8, 12],
+            wave_radii: [1500, 3000, 5000, 7000].map(Metres).to_vec(),
+            head_start: Millis::from_secs(4),
+            wave_every: Millis::from_secs(15),
+            offer_ttl: Millis::from_secs(15),
+            accept_grace: Millis::from_secs(1),
+            search: Millis::from_secs(150),
+            reassignments_max: 3,
+            pin_tries_max: 3,
+            pin_lock: Millis::from_secs(600),
+            no_show_after: Millis::from_secs(300),
+            no_show_fee: Centavos(500),
+            cancel_fee: Centavos(500),
+            cancel_grace: Millis(0),
+            arriving_within: Metres(500),
+            arrived_within: Metres(40),
+            arrived_accuracy: Metres(50),
+            arrive_said_within: Metres(150),
+        }
+    }
+}

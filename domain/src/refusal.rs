@@ -1,0 +1,132 @@
+//! Why a command is refused: one list for REST, the session and the stored results.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// A refusal. Its [`code`](Refusal::code) is public and stable; `docs/problems.md` lists them all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    #[error("no such ride, or not yours")]
+    NotFound,
+    #[error("this ride was not offered to you")]
+    OfferNotFound,
+    #[error("the offer is no longer open")]
+    OfferExpired,
+    #[error("another driver has this ride")]
+    RideAlreadyAssigned,
+    #[error("the ride has ended")]
+    RideClosed,
+    #[error("the driver is on, or about to get, another ride")]
+    DriverBusy,
+    #[error("the driver is not approved")]
+    DriverNotApproved,
+    #[error("the driver has no such vehicle for this category")]
+    VehicleNotSuitable,
+    #[error("the passenger has an active ride")]
+    ActiveRideExists,
+    #[error("the ride's state does not allow this")]
+    IllegalTransition,
+    #[error("the ride has changed since the version you named")]
+    VersionConflict,
+    #[error("the driver is too far from the place")]
+    TooFar,
+    #[error("the PIN is wrong")]
+    PinWrong,
+    #[error("too many wrong PINs, wait")]
+    PinLocked,
+    #[error("the price guarantee has ended, ask for a new quote")]
+    QuoteExpired,
+    #[error("this key was used for another command")]
+    IdempotencyKeyReused,
+    #[error("a command with this key is still running")]
+    IdempotencyInProgress,
+    #[error("too much work at once, try again")]
+    Overloaded,
+    #[error("not recorded, ask again with the same id")]
+    Unavailable,
+}
+
+impl Refusal {
+    /// The public name.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::OfferNotFound => "offer_not_found",
+            Self::OfferExpired => "offer_expired",
+            Self::RideAlreadyAssigned => "ride_already_assigned",
+            Self::RideClosed => "ride_closed",
+            Self::DriverBusy => "driver_busy",
+            Self::DriverNotApproved => "driver_not_approved",
+            Self::VehicleNotSuitable => "vehicle_not_suitable",
+            Self::ActiveRideExists => "active_ride_exists",
+            Self::IllegalTransition => "illegal_transition",
+            Self::VersionConflict => "version_conflict",
+            Self::TooFar => "too_far",
+            Self::PinWrong => "pin_wrong",
+            Self::PinLocked => "pin_locked",
+            Self::QuoteExpired => "quote_expired",
+            Self::IdempotencyKeyReused => "idempotency_key_reused",
+            Self::IdempotencyInProgress => "idempotency_in_progress",
+            Self::Overloaded => "overloaded",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
+    /// Whether this answer rests on recorded state, and so is itself recorded with its command:
+    /// the same id then gets it again for ever. The rest may succeed when asked again.
+    #[must_use]
+    pub const fn is_result(self) -> bool {
+        match self {
+            Self::OfferExpired
+            | Self::RideAlreadyAssigned
+            | Self::RideClosed
+            | Self::DriverBusy
+            | Self::DriverNotApproved
+            | Self::VehicleNotSuitable
+            | Self::ActiveRideExists
+            | Self::IllegalTransition
+            | Self::VersionConflict
+            | Self::TooFar
+            | Self::PinWrong
+            | Self::PinLocked
+            | Self::QuoteExpired => true,
+            Self::NotFound
+            | Self::OfferNotFound
+            | Self::IdempotencyKeyReused
+            | Self::IdempotencyInProgress
+            | Self::Overloaded
+            | Self::Unavailable => false,
+        }
+    }
+
+    /// The refusal of a public name, as stored results hold it.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|refusal| refusal.code() == code)
+    }
+
+    /// Every refusal.
+    pub const ALL: [Self; 19] = [
+        Self::NotFound,
+        Self::OfferNotFound,
+        Self::OfferExpired,
+        Self::RideAlreadyAssigned,
+        Self::RideClosed,
+        Self::DriverBusy,
+        Self::DriverNotApproved,
+        Self::VehicleNotSuitable,
+        Self::ActiveRideExists,
+        Self::IllegalTransition,
+        Self::VersionConflict,
+        Self::TooFar,
+        Self::PinWrong,
+        Self::PinLocked,
+        Self::QuoteExpired,
+        Self::IdempotencyKeyReused,
+        Self::IdempotencyInProgress,
+        Self::Overloaded,
+        Self::Unavailable,
+    ];
+}

@@ -1,0 +1,303 @@
+//! What a ride answers to a command: an event to record, nothing new, or a refusal.
+//!
+//! One function a command. None changes the ride; the caller applies the event it gets.
+
+use super::{CancelReason, DriverCard, DriverPosition, Party, Ride, RideEvent, Status};
+use crate::ids::{DriverId, OfferId};
+use crate::money::Centavos;
+use crate::place::Coordinates;
+use crate::policy::RidePolicy;
+use crate::refusal::Refusal;
+use crate::units::UnixMillis;
+
+/// In whose name a ride is ended early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CancelAs {
+    Passenger,
+    Driver(DriverId),
+    Admin,
+}
+
+/// An early end as asked for.
+#[derive(Debug, Clone)]
+pub struct Cancel {
+    pub by: CancelAs,
+    pub reason: CancelReason,
+    pub note: Option<String>,
+}
+
+/// An event to record, or `None` where the state already is what was asked for.
+type Decided = Result<Option<RideEvent>, Refusal>;
+
+impl Ride {
+    /// Whether `driver` gets this ride at `now`. `Ok(None)`: already theirs.
+    ///
+    /// # Errors
+    /// The first that fits, in this order: never offered, ended, another's, offer over.
+    pub fn accept(
+        &self,
+        driver: &DriverCard,
+        offer: Option<OfferId>,
+        now: UnixMillis,
+        policy: &RidePolicy,
+    ) -> Decided {
+        if self.is_driven_by(driver.id) {
+            return match self.status.is_final() {
+                true => Err(Refusal::RideClosed),
+                false => Ok(None),
+            };
+        }
+        let state = self.offers.get(&driver.id).ok_or(Refusal::OfferNotFound)?;
+        match self.status {
+            Status::Searching => {}
+            Status::Accepted | Status::Arriving | Status::Arrived | Status::Started => {
+                return Err(Refusal::RideAlreadyAssigned);
+            }
+            Status::Completed | Status::Canceled | Status::NoDriver => {
+                return Err(Refusal::RideClosed);
+            }
+        }
+        let named_another = offer.is_some_and(|id| id != state.offer.id);
+        if named_another || !state.open || now > state.offer.expires_at + policy.accept_grace {
+            return Err(Refusal::OfferExpired);
+        }
+        let driver = Box::new(driver.clone());
+        Ok(Some(RideEvent::Assigned {
+            driver,
+            offer: state.offer.id,
+        }))
+    }
+
+    /// Whether `driver` may turn the offer down. `Ok(None)`: it was no longer open to him.
+    ///
+    /// # Errors
+    /// [`Refusal::OfferNotFound`], or [`Refusal::OfferExpired`] for another than the open one.
+    pub fn decline(
+        &self,
+        driver: DriverId,
+        offer: Option<OfferId>,
+        reason: Option<String>,
+    ) -> Decided {
+        let state = self.offers.get(&driver).ok_or(Refusal::OfferNotFound)?;
+        if offer.is_some_and(|id| id != state.offer.id) {
+            return Err(Refusal::OfferExpired);
+        }
+        if self.is_driven_by(driver) {
+            return Err(Refusal::IllegalTransition);
+        }
+        if !state.open {
+            return Ok(None);
+        }
+        Ok(Some(RideEvent::OfferDeclined {
+            driver,
+            offer: state.offer.id,
+            reason,
+        }))
+    }
+
+    /// Whether the driver may say that he is at the pickup. `location` is his own claim; without
+    /// one his last position counts, and without that his word.
+    ///
+    /// # Errors
+    /// [`Refusal::TooFar`] beyond `arrive_said_within`, [`Refusal::IllegalTransition`].
+    pub fn arrive(&self, location: Option<Coordinates>, policy: &RidePolicy) -> Decided {
+        match self.status {
+            Status::Accepted | Status::Arriving => {}
+            Status::Arrived => return Ok(None),
+            Status::Searching
+            | Status::Started
+            | Status::Completed
+            | Status::Canceled
+            | Status::NoDriver => return Err(Refusal::IllegalTransition),
+        }
+        let place = location.or(self.driver_at.map(|position| position.place));
+        match place {
+            Some(place) if place.distance_to(self.order.pickup) > policy.arrive_said_within => {
+                Err(Refusal::TooFar)
+            }
+            Some(_) | None => Ok(Some(RideEvent::Arrived)),
+        }
+    }
+
+    /// Whether the ride starts with this PIN. A wrong one is an event too, with its refusal: both
+    /// are recorded, so that the same command counts as one try only.
+    ///
+    /// # Errors
+    /// [`Refusal::PinLocked`], [`Refusal::IllegalTransition`].
+    pub fn start(
+        &self,
+        pin: &str,
+        now: UnixMillis,
+        policy: &RidePolicy,
+    ) -> Result<(Option<RideEvent>, Option<Refusal>), Refusal> {
+        match self.status {
+            Status::Arrived => {}
+            Status::Started => return Ok((None, None)),
+            Status::Searching
+            | Status::Accepted
+            | Status::Arriving
+            | Status::Completed
+            | Status::Canceled
+            | Status::NoDriver => return Err(Refusal::IllegalTransition),
+        }
+        if self.pin_locked_until.is_some_and(|until| now < until) {
+            return Err(Refusal::PinLocked);
+        }
+        if pin == self.order.pin.0 {
+            return Ok((Some(RideEvent::Started), None));
+        }
+        let locked = self.pin_tries + 1 >= policy.pin_tries_max;
+        let locked_until = locked.then(|| now + policy.pin_lock);
+        Ok((
+            Some(RideEvent::PinRefused { locked_until }),
+            Some(Refusal::PinWrong),
+        ))
+    }
+
+    /// Whether the driver may end the ride at its destination. The final fare is the quote.
+    ///
+    /// # Errors
+    /// [`Refusal::IllegalTransition`].
+    pub fn complete(&self, reason: Option<String>) -> Decided {
+        match self.status {
+            Status::Started => Ok(Some(RideEvent::Completed {
+                fare: self.order.fare.estimated,
+                reason,
+            })),
+            Status::Completed => Ok(None),
+            Status::Searching
+            | Status::Accepted
+            | Status::Arriving
+            | Status::Arrived
+            | Status::Canceled
+            | Status::NoDriver => Err(Refusal::IllegalTransition),
+        }
+    }
+
+    /// What an early end means: a cancellation with its fee, or, by a driver before the start, a
+    /// release into a new search.
+    ///
+    /// # Errors
+    /// [`Refusal::RideClosed`], [`Refusal::IllegalTransition`] for a no-show before its time.
+    pub fn cancel(&self, cancel: Cancel, now: UnixMillis, policy: &RidePolicy) -> Decided {
+        let Cancel { by, reason, note } = cancel;
+        if self.status == Status::Canceled {
+            return Ok(None);
+        }
+        if self.status.is_final() {
+            return Err(Refusal::RideClosed);
+        }
+        let canceled = |by, fee| RideEvent::Canceled {
+            by,
+            reason,
+            note: note.clone(),
+            fee,
+        };
+        let event = match by {
+            CancelAs::Admin => canceled(Party::Admin, Centavos::ZERO),
+            CancelAs::Passenger => canceled(Party::Passenger, self.passenger_fee(now, policy)),
+            CancelAs::Driver(driver) => match self.status {
+                Status::Arrived if reason == CancelReason::NoShow => {
+                    let waited = self.arrived_at.map(|since| now.since(since));
+                    if waited.is_none_or(|waited| waited < policy.no_show_after) {
+                        return Err(Refusal::IllegalTransition);
+                    }
+                    canceled(Party::Driver, policy.no_show_fee)
+                }
+                Status::Accepted | Status::Arriving | Status::Arrived
+                    if self.search.reassignments < policy.reassignments_max =>
+                {
+                    RideEvent::Released {
+                        driver,
+                        reason,
+                        note,
+                    }
+                }
+                Status::Accepted | Status::Arriving | Status::Arrived | Status::Started => {
+                    canceled(Party::Driver, Centavos::ZERO)
+                }
+                Status::Searching | Status::Completed | Status::Canceled | Status::NoDriver => {
+                    return Err(Refusal::IllegalTransition);
+                }
+            },
+        };
+        Ok(Some(event))
+    }
+
+    /// What the passenger owes for ending the ride now.
+    fn passenger_fee(&self, now: UnixMillis, policy: &RidePolicy) -> Centavos {
+        match self.status {
+            Status::Accepted | Status::Arriving | Status::Arrived => {
+                let bound = self.accepted_at.map(|since| now.since(since));
+                if bound.is_some_and(|bound| bound < policy.cancel_grace) {
+                    Centavos::ZERO
+                } else {
+                    // Never more than the ride itself would have cost.
+                    policy.cancel_fee.min(self.order.fare.estimated)
+                }
+            }
+            Status::Started => self.order.fare.estimated,
+            Status::Searching | Status::Completed | Status::Canceled | Status::NoDriver => {
+                Centavos::ZERO
+            }
+        }
+    }
+
+    /// Takes the driver's newest position and says what it shows: near the pickup, or there twice
+    /// in a row with a good fix.
+    pub fn follow(&mut self, position: DriverPosition, policy: &RidePolicy) -> Option<RideEvent> {
+        let before = self.driver_at.replace(position);
+        let counts = |position: DriverPosition| {
+            position.accuracy <= policy.arrived_accuracy
+                && position.place.distance_to(self.order.pickup) <= policy.arrived_within
+        };
+        match self.status {
+            Status::Accepted | Status::Arriving
+                if counts(position) && before.is_some_and(counts) =>
+            {
+                Some(RideEvent::Arrived)
+            }
+            Status::Accepted => (position.place.distance_to(self.order.pickup)
+                <= policy.arriving_within)
+                .then_some(RideEvent::Arriving),
+            Status::Searching
+            | Status::Arriving
+            | Status::Arrived
+            | Status::Started
+            | Status::Completed
+            | Status::Canceled
+            | Status::NoDriver => None,
+        }
+    }
+
+    /// Open offers that are over at `now`, the grace for an accept included.
+    #[must_use]
+    pub fn overdue_offers(&self, now: UnixMillis, policy: &RidePolicy) -> Vec<DriverId> {
+        self.open_offers()
+            .filter(|offer| now > offer.expires_at + policy.accept_grace)
+            .map(|offer| offer.driver)
+            .collect()
+    }
+
+    /// When this ride must be looked at again; `None` for one that has ended or waits for people.
+    #[must_use]
+    pub fn deadline(&self, policy: &RidePolicy) -> Option<UnixMillis> {
+        match self.status {
+            Status::Searching => {
+                let expiry = self.open_offers().map(|offer| offer.expires_at).min();
+                // One past the last moment at which an accept counts.
+                let expiry = expiry.map(|at| at + policy.accept_grace + crate::units::Millis(1));
+                let give_up = self.search.since + policy.search;
+                let next = self.search.next_wave_at.min(give_up);
+                Some(expiry.map_or(next, |expiry| expiry.min(next)))
+            }
+            Status::Accepted
+            | Status::Arriving
+            | Status::Arrived
+            | Status::Started
+            | Status::Completed
+            | Status::Canceled
+            | Status::NoDriver => None,
+        }
+    }
+}

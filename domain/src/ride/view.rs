@@ -1,0 +1,187 @@
+//! A ride as its readers see it: the PIN for the passenger only, phones never.
+
+use serde::Serialize;
+
+use super::{Cancellation, DriverCard, PassengerCard, PaymentMethod, Ride, Status};
+use crate::category::Category;
+use crate::fare::BreakdownView;
+use crate::ids::{DriverId, PassengerId, RideId, VehicleId};
+use crate::money::{Centavos, reais, reais_option};
+use crate::place::Coordinates;
+use crate::units::{UnixMillis, rfc3339, rfc3339_option};
+
+/// For whom a ride is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    Passenger,
+    Driver,
+    Admin,
+}
+
+#[derive(Serialize)]
+struct RideView<'a> {
+    id: RideId,
+    status: Status,
+    category: Category,
+    passenger: PassengerView<'a>,
+    driver: Option<DriverView<'a>>,
+    pickup: Coordinates,
+    dropoff: Coordinates,
+    stops: &'a [Coordinates],
+    fare: FareView,
+    payment_method: PaymentMethod,
+    // Filled by the payment room; a ride alone has no charge.
+    payment: Option<()>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pin: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notes: Option<&'a str>,
+    version: u64,
+    #[serde(serialize_with = "rfc3339")]
+    requested_at: UnixMillis,
+    #[serde(serialize_with = "rfc3339_option")]
+    accepted_at: Option<UnixMillis>,
+    #[serde(serialize_with = "rfc3339_option")]
+    arrived_at: Option<UnixMillis>,
+    #[serde(serialize_with = "rfc3339_option")]
+    started_at: Option<UnixMillis>,
+    #[serde(serialize_with = "rfc3339_option")]
+    completed_at: Option<UnixMillis>,
+    #[serde(serialize_with = "rfc3339_option")]
+    canceled_at: Option<UnixMillis>,
+    cancellation: Option<CancellationView<'a>>,
+}
+
+#[derive(Serialize)]
+struct PassengerView<'a> {
+    id: PassengerId,
+    name: &'a str,
+    rating: f64,
+}
+
+#[derive(Serialize)]
+struct DriverView<'a> {
+    id: DriverId,
+    name: &'a str,
+    rating: f64,
+    vehicle: Option<VehicleView<'a>>,
+    location: Option<Coordinates>,
+}
+
+#[derive(Serialize)]
+struct VehicleView<'a> {
+    id: VehicleId,
+    plate: &'a str,
+    make: &'a str,
+    model: &'a str,
+    color: &'a str,
+}
+
+#[derive(Serialize)]
+struct FareView {
+    #[serde(serialize_with = "reais")]
+    estimated: Centavos,
+    #[serde(rename = "final", serialize_with = "reais_option")]
+    final_fare: Option<Centavos>,
+    currency: &'static str,
+    breakdown: BreakdownView,
+}
+
+#[derive(Serialize)]
+struct CancellationView<'a> {
+    by: &'static str,
+    reason: &'static str,
+    note: Option<&'a str>,
+    #[serde(serialize_with = "reais")]
+    fee: Centavos,
+    #[serde(serialize_with = "rfc3339")]
+    at: UnixMillis,
+}
+
+/// A rating in hundredths as shown, 0.00 to 5.00.
+#[must_use]
+pub fn rating(hundredths: u16) -> f64 {
+    f64::from(hundredths) / 100.0
+}
+
+impl Ride {
+    /// The ride as JSON text for `reader`: what REST, `res` and `evt` all carry.
+    #[must_use]
+    pub fn json_for(&self, reader: Reader) -> String {
+        serde_json::to_string(&self.view(reader)).unwrap_or_default()
+    }
+
+    fn view(&self, reader: Reader) -> RideView<'_> {
+        RideView {
+            id: self.id,
+            status: self.status,
+            category: self.order.category,
+            passenger: passenger(&self.order.passenger),
+            driver: self.driver.as_ref().map(|card| self.driver_view(card)),
+            pickup: self.order.pickup,
+            dropoff: self.order.dropoff,
+            stops: &self.order.stops,
+            fare: FareView {
+                estimated: self.order.fare.estimated,
+                final_fare: self.final_fare,
+                currency: "BRL",
+                breakdown: self.order.fare.breakdown.into(),
+            },
+            payment_method: self.order.payment_method,
+            payment: None,
+            pin: (reader == Reader::Passenger).then_some(&*self.order.pin.0),
+            notes: self.order.notes.as_deref(),
+            version: self.version,
+            requested_at: self.requested_at,
+            accepted_at: self.accepted_at,
+            arrived_at: self.arrived_at,
+            started_at: self.started_at,
+            completed_at: self.completed_at,
+            canceled_at: self
+                .cancellation
+                .as_ref()
+                .map(|cancellation| cancellation.at),
+            cancellation: self.cancellation.as_ref().map(cancellation),
+        }
+    }
+
+    fn driver_view<'a>(&'a self, card: &'a DriverCard) -> DriverView<'a> {
+        let vehicle = card.vehicle.as_ref().map(|vehicle| VehicleView {
+            id: vehicle.id,
+            plate: &vehicle.plate,
+            make: &vehicle.make,
+            model: &vehicle.model,
+            color: &vehicle.color,
+        });
+        // Shown while the driver is bound to the ride, never after its end.
+        let shown = self.status.has_driver();
+        DriverView {
+            id: card.id,
+            name: &card.name,
+            rating: rating(card.rating),
+            vehicle,
+            location: self
+                .driver_at
+                .filter(|_| shown)
+                .map(|position| position.place),
+        }
+    }
+}
+
+fn passenger(card: &PassengerCard) -> PassengerView<'_> {
+    PassengerView {
+        id: card.id,
+        name: &card.name,
+        rating: rating(card.rating),
+    }
+}
+
+fn cancellation(cancellation: &Cancellation) -> CancellationView<'_> {
+    CancellationView {
+        by: cancellation.by.as_str(),
+        reason: cancellation.reason.as_str(),
+        note: cancellation.note.as_deref(),
+        fee: cancellation.fee,
+        at: cancellation.at,
+    }
+}
