@@ -1,0 +1,3 @@
+//! Behaviour tests: one binary, a file a behaviour.
+
+mod embedded_postgres;
