@@ -1,0 +1,255 @@
+//! A batch as columns: what `journal_write` takes, one array a column, borrowed from the decisions.
+
+use std::collections::{BTreeMap, HashMap};
+
+use ibora_domain::facts::{
+    AttemptsRow, Decision, DriverRow, EventRow, ResultRow, RideRow, Row, StreamRow, Timer, WaveRow,
+};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::fence::Fence;
+use super::streams::Numbered;
+use super::timestamp;
+
+/// The SQL call with its numbered parameters; their order is that of [`Batch::bind`].
+pub(super) const CALL: &str = "SELECT journal_write($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,\
+    $14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24,$25,$26,$27,$28,$29,$30,$31,$32,$33,$34,$35,$36,\
+    $37,$38,$39,$40,$41,$42,$43,$44,$45,$46,$47,$48,$49,$50,$51,$52,$53,$54,$55,$56,$57,$58,$59,\
+    $60,$61,$62,$63)";
+
+type Query<'q> = sqlx::query::QueryScalar<
+    'q,
+    sqlx::Postgres,
+    bool,
+    <sqlx::Postgres as sqlx::Database>::Arguments,
+>;
+
+/// The columns of a batch.
+#[derive(Default)]
+pub(super) struct Batch<'a> {
+    shards: BTreeMap<u16, i64>,
+    events: Events<'a>,
+    rides: HashMap<Uuid, (u16, &'a RideRow)>,
+    ride_order: Vec<Uuid>,
+    waves: Vec<(u16, OffsetDateTime, &'a WaveRow, String)>,
+    attempts: Vec<(u16, &'a AttemptsRow, String)>,
+    drivers: HashMap<Uuid, (u16, &'a DriverRow)>,
+    timers: HashMap<Uuid, (&'static str, u16, Timer)>,
+    results: Vec<(OffsetDateTime, &'a ResultRow)>,
+    streams: Vec<(i64, OffsetDateTime, &'a StreamRow)>,
+    new_streams: &'a [(Uuid, String)],
+}
+
+#[derive(Default)]
+struct Events<'a> {
+    entity: Vec<Uuid>,
+    shard: Vec<i16>,
+    epoch: Vec<i64>,
+    rows: Vec<&'a EventRow>,
+}
+
+impl<'a> Batch<'a> {
+    /// Lays out `decisions`; `numbered` holds the `seq` of their stream rows, in their order.
+    pub(super) fn new(
+        decisions: impl Iterator<Item = &'a Decision>,
+        numbered: &'a Numbered,
+        fence: &Fence,
+    ) -> Self {
+        let mut batch = Self { new_streams: &numbered.new_streams, ..Self::default() };
+        let mut seqs = numbered.seqs.iter();
+        for decision in decisions {
+            batch.add(decision, &mut seqs, fence);
+        }
+        batch
+    }
+
+    fn add(
+        &mut self,
+        decision: &'a Decision,
+        seqs: &mut impl Iterator<Item = &'a i64>,
+        fence: &Fence,
+    ) {
+        let shard = decision.entity.shard().number();
+        let epoch = fence.epoch(shard);
+        let id = decision.entity.id();
+        let at = timestamp(decision.at);
+        self.shards.insert(shard, epoch);
+        for event in &decision.events {
+            self.events.entity.push(id);
+            self.events.shard.push(column(shard));
+            self.events.epoch.push(epoch);
+            self.events.rows.push(event);
+        }
+        for row in &decision.rows {
+            match row {
+                // Two decisions on one ride in a batch: the later row is the one to keep.
+                Row::Ride(row) => {
+                    if self.rides.insert(row.id.0, (shard, row)).is_none() {
+                        self.ride_order.push(row.id.0);
+                    }
+                }
+                Row::Wave(row) => self.waves.push((shard, at, row, wave_json(row))),
+                Row::Attempts(row) => self.attempts.push((shard, row, attempts_json(row))),
+                Row::Driver(row) => {
+                    self.drivers.insert(row.id.0, (shard, row));
+                }
+            }
+        }
+        if let Some(timer) = decision.timer {
+            self.timers.insert(id, (decision.entity.kind().as_str(), shard, timer));
+        }
+        self.results.extend(decision.results.iter().map(|result| (at, result)));
+        for (row, seq) in decision.streams.iter().zip(seqs) {
+            self.streams.push((*seq, at, row));
+        }
+    }
+
+    /// Binds the columns in the order of [`CALL`], after the six that say who writes.
+    pub(super) fn bind(&self, query: Query<'a>) -> Query<'a> {
+        let query = self.bind_events(query);
+        let query = self.bind_rides(query);
+        let query = self.bind_offers(query);
+        let query = self.bind_drivers_and_timers(query);
+        let query = self.bind_results(query);
+        self.bind_streams(query)
+    }
+
+    /// The shards written for, with their epochs.
+    pub(super) fn shards(&self) -> (Vec<i16>, Vec<i64>) {
+        self.shards.iter().map(|(shard, epoch)| (column(*shard), *epoch)).unzip()
+    }
+
+    fn bind_events(&self, query: Query<'a>) -> Query<'a> {
+        let rows = &self.events.rows;
+        query
+            .bind(self.events.entity.clone())
+            .bind(each(rows, |event| signed(event.seq)))
+            .bind(self.events.shard.clone())
+            .bind(self.events.epoch.clone())
+            .bind(each(rows, |event| event.kind))
+            .bind(each(rows, |event| timestamp(event.at)))
+            .bind(each(rows, |event| &*event.body))
+    }
+
+    fn bind_rides(&self, query: Query<'a>) -> Query<'a> {
+        let rows: Vec<_> = self.ride_order.iter().filter_map(|id| self.rides.get(id)).collect();
+        query
+            .bind(each(&rows, |(_, row)| row.id.0))
+            .bind(each(&rows, |(shard, _)| column(*shard)))
+            .bind(each(&rows, |(_, row)| row.status.as_str()))
+            .bind(each(&rows, |(_, row)| row.passenger.0))
+            .bind(each(&rows, |(_, row)| row.driver.map(|driver| driver.0)))
+            .bind(each(&rows, |(_, row)| row.category.as_str()))
+            .bind(each(&rows, |(_, row)| signed(row.version)))
+            .bind(each(&rows, |(_, row)| timestamp(row.requested_at)))
+            .bind(each(&rows, |(_, row)| &*row.state))
+    }
+
+    fn bind_offers(&self, query: Query<'a>) -> Query<'a> {
+        let (waves, attempts) = (&self.waves, &self.attempts);
+        query
+            .bind(each(waves, |(_, _, row, _)| row.ride.0))
+            .bind(each(waves, |(shard, _, _, _)| column(*shard)))
+            .bind(each(waves, |(_, _, row, _)| i16::from(row.search)))
+            .bind(each(waves, |(_, _, row, _)| i32::from(row.wave)))
+            .bind(each(waves, |(_, at, _, _)| *at))
+            .bind(each(waves, |(_, _, row, _)| timestamp(row.expires_at)))
+            .bind(each(waves, |(_, _, _, json)| json.clone()))
+            .bind(each(attempts, |(_, row, _)| row.ride.0))
+            .bind(each(attempts, |(shard, _, _)| column(*shard)))
+            .bind(each(attempts, |_| Uuid::now_v7()))
+            .bind(each(attempts, |(_, _, json)| json.clone()))
+    }
+
+    fn bind_drivers_and_timers(&self, query: Query<'a>) -> Query<'a> {
+        let drivers: Vec<_> = self.drivers.values().collect();
+        let due: Vec<_> = self
+            .timers
+            .iter()
+            .filter_map(|(id, (kind, shard, timer))| match timer {
+                Timer::Due(at) => Some((*id, *kind, column(*shard), timestamp(*at))),
+                Timer::Off => None,
+            })
+            .collect();
+        let off = self.timers.iter().filter(|(_, (_, _, timer))| *timer == Timer::Off);
+        query
+            .bind(each(&drivers, |(_, row)| row.id.0))
+            .bind(each(&drivers, |(shard, _)| column(*shard)))
+            .bind(each(&drivers, |(_, row)| row.online))
+            .bind(each(&drivers, |(_, row)| row.category.map(|category| category.as_str())))
+            .bind(each(&drivers, |(_, row)| row.vehicle.map(|vehicle| vehicle.0)))
+            .bind(each(&drivers, |(_, row)| signed(row.version)))
+            .bind(each(&due, |(id, _, _, _)| *id))
+            .bind(each(&due, |(_, kind, _, _)| *kind))
+            .bind(each(&due, |(_, _, shard, _)| *shard))
+            .bind(each(&due, |(_, _, _, at)| *at))
+            .bind(off.map(|(id, _)| *id).collect::<Vec<_>>())
+    }
+
+    fn bind_results(&self, query: Query<'a>) -> Query<'a> {
+        let rows = &self.results;
+        let done = |row: &'a ResultRow| row.answer.as_ref().ok();
+        query
+            .bind(each(rows, |(_, row)| row.key.principal.0))
+            .bind(each(rows, |(_, row)| &*row.key.id))
+            .bind(each(rows, |(_, row)| row.owner))
+            .bind(each(rows, |(_, row)| row.key.fingerprint))
+            .bind(each(rows, |(_, row)| row.answer.as_ref().map_or_else(|r| r.code(), |_| "ok")))
+            .bind(each(rows, |(_, row)| done(row).map_or(0, |done| signed(done.version))))
+            .bind(each(rows, |(_, row)| done(row).map(|done| &*done.body)))
+            .bind(each(rows, |(at, _)| *at))
+    }
+
+    fn bind_streams(&self, query: Query<'a>) -> Query<'a> {
+        let rows = &self.streams;
+        query
+            .bind(each(rows, |(_, _, row)| row.stream.user().0))
+            .bind(each(rows, |(seq, _, _)| *seq))
+            .bind(each(rows, |(_, _, row)| row.op))
+            .bind(each(rows, |(_, _, row)| row.key))
+            .bind(each(rows, |(_, _, row)| signed(row.version)))
+            .bind(each(rows, |(_, _, row)| row.expires_at.map(timestamp)))
+            .bind(each(rows, |(_, _, row)| row.urgent))
+            .bind(each(rows, |(_, at, _)| *at))
+            .bind(each(rows, |(_, _, row)| &*row.body))
+            .bind(each(self.new_streams, |(user, _)| *user))
+            .bind(each(self.new_streams, |(_, epoch)| epoch.as_str()))
+    }
+}
+
+fn each<'r, T, U>(rows: &'r [T], field: impl FnMut(&'r T) -> U) -> Vec<U> {
+    rows.iter().map(field).collect()
+}
+
+fn column(shard: u16) -> i16 {
+    i16::try_from(shard).unwrap_or(i16::MAX)
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn wave_json(row: &WaveRow) -> String {
+    let lines = row.offers.iter().map(|offer| {
+        serde_json::json!({
+            "id": offer.id, "driver": offer.driver,
+            "distance_m": offer.distance, "eta_s": offer.eta,
+        })
+    });
+    serde_json::Value::Array(lines.collect()).to_string()
+}
+
+fn attempts_json(row: &AttemptsRow) -> String {
+    let lines = row.attempts.iter().map(|attempt| {
+        serde_json::json!({
+            "driver": attempt.driver,
+            "outcome": attempt.outcome,
+            "at": attempt.at.0,
+            "latency_ms": attempt.latency.0,
+            "command": attempt.command.as_ref().map(|key| &*key.id),
+            "fingerprint": attempt.command.as_ref().map(|key| key.fingerprint),
+        })
+    });
+    serde_json::Value::Array(lines.collect()).to_string()
+}

@@ -1,0 +1,230 @@
+//! One writer: takes what has arrived, commits it, tells its askers, and takes what arrived since.
+//!
+//! No timer to tune: an idle system commits singly, a busy one in batches.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ibora_domain::facts::{Decision, Entity};
+use tokio::sync::mpsc;
+
+use super::append::{Append, Content};
+use super::batch::Batch;
+use super::store::{Store, Verdict};
+use super::streams::{Numbered, Streams};
+use super::{CommitError, Publish, Published};
+use crate::obs::Metrics;
+
+pub(super) struct Lane {
+    number: usize,
+    batch_max: usize,
+    inbox: mpsc::Receiver<Append>,
+    store: Store,
+    streams: Arc<Streams>,
+    publish: Publish,
+    metrics: Arc<Metrics>,
+    /// Lives that lost an append: what they still hand over rests on it and is refused.
+    broken: HashMap<Entity, u64>,
+    fenced: bool,
+}
+
+impl Lane {
+    pub(super) fn new(
+        (number, batch_max): (u16, usize),
+        inbox: mpsc::Receiver<Append>,
+        store: Store,
+        (streams, publish): (Arc<Streams>, Publish),
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            number: usize::from(number),
+            batch_max,
+            inbox,
+            store,
+            streams,
+            publish,
+            metrics,
+            broken: HashMap::new(),
+            fenced: false,
+        }
+    }
+
+    /// Writes until every sender is gone.
+    pub(super) async fn run(mut self) {
+        let mut waiting: Vec<Append> = Vec::new();
+        loop {
+            if waiting.is_empty() {
+                if self.inbox.recv_many(&mut waiting, self.batch_max).await == 0 {
+                    return;
+                }
+            } else if let Some(room) = self.batch_max.checked_sub(waiting.len()) {
+                for _ in 0..room {
+                    let Ok(append) = self.inbox.try_recv() else { break };
+                    waiting.push(append);
+                }
+            }
+            let admitted = self.refuse_broken(std::mem::take(&mut waiting));
+            let (batch, later) = self.streams.claim(self.number, admitted);
+            waiting = later;
+            if batch.is_empty() {
+                if !waiting.is_empty() {
+                    self.streams.wait_for_release(self.number).await;
+                }
+                continue;
+            }
+            self.metrics.journal_queue_depth.set(i64::try_from(self.inbox.len()).unwrap_or(0));
+            self.commit(batch).await;
+        }
+    }
+
+    /// Refuses what rests on a lost append, or what a fenced engine may no longer write.
+    fn refuse_broken(&mut self, appends: Vec<Append>) -> Vec<Append> {
+        let mut admitted = Vec::with_capacity(appends.len());
+        for append in appends {
+            if self.fenced {
+                append.finish(Err(CommitError::Fenced));
+                continue;
+            }
+            let broken = append.entity().and_then(|entity| {
+                let life = *self.broken.get(&entity)?;
+                Some((entity, life == append.life))
+            });
+            match broken {
+                Some((_, true)) => append.finish(Err(CommitError::Unavailable)),
+                Some((entity, false)) => {
+                    // A new life was rebuilt from the records: it rests on nothing lost.
+                    self.broken.remove(&entity);
+                    admitted.push(append);
+                }
+                None => admitted.push(append),
+            }
+        }
+        admitted
+    }
+
+    async fn commit(&mut self, batch: Vec<Append>) {
+        for append in &batch {
+            self.metrics.journal_queue_wait_seconds.observe(append.since.elapsed().as_secs_f64());
+        }
+        let outcome = self.write(&batch).await;
+        self.streams.release(self.number, &batch);
+        match outcome {
+            Ok(published) => {
+                self.metrics.journal_batch_size.observe(as_f64(batch.len()));
+                self.tell(batch, published);
+            }
+            Err(CommitError::Refused { constraint }) if batch.len() == 1 => {
+                self.lose(batch, &CommitError::Refused { constraint });
+            }
+            // One bad decision must not take the others with it: each is tried once by itself.
+            Err(CommitError::Refused { .. }) => self.commit_singly(batch).await,
+            Err(error) => self.lose(batch, &error),
+        }
+    }
+
+    async fn commit_singly(&mut self, batch: Vec<Append>) {
+        for append in batch {
+            // Claimed one by one: the other lane may have taken a stream in between.
+            let mut one = vec![append];
+            loop {
+                one = self.refuse_broken(one);
+                let (claimed, later) = self.streams.claim(self.number, one);
+                if later.is_empty() {
+                    one = claimed;
+                    break;
+                }
+                one = later;
+                self.streams.wait_for_release(self.number).await;
+            }
+            if one.is_empty() {
+                continue;
+            }
+            let outcome = self.write(&one).await;
+            self.streams.release(self.number, &one);
+            match outcome {
+                Ok(published) => self.tell(one, published),
+                Err(error) => self.lose(one, &error),
+            }
+        }
+    }
+
+    /// Makes `batch` durable in one transaction, and says what goes to people's streams.
+    async fn write(&mut self, batch: &[Append]) -> Result<Vec<Published>, CommitError> {
+        let decisions: Vec<&Decision> = batch.iter().filter_map(Append::decided).collect();
+        let accounts: Vec<_> =
+            batch.iter().flat_map(Append::account_rows).cloned().collect();
+        if decisions.iter().all(|decision| decision.is_empty()) && accounts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let numbered = self.number(&decisions).await;
+        let columns = Batch::new(decisions.iter().copied(), &numbered, &self.store.fence);
+        let timer = self.metrics.journal_commit_seconds.start_timer();
+        let verdict = self.store.write(&columns, &accounts).await;
+        timer.observe_duration();
+        drop(columns);
+        match verdict {
+            Verdict::Written => Ok(published(&decisions, &numbered)),
+            Verdict::Refused { constraint } => {
+                self.streams.give_back(&numbered);
+                Err(CommitError::Refused { constraint })
+            }
+            Verdict::Fenced => {
+                self.streams.give_back(&numbered);
+                if !self.fenced {
+                    tracing::error!("another engine has taken over; nothing more is written here");
+                }
+                self.fenced = true;
+                Err(CommitError::Fenced)
+            }
+        }
+    }
+
+    async fn number(&self, decisions: &[&Decision]) -> Numbered {
+        loop {
+            match self.streams.number(decisions).await {
+                Ok(numbered) => return numbered,
+                Err(error) => {
+                    tracing::warn!(%error, "streams cannot be read, trying again");
+                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    fn tell(&self, batch: Vec<Append>, published: Vec<Published>) {
+        if !published.is_empty() {
+            (self.publish)(published);
+        }
+        for append in batch {
+            append.finish(Ok(()));
+        }
+    }
+
+    fn lose(&mut self, batch: Vec<Append>, error: &CommitError) {
+        for append in batch {
+            if let Content::Decision(decision) = &append.content {
+                self.broken.insert(decision.entity, append.life);
+            }
+            let reason = match error {
+                CommitError::Refused { .. } => "refused",
+                CommitError::Unavailable => "unavailable",
+                CommitError::Overloaded => "overloaded",
+                CommitError::Fenced => "fenced",
+            };
+            self.metrics.journal_refused.with_label_values(&[reason]).inc();
+            append.finish(Err(error.clone()));
+        }
+    }
+}
+
+fn published(decisions: &[&Decision], numbered: &Numbered) -> Vec<Published> {
+    let rows = decisions.iter().flat_map(|decision| &decision.streams);
+    rows.zip(&numbered.seqs)
+        .map(|(row, seq)| Published { seq: u64::try_from(*seq).unwrap_or(0), row: row.clone() })
+        .collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a metric; batches are small")]
+fn as_f64(count: usize) -> f64 {
+    count as f64
+}

@@ -1,0 +1,210 @@
+//! The journal: the one place that writes the database.
+//!
+//! Decisions of actors and rows of accounts come in, whole; they are committed many at a time, and
+//! only then is their asker told. The batch is whatever arrived while the last commit ran. Reading
+//! here is for rebuilding: what an actor must know again after it was dropped.
+
+mod account_rows;
+mod append;
+mod batch;
+mod fence;
+mod lane;
+mod records;
+mod store;
+mod streams;
+
+use std::sync::Arc;
+
+use ibora_domain::facts::{Entity, StreamRow};
+use ibora_domain::ids::{Shard, UserId};
+use ibora_domain::units::UnixMillis;
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
+use thiserror::Error;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::obs::Metrics;
+use append::Content;
+use fence::Fence;
+use lane::Lane;
+use streams::Streams;
+
+pub use account_rows::{
+    AccountRow, AuditRow, FamilyRow, ReviewRow, RotationRow, UserRow, VehicleRow,
+};
+pub(crate) use append::{Append, Outcome};
+pub use records::{InFlight, Records};
+
+/// Why something was not recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum CommitError {
+    /// The database refuses what it says; asking again changes nothing.
+    #[error("refused by {constraint:?}")]
+    Refused { constraint: Option<String> },
+    #[error("not recorded: the database does not answer, or an earlier record was lost")]
+    Unavailable,
+    #[error("not recorded: too much is waiting to be written")]
+    Overloaded,
+    #[error("not recorded: another engine owns this shard")]
+    Fenced,
+}
+
+/// A durable event as it goes to its person's sessions, after its commit.
+#[derive(Debug, Clone)]
+pub struct Published {
+    pub seq: u64,
+    pub row: StreamRow,
+}
+
+/// Takes the stream events of a commit, in `seq` order per stream. Must not wait.
+pub type Publish = Arc<dyn Fn(Vec<Published>) + Send + Sync>;
+
+/// How the journal works.
+#[derive(Debug, Clone)]
+pub struct JournalOptions {
+    /// The name under which this engine owns shards.
+    pub node: String,
+    /// Connections that commit in parallel; entities are pinned to one by their shard.
+    pub writers: u16,
+    pub queue_max: usize,
+    pub batch_max: usize,
+}
+
+/// The journal of this engine.
+pub struct Journal {
+    lanes: Vec<mpsc::Sender<Append>>,
+    /// Accounts have a lane of their own: what a stranger sends must not slow rides.
+    accounts: mpsc::Sender<Append>,
+    streams: Arc<Streams>,
+    records: Records,
+    queue_max: usize,
+}
+
+impl Journal {
+    /// Raises the fence, which waits for commits still in flight of an engine before, and then
+    /// starts the writers. Nothing may be read before this returned.
+    ///
+    /// # Errors
+    /// Whatever the database reports.
+    pub async fn start(
+        options: JournalOptions,
+        connect: PgConnectOptions,
+        pool: PgPool,
+        metrics: Arc<Metrics>,
+        publish: Publish,
+    ) -> Result<Arc<Self>, sqlx::Error> {
+        let lanes = options.writers.max(1);
+        let fence = Arc::new(Fence::raise(&pool, &options.node, lanes + 1).await?);
+        let streams = Arc::new(Streams::new(pool.clone(), usize::from(lanes)));
+        let start = |number: u16| {
+            let (sender, inbox) = mpsc::channel(options.queue_max);
+            let lane = Lane::new(
+                (number, options.batch_max),
+                inbox,
+                store::Store::new(connect.clone(), Arc::clone(&fence), number),
+                (Arc::clone(&streams), Arc::clone(&publish)),
+                Arc::clone(&metrics),
+            );
+            tokio::spawn(lane.run());
+            sender
+        };
+        Ok(Arc::new(Self {
+            lanes: (0..lanes).map(start).collect(),
+            accounts: start(lanes),
+            streams,
+            records: Records::new(pool),
+            queue_max: options.queue_max,
+        }))
+    }
+
+    /// Hands over a decision. Its outcome is told to `append.done`, also when the queue is full.
+    pub(crate) fn append(&self, append: Append) {
+        let sender = match append.entity() {
+            Some(entity) => &self.lanes[self.lane_of(entity.shard())],
+            None => &self.accounts,
+        };
+        if let Err(refused) = sender.try_send(append) {
+            let (append, error) = match refused {
+                TrySendError::Full(append) => (append, CommitError::Overloaded),
+                TrySendError::Closed(append) => (append, CommitError::Unavailable),
+            };
+            append.finish(Err(error));
+        }
+    }
+
+    /// Whether a new command may come in: queues are bounded, and refusing early keeps those who
+    /// wait from waiting in vain.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.lanes.iter().all(|lane| lane.capacity() > self.queue_max / 4)
+    }
+
+    /// Decisions that wait for a commit.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.lanes.iter().map(|lane| self.queue_max - lane.capacity()).sum()
+    }
+
+    /// Returns once everything handed over for `entity` before has its outcome.
+    ///
+    /// # Errors
+    /// [`CommitError::Unavailable`] when the writers are gone.
+    pub(crate) async fn settled(&self, entity: Entity) -> Result<(), CommitError> {
+        let (append, done) = Append::barrier();
+        let lane = &self.lanes[self.lane_of(entity.shard())];
+        lane.send(append).await.map_err(|_| CommitError::Unavailable)?;
+        done.await.map_err(|_| CommitError::Unavailable)?
+    }
+
+    /// Returns once everything handed over before has its outcome.
+    pub async fn flush(&self) {
+        for lane in self.lanes.iter().chain([&self.accounts]) {
+            let (append, done) = Append::barrier();
+            if lane.send(append).await.is_ok() {
+                done.await.ok();
+            }
+        }
+    }
+
+    /// Records account rows, all or none.
+    ///
+    /// # Errors
+    /// [`CommitError`]; nothing is recorded then.
+    pub async fn record_account(&self, rows: Vec<AccountRow>) -> Result<(), CommitError> {
+        let (sender, done) = oneshot::channel();
+        self.append(Append::new(Content::Accounts(rows), 0, move |outcome| {
+            sender.send(outcome).ok();
+        }));
+        done.await.map_err(|_| CommitError::Unavailable)?
+    }
+
+    /// Where a person's stream stands: its epoch and the last `seq`.
+    ///
+    /// # Errors
+    /// Whatever the database reports.
+    pub async fn stream_head(&self, user: UserId) -> Result<(String, u64), sqlx::Error> {
+        self.streams.head(user).await
+    }
+
+    /// What is recorded.
+    #[must_use]
+    pub fn records(&self) -> &Records {
+        &self.records
+    }
+
+    fn lane_of(&self, shard: Shard) -> usize {
+        usize::from(shard.number()) % self.lanes.len()
+    }
+}
+
+/// A moment as the database driver takes it.
+fn timestamp(at: UnixMillis) -> time::OffsetDateTime {
+    time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.0) * 1_000_000)
+        .unwrap_or(time::OffsetDateTime::UNIX_EPOCH)
+}
+
+/// A moment as the database driver gives it.
+fn moment(at: time::OffsetDateTime) -> UnixMillis {
+    UnixMillis(i64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX))
+}

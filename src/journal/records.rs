@@ -1,0 +1,347 @@
+//! Reading back: what an actor must know again after it was dropped, and what was answered.
+//!
+//! Read only after the fence is raised, and for an actor that died only after its last appends are
+//! settled; then what is read here is the truth.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ibora_domain::category::Category;
+use ibora_domain::facts::{Answer, CommandKey, Done, Entity};
+use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId, UserId, VehicleId};
+use ibora_domain::machines::{
+    DriverProfile, DriverRecords, OnlineAs, PastCommand, RideRecords, Slot,
+};
+use ibora_domain::refusal::Refusal;
+use ibora_domain::ride::{Offer, Ride, VehicleCard};
+use ibora_domain::units::{Metres, Seconds, UnixMillis};
+use parking_lot::Mutex;
+use serde::Deserialize;
+use sqlx::PgPool;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{moment, timestamp};
+
+/// How long an answered command is known.
+const KNOWN_FOR: &str = "24 hours";
+
+/// A row that cannot be read as what it should be is a broken record, not a missing one.
+fn broken(error: serde_json::Error) -> sqlx::Error {
+    sqlx::Error::Decode(Box::new(error))
+}
+
+/// The records of this engine.
+pub struct Records {
+    pool: PgPool,
+    /// Rides in flight at the start, read by one statement, until each is first asked for.
+    warm: Mutex<HashMap<RideId, WarmRide>>,
+}
+
+struct WarmRide {
+    state: String,
+    waves: Vec<(i32, OffsetDateTime, String)>,
+}
+
+/// What was in flight when the engine started.
+#[derive(Debug, Default)]
+pub struct InFlight {
+    pub rides: usize,
+    /// Durable deadlines, as they were set.
+    pub timers: Vec<(Entity, UnixMillis)>,
+    pub online_drivers: Vec<DriverId>,
+}
+
+#[derive(Deserialize)]
+struct OfferLine {
+    id: OfferId,
+    driver: DriverId,
+    distance_m: u32,
+    eta_s: u32,
+}
+
+impl Records {
+    pub(super) fn new(pool: PgPool) -> Self {
+        Self { pool, warm: Mutex::new(HashMap::new()) }
+    }
+
+    /// Reads what is in flight, in a few statements for all.
+    ///
+    /// # Errors
+    /// Whatever the database reports.
+    pub async fn load_in_flight(&self) -> Result<InFlight, sqlx::Error> {
+        let rides: Vec<(Uuid, String)> =
+            sqlx::query_as("SELECT id, state FROM rides WHERE active_passenger_id IS NOT NULL")
+                .fetch_all(&self.pool)
+                .await?;
+        let waves: Vec<(Uuid, i32, OffsetDateTime, String)> = sqlx::query_as(
+            "SELECT o.ride_id, o.wave, o.expires_at, o.offers::text
+             FROM ride_offers o JOIN rides r ON r.id = o.ride_id
+             WHERE r.active_passenger_id IS NOT NULL AND r.status = 'searching'",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let timers: Vec<(Uuid, String, OffsetDateTime)> =
+            sqlx::query_as("SELECT entity_id, entity_kind, due_at FROM timers")
+                .fetch_all(&self.pool)
+                .await?;
+        let online: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM driver_states WHERE online")
+            .fetch_all(&self.pool)
+            .await?;
+        let mut warm: HashMap<RideId, WarmRide> = rides
+            .into_iter()
+            .map(|(id, state)| (RideId(id), WarmRide { state, waves: Vec::new() }))
+            .collect();
+        for (ride, wave, expires_at, offers) in waves {
+            if let Some(ride) = warm.get_mut(&RideId(ride)) {
+                ride.waves.push((wave, expires_at, offers));
+            }
+        }
+        let rides = warm.len();
+        *self.warm.lock() = warm;
+        let timer = |(id, kind, due): (Uuid, String, OffsetDateTime)| {
+            let entity = match kind.as_str() {
+                "ride" => Entity::Ride(RideId(id)),
+                "driver" => Entity::Driver(DriverId(id)),
+                "passenger" => Entity::Passenger(PassengerId(id)),
+                _ => return None,
+            };
+            Some((entity, moment(due)))
+        };
+        Ok(InFlight {
+            rides,
+            timers: timers.into_iter().filter_map(timer).collect(),
+            online_drivers: online.into_iter().map(DriverId).collect(),
+        })
+    }
+
+    /// What is known of a ride.
+    ///
+    /// A ride in flight at the start comes without its past commands: their results are found by
+    /// their key when a command is repeated, which is rare, and reading them for all is not.
+    ///
+    /// # Errors
+    /// Whatever the database reports; a row that cannot be understood is an error too.
+    pub async fn ride(&self, id: RideId) -> Result<RideRecords, sqlx::Error> {
+        let warm = self.warm.lock().remove(&id);
+        if let Some(WarmRide { state, waves }) = warm {
+            let ride: Ride = serde_json::from_str(&state).map_err(broken)?;
+            let offers = offers_of(waves)?;
+            return Ok(RideRecords { ride: Some(ride), offers, ..RideRecords::default() });
+        }
+        let state: Option<String> = sqlx::query_scalar("SELECT state FROM rides WHERE id = $1")
+            .bind(id.0)
+            .fetch_optional(&self.pool)
+            .await?;
+        let Some(state) = state else { return Ok(RideRecords::default()) };
+        let waves = sqlx::query_as(
+            "SELECT wave, expires_at, offers::text FROM ride_offers WHERE ride_id = $1
+             ORDER BY search, wave",
+        )
+        .bind(id.0)
+        .fetch_all(&self.pool)
+        .await?;
+        let mut commands = self.past_commands(id.0).await?;
+        commands.extend(self.refused_accepts(id).await?);
+        Ok(RideRecords {
+            ride: Some(serde_json::from_str(&state).map_err(broken)?),
+            offers: offers_of(waves)?,
+            commands,
+            ..RideRecords::default()
+        })
+    }
+
+    /// What is known of a driver. `now` is domain time: older offers are over.
+    ///
+    /// # Errors
+    /// Whatever the database reports.
+    pub async fn driver(
+        &self,
+        id: DriverId,
+        now: UnixMillis,
+    ) -> Result<DriverRecords, sqlx::Error> {
+        let Some(profile) = self.driver_profile(id).await? else {
+            return Ok(DriverRecords::default());
+        };
+        let state: Option<(bool, Option<String>, Option<Uuid>, i64)> = sqlx::query_as(
+            "SELECT online, category, vehicle_id, version FROM driver_states WHERE id = $1",
+        )
+        .bind(id.0)
+        .fetch_optional(&self.pool)
+        .await?;
+        let (online, category, vehicle, version) = state.unwrap_or_default();
+        let category = category.and_then(|name| name.parse::<Category>().ok());
+        let active: Option<Uuid> =
+            sqlx::query_scalar("SELECT id FROM rides WHERE active_driver_id = $1")
+                .bind(id.0)
+                .fetch_optional(&self.pool)
+                .await?;
+        let open_offers = self
+            .open_offers(id, now)
+            .await?
+            .into_iter()
+            .map(|(ride, until, _)| Slot { ride, wave: 0, until })
+            .collect();
+        Ok(DriverRecords {
+            profile: Some(profile),
+            online: category
+                .filter(|_| online)
+                .map(|category| OnlineAs { category, vehicle: vehicle.map(VehicleId) }),
+            version: u64::try_from(version).unwrap_or(0),
+            active: active.map(RideId),
+            open_offers,
+            commands: self.past_commands(id.0).await?,
+        })
+    }
+
+    /// A driver's account as dispatch sees it; `None`: no such driver.
+    ///
+    /// # Errors
+    /// Whatever the database reports.
+    pub async fn driver_profile(
+        &self,
+        id: DriverId,
+    ) -> Result<Option<DriverProfile>, sqlx::Error> {
+        let account: Option<(String, i16, String)> = sqlx::query_as(
+            "SELECT u.name, d.rating_hundredths, d.approval
+             FROM drivers d JOIN users u ON u.id = d.id WHERE d.id = $1",
+        )
+        .bind(id.0)
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some((name, rating, approval)) = account else { return Ok(None) };
+        type VehicleRow = (Uuid, String, String, String, String, Vec<String>);
+        let vehicles: Vec<VehicleRow> = sqlx::query_as(
+            "SELECT id, plate, make, model, color, categories FROM vehicles
+             WHERE driver_id = $1 ORDER BY id",
+        )
+        .bind(id.0)
+        .fetch_all(&self.pool)
+        .await?;
+        let vehicle = |(id, plate, make, model, color, categories): VehicleRow| {
+            let card = VehicleCard { id: VehicleId(id), plate, make, model, color };
+            (card, categories.iter().filter_map(|name| name.parse().ok()).collect())
+        };
+        Ok(Some(DriverProfile {
+            name,
+            rating: u16::try_from(rating).unwrap_or(0),
+            approved: approval == "approved",
+            approval,
+            vehicles: vehicles.into_iter().map(vehicle).collect(),
+        }))
+    }
+
+    /// Offers to a driver that are open by the records, newest first, as he was told of them.
+    ///
+    /// # Errors
+    /// Whatever the database reports.
+    pub async fn open_offers(
+        &self,
+        driver: DriverId,
+        now: UnixMillis,
+    ) -> Result<Vec<(RideId, UnixMillis, String)>, sqlx::Error> {
+        // A hundred events reach back far beyond the life of an offer.
+        let rows: Vec<(Uuid, OffsetDateTime, String)> = sqlx::query_as(
+            "SELECT e.key, e.expires_at, e.body FROM (
+                 SELECT * FROM stream_events WHERE user_id = $1 ORDER BY seq DESC LIMIT 100) e
+             JOIN rides r ON r.id = e.key AND r.status = 'searching'
+             WHERE e.op = 'offer.made' AND e.expires_at > $2
+               AND NOT EXISTS (SELECT 1 FROM stream_events w WHERE w.user_id = $1
+                   AND w.seq > e.seq AND w.op = 'offer.withdrawn' AND w.key = e.key)
+             ORDER BY e.seq DESC",
+        )
+        .bind(driver.0)
+        .bind(timestamp(now))
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|(ride, at, body)| (RideId(ride), moment(at), body)).collect())
+    }
+
+    /// A passenger's active ride and past commands.
+    ///
+    /// # Errors
+    /// Whatever the database reports.
+    pub async fn passenger(
+        &self,
+        id: PassengerId,
+    ) -> Result<(Option<RideId>, Vec<PastCommand>), sqlx::Error> {
+        let active: Option<Uuid> =
+            sqlx::query_scalar("SELECT id FROM rides WHERE active_passenger_id = $1")
+                .bind(id.0)
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok((active.map(RideId), self.past_commands(id.0).await?))
+    }
+
+    /// The stored answer to a command, with the digest of what was asked.
+    ///
+    /// # Errors
+    /// Whatever the database reports.
+    pub async fn answer(
+        &self,
+        principal: UserId,
+        id: &str,
+    ) -> Result<Option<(i64, Answer)>, sqlx::Error> {
+        let row: Option<(i64, String, i64, Option<String>)> = sqlx::query_as(
+            "SELECT fingerprint, outcome, version, body FROM command_results
+             WHERE principal = $1 AND id = $2",
+        )
+        .bind(principal.0)
+        .bind(id)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|(fingerprint, outcome, version, body)| {
+            let done = Done {
+                version: u64::try_from(version).unwrap_or(0),
+                body: body.unwrap_or_default().into(),
+            };
+            (fingerprint, Refusal::from_code(&outcome).map_or(Ok(done), Err))
+        }))
+    }
+
+    async fn past_commands(&self, owner: Uuid) -> Result<Vec<PastCommand>, sqlx::Error> {
+        let rows: Vec<(Uuid, String, i64, String)> = sqlx::query_as(
+            "SELECT principal, id, fingerprint, outcome FROM command_results
+             WHERE owner = $1 AND at > now() - $2::interval",
+        )
+        .bind(owner)
+        .bind(KNOWN_FOR)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(past_command).collect())
+    }
+
+    /// Refused accepts are kept with the attempts, not with the results.
+    async fn refused_accepts(&self, ride: RideId) -> Result<Vec<PastCommand>, sqlx::Error> {
+        let rows: Vec<(Uuid, String, i64, String)> = sqlx::query_as(
+            "SELECT driver_id, command_id, fingerprint, outcome FROM ride_accept_attempt_lines
+             WHERE ride_id = $1 AND command_id IS NOT NULL AND at > now() - $2::interval",
+        )
+        .bind(ride.0)
+        .bind(KNOWN_FOR)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(past_command).collect())
+    }
+}
+
+fn past_command((principal, id, fingerprint, outcome): (Uuid, String, i64, String)) -> PastCommand {
+    let key = CommandKey { principal: UserId(principal), id: Arc::from(id), fingerprint };
+    PastCommand { key, refusal: Refusal::from_code(&outcome) }
+}
+
+fn offers_of(waves: Vec<(i32, OffsetDateTime, String)>) -> Result<Vec<Offer>, sqlx::Error> {
+    let mut offers = Vec::new();
+    for (wave, expires_at, json) in waves {
+        let lines: Vec<OfferLine> = serde_json::from_str(&json).map_err(broken)?;
+        offers.extend(lines.into_iter().map(|line| Offer {
+            id: line.id,
+            driver: line.driver,
+            wave: u16::try_from(wave).unwrap_or(u16::MAX),
+            expires_at: moment(expires_at),
+            distance: Metres(line.distance_m),
+            eta: Seconds(line.eta_s),
+        }));
+    }
+    Ok(offers)
+}

@@ -1,0 +1,130 @@
+//! One lane's connection: writes a batch, and finds out what became of one whose answer was lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, Connection};
+use uuid::Uuid;
+
+use super::account_rows::AccountRow;
+use super::batch::{Batch, CALL};
+use super::fence::Fence;
+
+/// How long a failed connection is left alone before the next try; doubled up to the maximum.
+const RETRY_FIRST: Duration = Duration::from_millis(50);
+const RETRY_MAX: Duration = Duration::from_secs(1);
+
+/// What the database said of a batch.
+pub(super) enum Verdict {
+    Written,
+    /// It will never be written as it is.
+    Refused { constraint: Option<String> },
+    /// Another engine owns its shards.
+    Fenced,
+}
+
+/// A connection that writes.
+pub(super) struct Store {
+    connect: PgConnectOptions,
+    connection: Option<PgConnection>,
+    pub(super) fence: Arc<Fence>,
+    lane: i16,
+}
+
+impl Store {
+    pub(super) fn new(connect: PgConnectOptions, fence: Arc<Fence>, lane: u16) -> Self {
+        let lane = i16::try_from(lane).unwrap_or(i16::MAX);
+        Self { connect, connection: None, fence, lane }
+    }
+
+    /// Writes a batch and returns only when its fate is known. A lost answer is resolved by calling
+    /// again under the same id: the call waits for the old transaction, and either finds it
+    /// committed or writes the batch itself. So nothing else is sent before, and no lie is told.
+    pub(super) async fn write(&mut self, batch: &Batch<'_>, accounts: &[AccountRow]) -> Verdict {
+        let id = Uuid::now_v7();
+        let mut pause = RETRY_FIRST;
+        loop {
+            match self.attempt(id, batch, accounts).await {
+                Ok(()) => return Verdict::Written,
+                Err(error) => match judge(&error) {
+                    Some(verdict) => return verdict,
+                    None => {
+                        tracing::warn!(%error, "commit in doubt, asking again");
+                        // The transaction died with its connection, or ends by its own time limit.
+                        self.connection = None;
+                    }
+                },
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(RETRY_MAX);
+        }
+    }
+
+    async fn attempt(
+        &mut self,
+        id: Uuid,
+        batch: &Batch<'_>,
+        accounts: &[AccountRow],
+    ) -> Result<(), sqlx::Error> {
+        if self.connection.is_none() {
+            self.connection = Some(PgConnection::connect_with(&self.connect).await?);
+        }
+        let Some(connection) = self.connection.as_mut() else { return Ok(()) };
+        if accounts.is_empty() {
+            // Alone, the call is its own transaction: one round trip.
+            call(connection, id, batch, (&self.fence, self.lane)).await?;
+            return Ok(());
+        }
+        let mut transaction = connection.begin().await?;
+        if call(&mut transaction, id, batch, (&self.fence, self.lane)).await? {
+            for row in accounts {
+                row.write(&mut transaction).await?;
+            }
+        }
+        transaction.commit().await
+    }
+}
+
+/// Calls `journal_write`; false where an earlier call already wrote this batch.
+async fn call(
+    connection: &mut PgConnection,
+    id: Uuid,
+    batch: &Batch<'_>,
+    (fence, lane): (&Fence, i16),
+) -> Result<bool, sqlx::Error> {
+    let (shards, epochs) = batch.shards();
+    let query = sqlx::query_scalar(AssertSqlSafe(CALL))
+        .bind(id)
+        .bind(fence.node.clone())
+        .bind(lane)
+        .bind(fence.incarnation)
+        .bind(shards)
+        .bind(epochs);
+    batch.bind(query).fetch_one(connection).await
+}
+
+/// What an error says for sure; `None` where the outcome is open or the cause may pass.
+fn judge(error: &sqlx::Error) -> Option<Verdict> {
+    let sqlx::Error::Database(database) = error else {
+        return match error {
+            sqlx::Error::RowNotFound => {
+                Some(Verdict::Refused { constraint: None })
+            }
+            sqlx::Error::Encode(_) => Some(Verdict::Refused { constraint: None }),
+            _ => None,
+        };
+    };
+    let code = database.code().unwrap_or_default();
+    let constraint = || database.constraint().map(str::to_owned);
+    match code.get(..2) {
+        _ if code == "IB001" => Some(Verdict::Fenced),
+        // Constraints, data the types refuse, and what this role may not do: for ever.
+        Some("22" | "23" | "42" | "54" | "P0") => {
+            tracing::warn!(code = %code, constraint = ?constraint(), "batch refused");
+            Some(Verdict::Refused { constraint: constraint() })
+        }
+        // Serialization, shutdown, resources, time limits: the transaction may be tried again.
+        Some(_) | None => None,
+    }
+}
