@@ -1,1 +1,2 @@
+pub mod obs;
 pub mod postgres;
