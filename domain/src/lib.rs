@@ -7,6 +7,7 @@ pub mod category;
 pub mod facts;
 pub mod fare;
 pub mod ids;
+pub mod invariants;
 pub mod machines;
 pub mod money;
 pub mod place;

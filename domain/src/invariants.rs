@@ -1,0 +1,92 @@
+//! What must always hold, each with an id and one sentence: the one list that code, metrics,
+//! documents and `ibora audit` name them by.
+//!
+//! Any room may name an invariant; the engine's `check_invariant!` evaluates the predicate. Ids are
+//! public (metric labels, runbooks): never rename or reuse one.
+
+use std::fmt;
+
+macro_rules! invariants {
+    ($($variant:ident $id:ident $sentence:literal)*) => {
+        /// A promise of the engine. See [`Invariant::sentence`] for the words.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Invariant {
+            $(#[doc = $sentence] $variant,)*
+        }
+
+        $(
+            #[doc = $sentence]
+            pub const $id: Invariant = Invariant::$variant;
+        )*
+
+        impl Invariant {
+            /// Every invariant, in the order of the list.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// Its public name, such as `RIDE_1`.
+            #[must_use]
+            pub const fn id(self) -> &'static str {
+                match self {
+                    $(Self::$variant => stringify!($id),)*
+                }
+            }
+
+            /// What must hold, for people.
+            #[must_use]
+            pub const fn sentence(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $sentence,)*
+                }
+            }
+        }
+    };
+}
+
+invariants! {
+    Ride1 RIDE_1 "A ride has at most one driver, unless a release lies between two."
+    Ride2 RIDE_2 "A driver has at most one active ride that is not chained."
+    Ride3 RIDE_3 "A passenger has at most one active ride."
+    Ride4 RIDE_4 "A ride's version is the number of its events, and those are contiguous."
+    Ride5 RIDE_5 "A ride changes its status only by an allowed transition."
+    Ride6 RIDE_6 "No open offer outlives its ride."
+    Ack1 ACK_1 "Nothing is acknowledged without a durable row."
+    Result1 RESULT_1 "A principal and a key have one result."
+    Stream1 STREAM_1 "The sequence numbers of a stream have no gap."
+    Timer1 TIMER_1 "Every ride that is not final has a timer, and no final one has."
+    Fence1 FENCE_1 "The epoch of a shard never decreases."
+}
+
+impl fmt::Display for Invariant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_invariant_has_an_id_of_its_own_and_one_sentence() {
+        let ids: HashSet<_> = Invariant::ALL
+            .iter()
+            .map(|invariant| invariant.id())
+            .collect();
+        assert_eq!(ids.len(), Invariant::ALL.len());
+        for invariant in Invariant::ALL {
+            let sentence = invariant.sentence();
+            assert!(
+                sentence.ends_with('.') && sentence.matches('.').count() == 1,
+                "{sentence}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_names_in_code_and_in_metrics_are_the_same() {
+        assert_eq!(RIDE_1.to_string(), "RIDE_1");
+        assert_eq!(FENCE_1.id(), "FENCE_1");
+    }
+}

@@ -1,0 +1,75 @@
+//! The configuration as the pure core wants it: policies of rides, tariffs of categories.
+//!
+//! `app` calls this once and hands the values on. No field is left to a default of the core.
+
+use ibora_domain::category::Category;
+use ibora_domain::fare::Tariff;
+use ibora_domain::policy::RidePolicy;
+
+use super::Config;
+use super::sections::{FareTable, Fares};
+
+impl Config {
+    /// The timers, limits and fees by which rides are decided.
+    #[must_use]
+    pub fn ride_policy(&self) -> RidePolicy {
+        let (dispatch, rides) = (&self.dispatch, &self.rides);
+        RidePolicy {
+            wave_sizes: dispatch.waves.clone(),
+            wave_radii: dispatch.radii_m.clone(),
+            head_start: dispatch.head_start_ms,
+            wave_every: dispatch.wave_ms,
+            offer_ttl: dispatch.offer_ttl_ms,
+            accept_grace: dispatch.accept_grace_ms,
+            search: dispatch.search_ms,
+            reassignments_max: dispatch.reassignments_max,
+            pin_tries_max: rides.pin_tries_max,
+            pin_lock: rides.pin_lock_ms,
+            no_show_after: rides.no_show_after_ms,
+            no_show_fee: rides.no_show_fee,
+            cancel_fee: rides.cancel_fee,
+            cancel_grace: rides.cancel_grace_ms,
+            arriving_within: rides.arriving_m,
+            arrived_within: rides.arrived_m,
+            arrived_accuracy: rides.arrived_accuracy_m,
+            arrive_said_within: rides.arrive_said_within_m,
+        }
+    }
+}
+
+impl Fares {
+    /// What a category costs.
+    #[must_use]
+    pub fn tariff(&self, category: Category) -> Tariff {
+        let FareTable {
+            base,
+            per_km,
+            per_min,
+            minimum,
+        } = match category {
+            Category::Economy => &self.economy,
+            Category::Comfort => &self.comfort,
+            Category::Premium => &self.premium,
+            Category::Moto => &self.moto,
+            Category::Delivery => &self.delivery,
+        };
+        Tariff {
+            base: base.to_reais(),
+            per_km: *per_km,
+            per_min: *per_min,
+            minimum: minimum.to_reais(),
+            surge_cap: self.surge_cap,
+        }
+    }
+
+    /// Each table under the name of its section.
+    pub(super) fn tables(&self) -> [(&'static str, &FareTable); 5] {
+        [
+            ("economy", &self.economy),
+            ("comfort", &self.comfort),
+            ("premium", &self.premium),
+            ("moto", &self.moto),
+            ("delivery", &self.delivery),
+        ]
+    }
+}

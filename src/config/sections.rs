@@ -1,0 +1,268 @@
+//! The sections of the configuration as types. One struct a section, one field a key.
+//!
+//! Values here were read, not yet judged: ranges and rules between keys are in `validate`. Units
+//! are the end of the names. `Millis` is domain time, which `clock.speed` stretches; a plain
+//! number of milliseconds is real time.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use ibora_domain::money::Centavos;
+use ibora_domain::units::{Metres, Millis};
+use rust_decimal::Decimal;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::values::{amount, optional, path, rate, secret};
+use crate::obs::{LogFormat, LogOutput};
+
+macro_rules! section {
+    ($(#[$doc:meta])* $name:ident { $($(#[$meta:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            $($(#[$meta])* pub $field: $type,)*
+        }
+    };
+}
+
+/// What the engine insists on before it starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    Development,
+    Production,
+}
+
+/// How pickup times are estimated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoutingKind {
+    PowerLaw,
+    RoadGraph,
+}
+
+section! {
+    /// `[http]`: the public listener.
+    Http {
+        listen: SocketAddr,
+        workers: usize,
+        max_body_bytes: usize,
+        allowed_origins: Vec<String>,
+    }
+}
+
+section! {
+    /// `[metrics]`: where `/metrics` is.
+    Metrics {
+        #[serde(deserialize_with = "optional")]
+        listen: Option<SocketAddr>,
+    }
+}
+
+section! {
+    /// `[log]`.
+    Log {
+        level: String,
+        format: LogFormat,
+        output: LogOutput,
+    }
+}
+
+section! {
+    /// `[service]`: what stands on each log line.
+    Service {
+        name: String,
+        environment: String,
+    }
+}
+
+section! {
+    /// `[data]`.
+    Data {
+        #[serde(deserialize_with = "path")]
+        dir: Option<PathBuf>,
+    }
+}
+
+section! {
+    /// `[database]`. Without `url` the engine runs its own.
+    Database {
+        #[serde(deserialize_with = "secret")]
+        url: Option<SecretString>,
+        #[serde(deserialize_with = "path")]
+        url_file: Option<PathBuf>,
+        #[serde(deserialize_with = "secret")]
+        migrate_url: Option<SecretString>,
+        #[serde(deserialize_with = "path")]
+        migrate_url_file: Option<PathBuf>,
+        pool_size: u32,
+        #[serde(deserialize_with = "path")]
+        embedded_binaries: Option<PathBuf>,
+    }
+}
+
+section! {
+    /// `[auth]`: tokens and passwords.
+    Auth {
+        issuer: String,
+        audience: String,
+        access_ttl_s: u64,
+        refresh_ttl_s: u64,
+        #[serde(deserialize_with = "secret")]
+        signing_key: Option<SecretString>,
+        #[serde(deserialize_with = "path")]
+        signing_key_file: Option<PathBuf>,
+        password_memory_kib: u32,
+        password_iterations: u32,
+    }
+}
+
+section! {
+    /// `[limits]`: requests over time.
+    Limits {
+        enabled: bool,
+        user_per_s: u32,
+        user_burst: u32,
+        anonymous_per_min: u32,
+        auth_per_min: u32,
+    }
+}
+
+section! {
+    /// `[session]`: one WebSocket session. All times are real.
+    Session {
+        hello_timeout_ms: u64,
+        idle_ms: u64,
+        active_ms: u64,
+        grace_ms: u64,
+        active_grace_ms: u64,
+        frame_bytes_max: usize,
+        cmd_per_s: u32,
+        cmd_burst: u32,
+        tel_per_s: u32,
+        tel_burst: u32,
+        outbox_events_max: usize,
+        outbox_bytes_max: usize,
+        write_timeout_ms: u64,
+        resend_ms: u64,
+        passenger_devices_max: usize,
+    }
+}
+
+section! {
+    /// `[presence]`.
+    Presence {
+        timeout_ms: u64,
+    }
+}
+
+section! {
+    /// `[dispatch]`: waves and offers. All times are domain time.
+    Dispatch {
+        waves: Vec<u16>,
+        radii_m: Vec<Metres>,
+        head_start_ms: Millis,
+        wave_ms: Millis,
+        offer_ttl_ms: Millis,
+        accept_grace_ms: Millis,
+        search_ms: Millis,
+        offers_per_driver_max: u16,
+        reassignments_max: u8,
+        position_stale_ms: Millis,
+    }
+}
+
+section! {
+    /// `[rides]`: the policies of a ride. All times are domain time.
+    Rides {
+        pin_tries_max: u8,
+        pin_lock_ms: Millis,
+        no_show_after_ms: Millis,
+        #[serde(deserialize_with = "amount")]
+        no_show_fee: Centavos,
+        #[serde(deserialize_with = "amount")]
+        cancel_fee: Centavos,
+        cancel_grace_ms: Millis,
+        arriving_m: Metres,
+        arrived_m: Metres,
+        arrived_accuracy_m: Metres,
+        arrive_said_within_m: Metres,
+        quote_ttl_ms: Millis,
+    }
+}
+
+section! {
+    /// `[fares]`: a table a category, and the cap on surge.
+    Fares {
+        #[serde(deserialize_with = "rate")]
+        surge_cap: Decimal,
+        economy: FareTable,
+        comfort: FareTable,
+        premium: FareTable,
+        moto: FareTable,
+        delivery: FareTable,
+    }
+}
+
+section! {
+    /// `[fares.<category>]`. Rates in reais.
+    FareTable {
+        #[serde(deserialize_with = "amount")]
+        base: Centavos,
+        #[serde(deserialize_with = "rate")]
+        per_km: Decimal,
+        #[serde(deserialize_with = "rate")]
+        per_min: Decimal,
+        #[serde(deserialize_with = "amount")]
+        minimum: Centavos,
+    }
+}
+
+section! {
+    /// `[routing]`.
+    Routing {
+        kind: RoutingKind,
+        a_seconds: u32,
+        #[serde(deserialize_with = "path")]
+        nodes: Option<PathBuf>,
+        #[serde(deserialize_with = "path")]
+        edges: Option<PathBuf>,
+    }
+}
+
+section! {
+    /// `[journal]`.
+    Journal {
+        writers: usize,
+        queue_max: usize,
+        batch_max: usize,
+        statement_timeout_ms: u64,
+    }
+}
+
+section! {
+    /// `[actors]`. All times are real.
+    Actors {
+        arbiters: usize,
+        mailbox_max: usize,
+        ride_passivate_ms: u64,
+        driver_passivate_ms: u64,
+        command_deadline_ms: u64,
+    }
+}
+
+section! {
+    /// `[clock]`.
+    Clock {
+        speed: u32,
+    }
+}
+
+section! {
+    /// `[seed]`.
+    Seed {
+        enabled: bool,
+    }
+}

@@ -1,0 +1,15 @@
+//! Seeing the engine: logs with redaction, metrics (all names in one place), `check_invariant!`.
+//!
+//! Any room but `domain` may use this one; it uses `domain` alone. Nothing here ever fails a
+//! caller: a log line or a sample that cannot be written is lost, the work goes on.
+
+mod fields;
+mod invariants;
+mod logs;
+mod metrics;
+mod redact;
+
+pub use invariants::{set_global, violated};
+pub(crate) use logs::level_filter;
+pub use logs::{LogError, LogFormat, LogOptions, LogOutput, init};
+pub use metrics::{Described, Kind, Metrics, timed};
