@@ -1,0 +1,220 @@
+//! What actors act through: everything outside an actor that its outputs name.
+
+use std::sync::{Arc, Weak};
+
+use ibora_domain::facts::{Answer, CommandKey, Entity, Row};
+use ibora_domain::ids::{DriverId, OfferId, RideId};
+use ibora_domain::machines::{
+    Candidate, DriverPolicy, Envelope, Ephemeral, Market, Note, Seek,
+};
+use ibora_domain::policy::RidePolicy;
+use ibora_domain::refusal::Refusal;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::alarms::Alarms;
+use super::clock::Clock;
+use super::registry::Registry;
+use crate::geo::{CategoryBits, LiveIndex, Query, Router};
+use crate::journal::{CommitError, Journal};
+use crate::obs::Metrics;
+
+/// Where an answer goes. Dropped without one, its asker hears `unavailable`.
+pub(super) type Reply = oneshot::Sender<Answer>;
+
+/// Takes frames that are shown and forgotten. Must not wait.
+pub type PushEphemeral = Arc<dyn Fn(Ephemeral) + Send + Sync>;
+
+/// What leaves an actor, once what it rests on is durable.
+pub(super) enum Leave {
+    Reply(Reply, Answer),
+    Repeat(Reply, CommandKey),
+    Send(Envelope<Reply>),
+    Push(Ephemeral),
+}
+
+/// The outside of all actors of an engine.
+pub(super) struct Ports {
+    pub(super) journal: Arc<Journal>,
+    pub(super) index: Arc<LiveIndex>,
+    pub(super) router: Arc<dyn Router>,
+    pub(super) clock: Clock,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) push: PushEphemeral,
+    pub(super) alarms: Arc<Alarms>,
+    pub(super) ride_policy: Arc<RidePolicy>,
+    pub(super) driver_policy: Arc<DriverPolicy>,
+    pub(super) on_ride: super::positions::OnRide,
+    /// The registry holds the ports; they hold it only loosely.
+    pub(super) registry: Weak<Registry>,
+}
+
+impl Ports {
+    /// Carries out what may leave.
+    pub(super) fn leave(&self, leaves: Vec<Leave>) {
+        for leave in leaves {
+            match leave {
+                // The asker may be gone; what it asked for is recorded all the same.
+                Leave::Reply(reply, answer) => drop(reply.send(answer)),
+                Leave::Repeat(reply, key) => self.repeat(reply, key),
+                Leave::Send(envelope) => self.send(envelope),
+                Leave::Push(frame) => (self.push)(frame),
+            }
+        }
+    }
+
+    /// Answers those whose decision was lost; tells nobody else anything.
+    pub(super) fn fail(&self, leaves: Vec<Leave>, error: &CommitError) {
+        for leave in leaves {
+            match leave {
+                Leave::Reply(reply, answer) => {
+                    drop(reply.send(Err(lost(&answer, error))));
+                }
+                Leave::Repeat(reply, key) => self.repeat(reply, key),
+                Leave::Send(_) | Leave::Push(_) => {}
+            }
+        }
+    }
+
+    pub(super) fn send(&self, envelope: Envelope<Reply>) {
+        if let Some(registry) = self.registry.upgrade() {
+            registry.send(envelope);
+        }
+    }
+
+    /// Answers with the stored result of a command.
+    pub(super) fn repeat(&self, reply: Reply, key: CommandKey) {
+        let journal = Arc::clone(&self.journal);
+        self.spawn(async move {
+            let answer = match journal.records().answer(key.principal, &key.id).await {
+                Ok(Some((fingerprint, _))) if fingerprint != key.fingerprint => {
+                    Err(Refusal::IdempotencyKeyReused)
+                }
+                Ok(Some((_, answer))) => answer,
+                Ok(None) => Err(Refusal::Unavailable),
+                Err(error) => {
+                    tracing::warn!(%error, "a stored answer cannot be read");
+                    Err(Refusal::Unavailable)
+                }
+            };
+            drop(reply.send(answer));
+        });
+    }
+
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        if let Some(registry) = self.registry.upgrade() {
+            registry.spawn(task);
+        }
+    }
+
+    /// Changes what the live index says of a driver.
+    pub(super) fn market(&self, driver: DriverId, market: Market) {
+        match market {
+            Market::Available(category) => {
+                self.index.set_available(driver, CategoryBits(category.bit()));
+            }
+            Market::Busy => self.index.set_unavailable(driver),
+            Market::Offline => self.index.forget(driver),
+        }
+    }
+
+    /// The drivers a wave may be offered to, nearest by road time first, each with an offer id.
+    /// Twice as many as asked for, since some will have no slot.
+    pub(super) fn find(&self, seek: &Seek) -> Vec<Candidate> {
+        let _timer = self.metrics.dispatch_wave_seconds.start_timer();
+        let mut excluded = seek.excluded.clone();
+        excluded.sort_unstable();
+        let found = self.index.nearest(&Query {
+            at: seek.pickup,
+            radius: seek.radius,
+            limit: usize::from(seek.count).saturating_mul(2).max(8),
+            category: CategoryBits(seek.category.bit()),
+            now: self.clock.now(),
+            excluded: &excluded,
+        });
+        let mut candidates: Vec<Candidate> = found
+            .into_iter()
+            .map(|near| {
+                let route = self.router.route(near.position, seek.pickup);
+                Candidate {
+                    driver: near.driver,
+                    offer: OfferId(Uuid::now_v7()),
+                    distance: near.distance,
+                    eta: route.duration,
+                }
+            })
+            .collect();
+        candidates.sort_by_key(|candidate| (candidate.eta, candidate.distance));
+        candidates
+    }
+
+    /// Counts what operators watch.
+    pub(super) fn note(&self, note: Note) {
+        let metrics = &self.metrics;
+        match note {
+            Note::RideMoved { from, to, category } => {
+                let labels = [from.unwrap_or("none"), to];
+                metrics.ride_transitions.with_label_values(&labels).inc();
+                if from.is_none() {
+                    metrics.rides_created.with_label_values(&[category.as_str()]).inc();
+                }
+                let bound = |status| matches!(status, "accepted" | "arriving" | "arrived" | "started");
+                match (from.is_some_and(bound), bound(to)) {
+                    (false, true) => metrics.active_rides.inc(),
+                    (true, false) => metrics.active_rides.dec(),
+                    (true, true) | (false, false) => {}
+                }
+            }
+            Note::RideCanceled { by, reason } => {
+                metrics.rides_canceled.with_label_values(&[by, reason]).inc();
+            }
+            Note::RideEnded { category, lasted } => {
+                let category = [category.as_str()];
+                metrics.rides_completed.with_label_values(&category).inc();
+                let minutes = lasted.as_secs_f64() / 60.0;
+                metrics.ride_duration_minutes.with_label_values(&category).observe(minutes);
+            }
+            Note::Accepted { waited } => {
+                metrics.ride_accept_duration_seconds.observe(waited.as_secs_f64());
+            }
+            Note::Attempt { outcome } => {
+                metrics.accept_attempts.with_label_values(&[outcome]).inc();
+            }
+            Note::OffersMade { count } => {
+                metrics.offers_made.inc_by(u64::try_from(count).unwrap_or(0));
+            }
+        }
+    }
+
+    /// Keeps what positions need to know: who drives which ride.
+    pub(super) fn follow(&self, rows: &[Row]) {
+        for row in rows {
+            if let Row::Ride(row) = row {
+                self.on_ride.set(row.driver, row.id, row.status);
+            }
+        }
+    }
+}
+
+/// What an asker is told whose decision was not recorded.
+fn lost(answer: &Answer, error: &CommitError) -> Refusal {
+    match error {
+        CommitError::Overloaded => Refusal::Overloaded,
+        CommitError::Unavailable | CommitError::Fenced => Refusal::Unavailable,
+        CommitError::Refused { constraint } => match (constraint.as_deref(), answer) {
+            (Some("rides_one_active_per_driver"), Ok(_)) => Refusal::DriverBusy,
+            (Some("rides_one_active_per_passenger"), Ok(_)) => Refusal::ActiveRideExists,
+            _ => Refusal::Unavailable,
+        },
+    }
+}
+
+/// Names an entity for logs: ids are no personal data.
+pub(super) fn named(entity: Entity) -> (&'static str, Uuid) {
+    (entity.kind().as_str(), entity.id())
+}
+
+/// A ride's id made anew.
+pub(super) fn new_ride_id() -> RideId {
+    RideId(Uuid::now_v7())
+}

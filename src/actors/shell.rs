@@ -1,0 +1,317 @@
+//! The shell of every actor: takes a message, lets the machine step, and interprets its outputs.
+//!
+//! It holds no business rule. A turn is what the mailbox held; its decisions are handed to the
+//! journal as one, and what leaves waits for that commit. A lost commit ends the actor.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use actix::prelude::*;
+use ibora_domain::facts::{Decision, Entity};
+use ibora_domain::machines::{DispatcherInput, Envelope, Machine, Output, Outputs};
+
+use super::ports::{Leave, Ports, Reply};
+use super::registry::Registry;
+use crate::journal::{Append, CommitError};
+
+/// What an actor and its registry entry share.
+pub(super) struct Vitals {
+    pub(super) entity: Entity,
+    /// Which activation this is; no other activation of any entity has the same.
+    pub(super) life: u64,
+    /// Messages sent and not yet handled. Counted by the sender: actix's own bound is none.
+    pub(super) queued: AtomicU32,
+    /// Commits on their way.
+    pub(super) recording: AtomicU32,
+    /// Set with the first lost commit, before anything else can be handed over.
+    pub(super) broken: AtomicBool,
+    /// When it last did something, in domain milliseconds.
+    pub(super) last_active: AtomicU64,
+    pub(super) passivate_after: AtomicU64,
+}
+
+impl Vitals {
+    pub(super) fn new(entity: Entity, life: u64) -> Self {
+        Self {
+            entity,
+            life,
+            queued: AtomicU32::new(0),
+            recording: AtomicU32::new(0),
+            broken: AtomicBool::new(false),
+            last_active: AtomicU64::new(0),
+            passivate_after: AtomicU64::new(u64::MAX),
+        }
+    }
+}
+
+/// An input for the machine inside.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Deliver<I>(pub(super) I);
+
+/// Ends the actor: it was taken out of the registry and has nothing left to do.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Leaving;
+
+/// Panics, for drills of what follows.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Crash;
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct EndTurn;
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Committed {
+    number: u64,
+    lost: bool,
+}
+
+/// An actor.
+pub(super) struct Shell<M: Machine<Reply = Reply>> {
+    machine: M,
+    ports: Arc<Ports>,
+    vitals: Arc<Vitals>,
+    turn: Outputs<Reply>,
+    turn_open: bool,
+    /// Commits handed over, and how many of them are done.
+    sent: u64,
+    confirmed: u64,
+    /// What leaves with a commit that was handed over in an earlier turn.
+    held: VecDeque<(u64, Vec<Leave>)>,
+    _watch: DeathWatch,
+}
+
+/// Tells the registry how an actor ended, even by a panic.
+struct DeathWatch {
+    registry: std::sync::Weak<Registry>,
+    vitals: Arc<Vitals>,
+}
+
+impl Drop for DeathWatch {
+    fn drop(&mut self) {
+        if let Some(registry) = self.registry.upgrade() {
+            registry.ended(&self.vitals, std::thread::panicking());
+        }
+    }
+}
+
+impl<M> Shell<M>
+where
+    M: Machine<Reply = Reply> + Unpin + 'static,
+    M::Input: Send + From<DispatcherInput>,
+{
+    /// An actor around `machine`; `first` is what it wants done before its first message.
+    pub(super) fn new(
+        machine: M,
+        ports: Arc<Ports>,
+        vitals: Arc<Vitals>,
+        first: Outputs<Reply>,
+    ) -> Self {
+        let watch =
+            DeathWatch { registry: ports.registry.clone(), vitals: Arc::clone(&vitals) };
+        Self {
+            machine,
+            ports,
+            vitals,
+            turn: first,
+            turn_open: false,
+            sent: 0,
+            confirmed: 0,
+            held: VecDeque::new(),
+            _watch: watch,
+        }
+    }
+
+    fn step(&mut self, input: M::Input, ctx: &mut Context<Self>) {
+        let now = self.ports.clock.now();
+        self.machine.step(now, input, &mut self.turn);
+        let now = u64::try_from(now.0).unwrap_or(0);
+        self.vitals.last_active.store(now, Ordering::Relaxed);
+        self.open_turn(ctx);
+    }
+
+    /// The turn ends once the mailbox is empty: a note to oneself is read after all that waits.
+    fn open_turn(&mut self, ctx: &mut Context<Self>) {
+        if !self.turn_open {
+            self.turn_open = true;
+            ctx.notify(EndTurn);
+        }
+    }
+
+    fn end_turn(&mut self, ctx: &mut Context<Self>) {
+        self.turn_open = false;
+        let now = self.ports.clock.now();
+        self.machine.settle(now, self.confirmed < self.sent, &mut self.turn);
+        let mut leaves = Vec::new();
+        let mut decision: Option<Box<Decision>> = None;
+        let mut outputs: VecDeque<_> = std::mem::take(&mut self.turn).into();
+        while let Some(output) = outputs.pop_front() {
+            match output {
+                Output::Persist(next) => match &mut decision {
+                    Some(decision) => decision.absorb(*next),
+                    None => decision = Some(next),
+                },
+                Output::Reply(reply, answer) => leaves.push(Leave::Reply(reply, answer)),
+                Output::Repeat(reply, key) => leaves.push(Leave::Repeat(reply, key)),
+                Output::Send(envelope) => leaves.push(Leave::Send(envelope)),
+                Output::Push(frame) => leaves.push(Leave::Push(frame)),
+                Output::Alarm(at) => self.ports.alarms.set(self.vitals.entity, at),
+                Output::Market(driver, market) => self.ports.market(driver, market),
+                Output::Find(seek) => {
+                    let candidates = self.ports.find(&seek);
+                    let (ride, wave) = (seek.ride, seek.wave);
+                    let found = DispatcherInput::Found { ride, wave, candidates };
+                    self.machine.step(now, found.into(), &mut self.turn);
+                    outputs.extend(self.turn.drain(..));
+                }
+                Output::Note(note) => self.ports.note(note),
+            }
+        }
+        let after = self.machine.passivate_after().0;
+        self.vitals.passivate_after.store(after, Ordering::Relaxed);
+        match decision {
+            Some(decision) => self.record(decision, leaves, ctx),
+            None if self.confirmed < self.sent => self.held.push_back((self.sent, leaves)),
+            None => self.ports.leave(leaves),
+        }
+    }
+
+    /// Hands a decision to the journal. What leaves with it does so from the writer, at once.
+    fn record(&mut self, decision: Box<Decision>, leaves: Vec<Leave>, ctx: &mut Context<Self>) {
+        self.sent += 1;
+        let number = self.sent;
+        if self.vitals.broken.load(Ordering::Acquire) {
+            self.ports.fail(leaves, &CommitError::Unavailable);
+            ctx.stop();
+            return;
+        }
+        self.vitals.recording.fetch_add(1, Ordering::AcqRel);
+        self.ports.follow(&decision.rows);
+        let (ports, vitals, actor) =
+            (Arc::clone(&self.ports), Arc::clone(&self.vitals), ctx.address());
+        let done = move |outcome: Result<(), CommitError>| {
+            let lost = outcome.is_err();
+            match outcome {
+                Ok(()) => ports.leave(leaves),
+                Err(error) => {
+                    vitals.broken.store(true, Ordering::Release);
+                    ports.settle_lost(leaves, &error);
+                }
+            }
+            actor.do_send(Committed { number, lost });
+        };
+        self.ports.journal.append(Append::decision(decision, self.vitals.life, done));
+    }
+}
+
+impl<M> Actor for Shell<M>
+where
+    M: Machine<Reply = Reply> + Unpin + 'static,
+    M::Input: Send + From<DispatcherInput>,
+{
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.open_turn(ctx);
+    }
+}
+
+impl<M> Handler<Deliver<M::Input>> for Shell<M>
+where
+    M: Machine<Reply = Reply> + Unpin + 'static,
+    M::Input: Send + From<DispatcherInput>,
+{
+    type Result = ();
+
+    fn handle(&mut self, Deliver(input): Deliver<M::Input>, ctx: &mut Self::Context) {
+        self.step(input, ctx);
+        self.vitals.queued.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl<M> Handler<EndTurn> for Shell<M>
+where
+    M: Machine<Reply = Reply> + Unpin + 'static,
+    M::Input: Send + From<DispatcherInput>,
+{
+    type Result = ();
+
+    fn handle(&mut self, EndTurn: EndTurn, ctx: &mut Self::Context) {
+        self.end_turn(ctx);
+    }
+}
+
+impl<M> Handler<Committed> for Shell<M>
+where
+    M: Machine<Reply = Reply> + Unpin + 'static,
+    M::Input: Send + From<DispatcherInput>,
+{
+    type Result = ();
+
+    fn handle(&mut self, Committed { number, lost }: Committed, ctx: &mut Self::Context) {
+        self.vitals.recording.fetch_sub(1, Ordering::AcqRel);
+        self.confirmed = self.confirmed.max(number);
+        while self.held.front().is_some_and(|(rests_on, _)| *rests_on <= number) {
+            let Some((_, leaves)) = self.held.pop_front() else { break };
+            if lost {
+                self.ports.fail(leaves, &CommitError::Unavailable);
+            } else {
+                self.ports.leave(leaves);
+            }
+        }
+        if lost {
+            // Memory is ahead of disk, and disk is right.
+            ctx.stop();
+        } else {
+            // What was gathered while the commit ran may be recorded now.
+            self.open_turn(ctx);
+        }
+    }
+}
+
+impl<M> Handler<Leaving> for Shell<M>
+where
+    M: Machine<Reply = Reply> + Unpin + 'static,
+    M::Input: Send + From<DispatcherInput>,
+{
+    type Result = ();
+
+    fn handle(&mut self, Leaving: Leaving, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}
+
+impl<M> Handler<Crash> for Shell<M>
+where
+    M: Machine<Reply = Reply> + Unpin + 'static,
+    M::Input: Send + From<DispatcherInput>,
+{
+    type Result = ();
+
+    #[expect(clippy::panic, reason = "a drill: the point is to panic")]
+    fn handle(&mut self, Crash: Crash, _ctx: &mut Self::Context) {
+        panic!("drill: this actor was told to panic");
+    }
+}
+
+/// Splits an envelope's content from its address, for the shell of its kind.
+pub(super) fn is_command(envelope: &Envelope<Reply>) -> bool {
+    use ibora_domain::machines::{DriverInput, PassengerInput, RideInput};
+    match envelope {
+        Envelope::Ride(_, input) => matches!(
+            input,
+            RideInput::Drive { .. } | RideInput::Cancel { .. } | RideInput::Decline { .. }
+        ),
+        Envelope::Driver(_, input) => matches!(
+            input,
+            DriverInput::Accept { .. } | DriverInput::Online { .. } | DriverInput::Offline { .. }
+        ),
+        Envelope::Passenger(_, input) => matches!(input, PassengerInput::Request { .. }),
+        Envelope::Dispatcher(..) => false,
+    }
+}
