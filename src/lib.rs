@@ -1,1 +1,3 @@
+//! The dispatch engine.
 
+pub mod geo;
