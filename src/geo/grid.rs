@@ -1,6 +1,6 @@
 //! A grid of things on the Earth, for "the nearest few of many that move".
 //!
-//! Only this room uses it: the driver index keeps free drivers in one.
+//! Only this room uses it: the driver index keeps free drivers in one, the road graph its nodes.
 //!
 //! Locks: the map of blocks, and in it one lock a block. A thing that moves within its block holds
 //! the map shared and that block alone; a thing that changes its block holds the map alone. A

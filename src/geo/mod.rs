@@ -1,7 +1,8 @@
-//! Where drivers are.
+//! Where drivers are, and how long a drive takes.
 //!
-//! The [`LiveIndex`] answers "who is near and free", in memory and shared between threads. The
-//! dispatcher, the web workers and the load test may call it; this room itself sees only
+//! Two things live here, both in memory and both shared between threads: the [`LiveIndex`] that
+//! answers "who is near and free", and the [`Router`]s that answer "how far and how long". The
+//! dispatcher, the web workers and the load test may call them; this room itself sees only
 //! `ibora_domain`, and it never blocks on anything but its own short locks.
 //!
 //! What always holds: nothing here is the truth about a driver. The index is a view that is filled
@@ -9,9 +10,15 @@
 
 mod grid;
 mod index;
+mod power_law;
+mod road;
+mod route;
 mod sphere;
 
 #[cfg(test)]
 mod tests;
 
 pub use index::{CategoryBits, Counts, IndexOptions, LiveIndex, Nearby, Query};
+pub use power_law::PowerLaw;
+pub use road::{RoadFile, RoadGraph, RoadGraphError};
+pub use route::{Route, Router, Waypoint};
