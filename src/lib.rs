@@ -1,3 +1,10 @@
+//! Ibora: a realtime dispatch engine for ride-hailing. `ARCHITECTURE.md` is the map of the rooms.
+
+pub mod accounts;
+pub mod actors;
 pub mod config;
+pub mod geo;
+pub mod journal;
 pub mod obs;
 pub mod postgres;
+pub mod readmodel;

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Weak};
 
-use ibora_domain::facts::{Answer, CommandKey, Entity, Row};
-use ibora_domain::ids::{DriverId, OfferId, RideId};
+use ibora_domain::facts::{Answer, CommandKey, ResultRow, Row};
+use ibora_domain::ids::{DriverId, OfferId};
 use ibora_domain::machines::{
     Candidate, DriverPolicy, Envelope, Ephemeral, Market, Note, Seek,
 };
@@ -72,6 +72,32 @@ impl Ports {
                 }
                 Leave::Repeat(reply, key) => self.repeat(reply, key),
                 Leave::Send(_) | Leave::Push(_) => {}
+            }
+        }
+    }
+
+    /// As [`Ports::fail`]; where a result of the lost decision was recorded before, under the same
+    /// key, that one is the answer. The key is the last line against doing a command twice.
+    pub(super) fn fail_decided(
+        &self,
+        leaves: Vec<Leave>,
+        mut results: Vec<ResultRow>,
+        error: &CommitError,
+    ) {
+        let CommitError::Refused { constraint: Some(constraint) } = error else {
+            return self.fail(leaves, error);
+        };
+        if constraint != "command_results_pkey" {
+            return self.fail(leaves, error);
+        }
+        for leave in leaves {
+            let Leave::Reply(reply, answer) = leave else {
+                self.fail(vec![leave], error);
+                continue;
+            };
+            match results.iter().position(|result| result.answer == answer) {
+                Some(at) => self.repeat(reply, results.remove(at).key),
+                None => drop(reply.send(Err(Refusal::Unavailable))),
             }
         }
     }
@@ -207,14 +233,4 @@ fn lost(answer: &Answer, error: &CommitError) -> Refusal {
             _ => Refusal::Unavailable,
         },
     }
-}
-
-/// Names an entity for logs: ids are no personal data.
-pub(super) fn named(entity: Entity) -> (&'static str, Uuid) {
-    (entity.kind().as_str(), entity.id())
-}
-
-/// A ride's id made anew.
-pub(super) fn new_ride_id() -> RideId {
-    RideId(Uuid::now_v7())
 }

@@ -103,7 +103,7 @@ impl Drop for DeathWatch {
 impl<M> Shell<M>
 where
     M: Machine<Reply = Reply> + Unpin + 'static,
-    M::Input: Send + From<DispatcherInput>,
+    M::Input: Send,
 {
     /// An actor around `machine`; `first` is what it wants done before its first message.
     pub(super) fn new(
@@ -149,8 +149,7 @@ where
         self.machine.settle(now, self.confirmed < self.sent, &mut self.turn);
         let mut leaves = Vec::new();
         let mut decision: Option<Box<Decision>> = None;
-        let mut outputs: VecDeque<_> = std::mem::take(&mut self.turn).into();
-        while let Some(output) = outputs.pop_front() {
+        for output in self.turn.drain(..) {
             match output {
                 Output::Persist(next) => match &mut decision {
                     Some(decision) => decision.absorb(*next),
@@ -163,11 +162,13 @@ where
                 Output::Alarm(at) => self.ports.alarms.set(self.vitals.entity, at),
                 Output::Market(driver, market) => self.ports.market(driver, market),
                 Output::Find(seek) => {
-                    let candidates = self.ports.find(&seek);
-                    let (ride, wave) = (seek.ride, seek.wave);
-                    let found = DispatcherInput::Found { ride, wave, candidates };
-                    self.machine.step(now, found.into(), &mut self.turn);
-                    outputs.extend(self.turn.drain(..));
+                    // Rests on nothing durable, so it need not wait for anything.
+                    if let Entity::Dispatcher(zone) = self.vitals.entity {
+                        let candidates = self.ports.find(&seek);
+                        let (ride, wave) = (seek.ride, seek.wave);
+                        let found = DispatcherInput::Found { ride, wave, candidates };
+                        self.ports.send(Envelope::Dispatcher(zone, found));
+                    }
                 }
                 Output::Note(note) => self.ports.note(note),
             }
@@ -192,6 +193,7 @@ where
         }
         self.vitals.recording.fetch_add(1, Ordering::AcqRel);
         self.ports.follow(&decision.rows);
+        let results = decision.results.clone();
         let (ports, vitals, actor) =
             (Arc::clone(&self.ports), Arc::clone(&self.vitals), ctx.address());
         let done = move |outcome: Result<(), CommitError>| {
@@ -200,7 +202,7 @@ where
                 Ok(()) => ports.leave(leaves),
                 Err(error) => {
                     vitals.broken.store(true, Ordering::Release);
-                    ports.settle_lost(leaves, &error);
+                    ports.fail_decided(leaves, results, &error);
                 }
             }
             actor.do_send(Committed { number, lost });
@@ -212,7 +214,7 @@ where
 impl<M> Actor for Shell<M>
 where
     M: Machine<Reply = Reply> + Unpin + 'static,
-    M::Input: Send + From<DispatcherInput>,
+    M::Input: Send,
 {
     type Context = Context<Self>;
 
@@ -224,7 +226,7 @@ where
 impl<M> Handler<Deliver<M::Input>> for Shell<M>
 where
     M: Machine<Reply = Reply> + Unpin + 'static,
-    M::Input: Send + From<DispatcherInput>,
+    M::Input: Send,
 {
     type Result = ();
 
@@ -237,7 +239,7 @@ where
 impl<M> Handler<EndTurn> for Shell<M>
 where
     M: Machine<Reply = Reply> + Unpin + 'static,
-    M::Input: Send + From<DispatcherInput>,
+    M::Input: Send,
 {
     type Result = ();
 
@@ -249,7 +251,7 @@ where
 impl<M> Handler<Committed> for Shell<M>
 where
     M: Machine<Reply = Reply> + Unpin + 'static,
-    M::Input: Send + From<DispatcherInput>,
+    M::Input: Send,
 {
     type Result = ();
 
@@ -277,7 +279,7 @@ where
 impl<M> Handler<Leaving> for Shell<M>
 where
     M: Machine<Reply = Reply> + Unpin + 'static,
-    M::Input: Send + From<DispatcherInput>,
+    M::Input: Send,
 {
     type Result = ();
 
@@ -289,29 +291,12 @@ where
 impl<M> Handler<Crash> for Shell<M>
 where
     M: Machine<Reply = Reply> + Unpin + 'static,
-    M::Input: Send + From<DispatcherInput>,
+    M::Input: Send,
 {
     type Result = ();
 
     #[expect(clippy::panic, reason = "a drill: the point is to panic")]
     fn handle(&mut self, Crash: Crash, _ctx: &mut Self::Context) {
         panic!("drill: this actor was told to panic");
-    }
-}
-
-/// Splits an envelope's content from its address, for the shell of its kind.
-pub(super) fn is_command(envelope: &Envelope<Reply>) -> bool {
-    use ibora_domain::machines::{DriverInput, PassengerInput, RideInput};
-    match envelope {
-        Envelope::Ride(_, input) => matches!(
-            input,
-            RideInput::Drive { .. } | RideInput::Cancel { .. } | RideInput::Decline { .. }
-        ),
-        Envelope::Driver(_, input) => matches!(
-            input,
-            DriverInput::Accept { .. } | DriverInput::Online { .. } | DriverInput::Offline { .. }
-        ),
-        Envelope::Passenger(_, input) => matches!(input, PassengerInput::Request { .. }),
-        Envelope::Dispatcher(..) => false,
     }
 }

@@ -1,0 +1,71 @@
+//! Building an actor from the records.
+
+use std::sync::Arc;
+
+use actix::{Actor, Context};
+use ibora_domain::facts::Entity;
+use ibora_domain::machines::{
+    DispatcherMachine, DriverMachine, Driving, Machine, Output, Outputs, PassengerMachine,
+    RideMachine, RideRecords, Riding,
+};
+
+use super::ports::{Ports, Reply};
+use super::registry::Address;
+use super::shell::{Shell, Vitals};
+
+/// Starts the actor of `entity` on this arbiter. `read`: it may have records.
+///
+/// # Errors
+/// Whatever the database reports; no actor is started then.
+pub(super) async fn start(
+    entity: Entity,
+    read: bool,
+    ports: &Arc<Ports>,
+    vitals: &Arc<Vitals>,
+) -> Result<Address, sqlx::Error> {
+    let records = ports.journal.records();
+    let mut first = Outputs::new();
+    Ok(match entity {
+        Entity::Ride(id) => {
+            let known = if read { records.ride(id).await? } else { RideRecords::default() };
+            let machine = RideMachine::new(id, Arc::clone(&ports.ride_policy), known);
+            if let Some(ride) = machine.ride() {
+                ports.on_ride.set(ride.driver_id(), id, ride.status);
+            }
+            first.push(Output::Alarm(machine.deadline()));
+            Address::Ride(spawn(machine, ports, vitals, first))
+        }
+        Entity::Driver(id) => {
+            let now = ports.clock.now();
+            let known = records.driver(id, now).await?;
+            let policy = Arc::clone(&ports.driver_policy);
+            let machine = DriverMachine::new(id, policy, known, now);
+            machine.wake(&mut first);
+            Address::Driver(spawn(Driving(machine, std::marker::PhantomData), ports, vitals, first))
+        }
+        Entity::Passenger(id) => {
+            let (active, commands) = records.passenger(id).await?;
+            let idle = ports.driver_policy.passivate_after;
+            let machine = PassengerMachine::new(id, active, commands, idle);
+            let machine = Riding(machine, std::marker::PhantomData);
+            Address::Passenger(spawn(machine, ports, vitals, first))
+        }
+        Entity::Dispatcher(zone) => {
+            Address::Dispatcher(spawn(DispatcherMachine::new(zone), ports, vitals, first))
+        }
+    })
+}
+
+fn spawn<M>(
+    machine: M,
+    ports: &Arc<Ports>,
+    vitals: &Arc<Vitals>,
+    first: Outputs<Reply>,
+) -> actix::Addr<Shell<M>>
+where
+    M: Machine<Reply = Reply> + Unpin + 'static,
+    M::Input: Send,
+{
+    let (ports, vitals) = (Arc::clone(ports), Arc::clone(vitals));
+    Shell::create(move |_: &mut Context<Shell<M>>| Shell::new(machine, ports, vitals, first))
+}

@@ -1,0 +1,332 @@
+//! The registry: finds an entity's actor, builds it when needed, drops it when idle, and rebuilds
+//! it when it died.
+//!
+//! An entity has at most one actor. Messages that come while one is being built wait, in order, and
+//! none is lost when an idle actor is dropped: the entry goes only when nothing is queued.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use actix::{Addr, ArbiterHandle};
+use ibora_domain::facts::{Entity, EntityKind};
+use ibora_domain::machines::{
+    DispatcherMachine, Driving, DriverInput, Envelope, PassengerInput, RideInput, RideMachine,
+    Riding,
+};
+use parking_lot::Mutex;
+
+use super::ports::{Ports, Reply};
+use super::shell::{Crash, Deliver, Leaving, Shell, Vitals};
+
+/// Locks over which entities are spread.
+const STRIPES: usize = 64;
+/// Messages that may wait for an actor that is being built.
+const WAITING_MAX: usize = 4096;
+/// First pause before an actor that panicked is built again; ten times longer each time.
+const BACK_OFF_FIRST: Duration = Duration::from_millis(100);
+/// Panics in a row after which an entity is left alone until the next start.
+const PANICS_MAX: u32 = 3;
+
+/// The address of an actor.
+pub(super) enum Address {
+    Ride(Addr<Shell<RideMachine<Reply>>>),
+    Driver(Addr<Shell<Driving<Reply>>>),
+    Passenger(Addr<Shell<Riding<Reply>>>),
+    Dispatcher(Addr<Shell<DispatcherMachine<Reply>>>),
+}
+
+enum Entry {
+    /// Being built, with what waits for it.
+    Activating(Vec<Envelope<Reply>>),
+    Live { address: Address, vitals: Arc<Vitals> },
+    /// Panicked too often; nothing more is asked of it.
+    Quarantined,
+}
+
+type Stripe = Mutex<HashMap<Entity, Entry>>;
+
+/// The actors of this engine.
+pub(super) struct Registry {
+    stripes: Vec<Stripe>,
+    panics: Mutex<HashMap<Entity, u32>>,
+    arbiters: Vec<ArbiterHandle>,
+    next_life: AtomicU64,
+    mailbox_max: u32,
+    pub(super) ports: Arc<Ports>,
+}
+
+impl Registry {
+    pub(super) fn new(arbiters: Vec<ArbiterHandle>, mailbox_max: u32, ports: Arc<Ports>) -> Self {
+        Self {
+            stripes: (0..STRIPES).map(|_| Stripe::default()).collect(),
+            panics: Mutex::default(),
+            arbiters,
+            next_life: AtomicU64::new(1),
+            mailbox_max,
+            ports,
+        }
+    }
+
+    fn stripe(&self, entity: Entity) -> &Stripe {
+        &self.stripes[usize::from(entity.shard().number()) % STRIPES]
+    }
+
+    fn arbiter(&self, entity: Entity) -> &ArbiterHandle {
+        &self.arbiters[usize::from(entity.shard().number()) % self.arbiters.len()]
+    }
+
+    /// Runs `task` beside the actors.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        if let Some(arbiter) = self.arbiters.first() {
+            arbiter.spawn(task);
+        }
+    }
+
+    /// Delivers a message, building its actor if there is none. One that cannot be delivered is
+    /// dropped, and whoever waits for its answer hears `unavailable`.
+    pub(super) fn send(self: &Arc<Self>, envelope: Envelope<Reply>) {
+        let entity = envelope.entity();
+        let mut stripe = self.stripe(entity).lock();
+        match stripe.get_mut(&entity) {
+            Some(Entry::Live { address, vitals }) => self.deliver(address, vitals, envelope),
+            Some(Entry::Activating(waiting)) => {
+                if waiting.len() < WAITING_MAX {
+                    waiting.push(envelope);
+                }
+            }
+            Some(Entry::Quarantined) => {}
+            None => {
+                let new = is_new(&envelope);
+                stripe.insert(entity, Entry::Activating(vec![envelope]));
+                drop(stripe);
+                self.activate(entity, if new { Build::New } else { Build::Read });
+            }
+        }
+    }
+
+    fn deliver(&self, address: &Address, vitals: &Vitals, envelope: Envelope<Reply>) {
+        let waiting = vitals.queued.load(Ordering::Acquire);
+        if waiting >= self.mailbox_max && is_refusable(&envelope) {
+            super::commands::refuse_overloaded(envelope);
+            return;
+        }
+        vitals.queued.fetch_add(1, Ordering::AcqRel);
+        match (address, envelope) {
+            (Address::Ride(actor), Envelope::Ride(_, input)) => actor.do_send(Deliver(input)),
+            (Address::Driver(actor), Envelope::Driver(_, input)) => actor.do_send(Deliver(input)),
+            (Address::Passenger(actor), Envelope::Passenger(_, input)) => {
+                actor.do_send(Deliver(input));
+            }
+            (Address::Dispatcher(actor), Envelope::Dispatcher(_, input)) => {
+                actor.do_send(Deliver(input));
+            }
+            // An entity's kind is part of its name, so an address of another kind is never found.
+            (
+                Address::Ride(_)
+                | Address::Driver(_)
+                | Address::Passenger(_)
+                | Address::Dispatcher(_),
+                _,
+            ) => {}
+        }
+    }
+
+    /// Rings the alarm of an entity.
+    pub(super) fn ring(self: &Arc<Self>, entity: Entity) {
+        self.send(match entity {
+            Entity::Ride(id) => Envelope::Ride(id, RideInput::Alarm),
+            Entity::Driver(id) => Envelope::Driver(id, DriverInput::Alarm),
+            Entity::Passenger(id) => Envelope::Passenger(id, PassengerInput::Alarm),
+            Entity::Dispatcher(zone) => {
+                Envelope::Dispatcher(zone, ibora_domain::machines::DispatcherInput::Alarm)
+            }
+        });
+    }
+
+    /// Builds the actor of an entity whose entry says `Activating`.
+    fn activate(self: &Arc<Self>, entity: Entity, build: Build) {
+        let registry = Arc::clone(self);
+        let life = self.next_life.fetch_add(1, Ordering::Relaxed);
+        self.arbiter(entity).spawn(async move {
+            let vitals = Arc::new(Vitals::new(entity, life));
+            if let Build::Again { after } = build {
+                tokio::time::sleep(after).await;
+                if registry.ports.journal.settled(entity).await.is_err() {
+                    registry.forget(entity);
+                    return;
+                }
+            }
+            let read = build != Build::New;
+            match super::activate::start(entity, read, &registry.ports, &vitals).await {
+                Ok(address) => registry.go_live(address, vitals),
+                Err(error) => {
+                    let id = entity.id();
+                    tracing::warn!(%error, kind = entity.kind().as_str(), %id, "cannot be read");
+                    registry.forget(entity);
+                }
+            }
+        });
+    }
+
+    fn go_live(&self, address: Address, vitals: Arc<Vitals>) {
+        let kind = [vitals.entity.kind().as_str()];
+        self.ports.metrics.actors.with_label_values(&kind).inc();
+        self.ports.metrics.actor_activations.with_label_values(&kind).inc();
+        let mut stripe = self.stripe(vitals.entity).lock();
+        if let Some(Entry::Activating(waiting)) = stripe.remove(&vitals.entity) {
+            for envelope in waiting {
+                self.deliver(&address, &vitals, envelope);
+            }
+        }
+        stripe.insert(vitals.entity, Entry::Live { address, vitals });
+    }
+
+    /// Drops an entry whose actor could not be built, with what waited for it. Asked again in a
+    /// while, should it have had a deadline.
+    fn forget(&self, entity: Entity) {
+        self.stripe(entity).lock().remove(&entity);
+        let again = self.ports.clock.now() + ibora_domain::units::Millis::from_secs(5);
+        if matches!(entity, Entity::Ride(_)) {
+            self.ports.alarms.set(entity, Some(again));
+        }
+    }
+
+    /// An actor ended: dropped when idle (its entry is gone already), or for a lost commit or a
+    /// panic, and then it is built again from the records once its last appends are settled.
+    pub(super) fn ended(self: &Arc<Self>, vitals: &Vitals, panicked: bool) {
+        let entity = vitals.entity;
+        let kind = entity.kind().as_str();
+        self.ports.metrics.actors.with_label_values(&[kind]).dec();
+        let mut stripe = self.stripe(entity).lock();
+        let died = matches!(stripe.get(&entity),
+            Some(Entry::Live { vitals: entry, .. }) if entry.life == vitals.life);
+        if !died {
+            return;
+        }
+        let panics = if panicked { self.count_panic(entity) } else { 0 };
+        if panics >= PANICS_MAX {
+            tracing::error!(kind, id = %entity.id(), panics, "actor quarantined");
+            stripe.insert(entity, Entry::Quarantined);
+            return;
+        }
+        stripe.insert(entity, Entry::Activating(Vec::new()));
+        drop(stripe);
+        let after = match panics {
+            0 => Duration::ZERO,
+            count => BACK_OFF_FIRST * 10_u32.pow(count - 1),
+        };
+        self.activate(entity, Build::Again { after });
+    }
+
+    fn count_panic(&self, entity: Entity) -> u32 {
+        let kind = entity.kind().as_str();
+        self.ports.metrics.actor_panics.with_label_values(&[kind]).inc();
+        let mut panics = self.panics.lock();
+        let count = panics.entry(entity).or_insert(0);
+        *count += 1;
+        *count
+    }
+
+    /// Drops actors that have been idle for long enough; they are rebuilt when next needed.
+    pub(super) fn sweep(&self) {
+        let now = u64::try_from(self.ports.clock.now().0).unwrap_or(0);
+        let mut depth = [0_i64; EntityKind::ALL.len()];
+        for stripe in &self.stripes {
+            stripe.lock().retain(|entity, entry| {
+                let Entry::Live { address, vitals } = entry else { return true };
+                let queued = vitals.queued.load(Ordering::Acquire);
+                depth[kind_index(entity.kind())] += i64::from(queued);
+                let idle = queued == 0 && vitals.recording.load(Ordering::Acquire) == 0;
+                let since = vitals.last_active.load(Ordering::Relaxed);
+                let after = vitals.passivate_after.load(Ordering::Relaxed);
+                let keep = !idle || now.saturating_sub(since) < after;
+                if !keep {
+                    address.leave();
+                }
+                keep
+            });
+        }
+        for (kind, depth) in EntityKind::ALL.iter().zip(depth) {
+            self.ports.metrics.mailbox_depth.with_label_values(&[kind.as_str()]).set(depth);
+        }
+    }
+
+    /// Makes an entity's actor panic, if it lives: a drill of what follows.
+    pub(super) fn crash(&self, entity: Entity) -> bool {
+        match self.stripe(entity).lock().get(&entity) {
+            Some(Entry::Live { address, .. }) => {
+                address.crash();
+                true
+            }
+            Some(Entry::Activating(_) | Entry::Quarantined) | None => false,
+        }
+    }
+}
+
+/// From what an actor is built.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Build {
+    /// A new entity: there is nothing to read.
+    New,
+    Read,
+    /// After a death: its last appends must have their outcome before anything is read.
+    Again { after: Duration },
+}
+
+impl Address {
+    fn leave(&self) {
+        match self {
+            Self::Ride(actor) => actor.do_send(Leaving),
+            Self::Driver(actor) => actor.do_send(Leaving),
+            Self::Passenger(actor) => actor.do_send(Leaving),
+            Self::Dispatcher(actor) => actor.do_send(Leaving),
+        }
+    }
+
+    fn crash(&self) {
+        match self {
+            Self::Ride(actor) => actor.do_send(Crash),
+            Self::Driver(actor) => actor.do_send(Crash),
+            Self::Passenger(actor) => actor.do_send(Crash),
+            Self::Dispatcher(actor) => actor.do_send(Crash),
+        }
+    }
+}
+
+fn kind_index(kind: EntityKind) -> usize {
+    EntityKind::ALL.iter().position(|each| *each == kind).unwrap_or(0)
+}
+
+/// Whether this opens an entity that cannot have records.
+fn is_new(envelope: &Envelope<Reply>) -> bool {
+    matches!(envelope, Envelope::Ride(_, RideInput::Request { .. }) | Envelope::Dispatcher(..))
+}
+
+/// Commands and reads are refused when an actor has too much to do; what actors tell each other
+/// is bounded by those, and dropping it would leave reservations behind.
+fn is_refusable(envelope: &Envelope<Reply>) -> bool {
+    match envelope {
+        Envelope::Ride(_, input) => matches!(
+            input,
+            RideInput::Drive { .. }
+                | RideInput::Cancel { .. }
+                | RideInput::Decline { .. }
+                | RideInput::Read { .. }
+                | RideInput::Position { .. }
+        ),
+        Envelope::Driver(_, input) => matches!(
+            input,
+            DriverInput::Accept { .. }
+                | DriverInput::Online { .. }
+                | DriverInput::Offline { .. }
+                | DriverInput::Read { .. }
+                | DriverInput::Seen
+        ),
+        Envelope::Passenger(_, input) => {
+            matches!(input, PassengerInput::Request { .. } | PassengerInput::Active { .. })
+        }
+        Envelope::Dispatcher(..) => false,
+    }
+}
