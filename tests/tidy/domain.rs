@@ -1,0 +1,127 @@
+//! The wall around `domain/`: no clock, no chance, no I/O, no async, and few dependencies.
+//! Only `tidy` uses it.
+
+use crate::source::Source;
+use crate::tree::Tree;
+
+const DEPENDENCIES: [&str; 5] = ["serde", "serde_json", "thiserror", "rust_decimal", "uuid"];
+
+/// What pure code cannot contain, and what it does in its place.
+const OUTSIDE: &[(&str, &str)] = &[
+    ("Instant", "time comes in as an argument"),
+    ("SystemTime", "time comes in as an argument"),
+    ("now_v7", "ids come in as arguments"),
+    ("new_v4", "ids come in as arguments"),
+    ("rand", "chance comes in as an argument"),
+    ("RandomState", "its order is random"),
+    ("async", "no async"),
+    ("tokio", "no async"),
+    ("actix", "no actor"),
+    ("thread", "no thread"),
+    ("static", "no globals: a `const` or an argument"),
+];
+
+/// Modules of `std` that reach out of the process.
+const STD_OUTSIDE: [&str; 5] = ["env", "fs", "io", "net", "process"];
+
+pub(crate) fn check(source: &Source) -> Vec<String> {
+    if !source.path.starts_with("domain/src/") {
+        return Vec::new();
+    }
+    let mut findings = Vec::new();
+    let mut refuse = |word: &str, why: &str| {
+        for at in source
+            .words(word)
+            .into_iter()
+            .filter(|at| !source.is_test(*at))
+        {
+            if !(word == "static" && source.code[..at].ends_with('\'')) {
+                findings.push(source.finding(at, &format!("no `{word}` in the domain: {why}")));
+            }
+        }
+    };
+    for (word, why) in OUTSIDE {
+        refuse(word, why);
+    }
+    if source.words("BuildHasherDefault").is_empty() {
+        for word in ["HashMap", "HashSet"] {
+            refuse(
+                word,
+                "its order is random: a tree, or `BuildHasherDefault` of a fixed hasher",
+            );
+        }
+    }
+    for module in STD_OUTSIDE {
+        refuse(&format!("std::{module}"), "no I/O");
+    }
+    findings
+}
+
+/// Dependencies of the domain that no decision has allowed. Those of its tests are free.
+pub(crate) fn dependencies(tree: &Tree) -> Vec<String> {
+    let Some(manifest) = tree.file("domain/Cargo.toml") else {
+        return vec!["domain/Cargo.toml:1: not found".into()];
+    };
+    let mut findings = Vec::new();
+    let mut section = "";
+    for (number, line) in manifest.text.lines().enumerate() {
+        let line = line.trim();
+        if line.starts_with('[') {
+            section = line.trim_matches(['[', ']']);
+        }
+        let inside = section == "dependencies" || section.ends_with(".dependencies");
+        let table = section
+            .strip_prefix("dependencies.")
+            .filter(|_| line.starts_with('['));
+        let key = line
+            .split(['=', '.'])
+            .next()
+            .map(str::trim)
+            .filter(|key| inside && is_key(key));
+        for name in table
+            .into_iter()
+            .chain(key)
+            .filter(|name| !DEPENDENCIES.contains(name))
+        {
+            let rule = format!("the domain does not depend on `{name}` without an ADR");
+            findings.push(format!("{}:{}: {rule}", manifest.path, number + 1));
+        }
+    }
+    findings
+}
+
+fn is_key(text: &str) -> bool {
+    let part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    !text.is_empty() && text.chars().all(part)
+}
+
+#[test]
+fn what_reaches_through_the_wall_is_found() {
+    let found = |text| check(&Source::new("domain/src/ride.rs", text)).len();
+    assert_eq!(
+        found("use std::time::{Duration, Instant}; async fn a() {}"),
+        2
+    );
+    assert_eq!(
+        found("use std::collections::HashMap; use std::io::Read;"),
+        2
+    );
+    assert_eq!(
+        found("static COUNT: u8 = 0; fn a() -> &'static str { \"rand\" }"),
+        1
+    );
+    assert_eq!(
+        found("#[cfg(test)] mod tests { use std::collections::HashSet; }"),
+        0
+    );
+    assert_eq!(
+        found("type Known = HashMap<u8, u8, BuildHasherDefault<Fixed>>;"),
+        0
+    );
+    assert_eq!(check(&Source::new("src/a.rs", "use tokio::x;")).len(), 0);
+    let manifest = "[package]\nname = \"d\"\n[dependencies]\nserde = \"1\"\ntime.workspace = true\n\
+                    [dev-dependencies]\nproptest = \"1\"\n[dependencies.rand]\nversion = \"1\"\n";
+    let findings = dependencies(&Tree::sample(&[("domain/Cargo.toml", manifest)]));
+    assert_eq!(findings.len(), 2, "{findings:?}");
+    assert!(findings[0].starts_with("domain/Cargo.toml:5: ") && findings[1].contains("`rand`"));
+}
