@@ -3,7 +3,10 @@
 //! No clock, no chance, no I/O, no async, no globals: time and randomness come in as arguments,
 //! facts go out as values. Everything here can be replayed, and a seeded simulator can drive it.
 
+pub mod category;
 pub mod ids;
 pub mod money;
+pub mod person;
 pub mod place;
+mod role;
 pub mod units;
