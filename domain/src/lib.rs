@@ -9,4 +9,6 @@ pub mod money;
 pub mod person;
 pub mod place;
 mod role;
+pub mod token;
 pub mod units;
+pub mod vehicle;

@@ -1,6 +1,6 @@
 //! What identifies a person or a vehicle: CPF, phone, email, name, plate.
 //!
-//! A value that exists is valid: `parse` refuses, and nobody checks again. All of it is personal
+//! A value that exists is or was valid: `parse` refuses, and nobody checks again. All of it is personal
 //! data, so `Debug` masks it. Phone and email are shown by `Serialize` because their owner may
 //! read them back; a CPF leaves only by [`Cpf::expose`].
 
@@ -171,6 +171,13 @@ macro_rules! personal_text {
         pub struct $name(String);
 
         impl $name {
+            /// What `parse` once accepted and storage has kept. Not checked again, so that a rule
+            /// that grows stricter does not lock out those who came before it.
+            #[must_use]
+            pub const fn from_stored(text: String) -> Self {
+                Self(text)
+            }
+
             /// The text, for storing it and for showing it to its owner.
             #[must_use]
             pub fn as_str(&self) -> &str {

@@ -1,0 +1,4 @@
+//! Behaviour tests: one binary, one file a behaviour.
+
+mod accounts;
+mod pg;
