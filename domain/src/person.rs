@@ -1,8 +1,8 @@
 //! What identifies a person or a vehicle: CPF, phone, email, name, plate.
 //!
-//! A value that exists is or was valid: `parse` refuses, and nobody checks again. All of it is personal
-//! data, so `Debug` masks it. Phone and email are shown by `Serialize` because their owner may
-//! read them back; a CPF leaves only by [`Cpf::expose`].
+//! A value that exists is or was valid: `parse` refuses, and nobody checks again. All of it is
+//! personal data, so `Debug` masks it. Phone and email are shown by `Serialize` because their owner
+//! may read them back; a CPF leaves only by [`Cpf::expose`].
 
 use std::fmt;
 
