@@ -70,9 +70,7 @@ impl Config {
     pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
         let defaults = sources::defaults(DEFAULTS)?;
         let given = sources::given(sources, &defaults.dict)?;
-        let merged = given
-            .into_iter()
-            .fold(Figment::from(defaults), Figment::merge);
+        let merged = given.into_iter().fold(Figment::from(defaults), Figment::merge);
         let mut config: Self = merged.extract().map_err(unreadable)?;
         let values: Dict = merged.extract().map_err(unreadable)?;
         config.redacted = print::redacted(&values);
@@ -82,9 +80,7 @@ impl Config {
             return Ok(config);
         }
         for problem in &mut problems {
-            problem.origin = merged
-                .find_metadata(&problem.key)
-                .map(|from| from.name.to_string());
+            problem.origin = merged.find_metadata(&problem.key).map(|from| from.name.to_string());
         }
         Err(ConfigError::Problems(problems))
     }
@@ -96,10 +92,7 @@ impl Config {
     pub fn with(overrides: &[(&str, &str)]) -> Result<Self, ConfigError> {
         let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
         let overrides = overrides.iter().map(owned).collect();
-        Self::load(&Sources {
-            overrides,
-            ..Sources::default()
-        })
+        Self::load(&Sources { overrides, ..Sources::default() })
     }
 
     /// Every key with its value in force as TOML; a secret that is set is `"***"`.
@@ -124,17 +117,9 @@ impl Config {
     fn read_secret_files(&mut self) -> Vec<Problem> {
         let (auth, database) = (&mut self.auth, &mut self.database);
         let secrets = [
-            (
-                &mut auth.signing_key,
-                &auth.signing_key_file,
-                "auth.signing_key",
-            ),
+            (&mut auth.signing_key, &auth.signing_key_file, "auth.signing_key"),
             (&mut database.url, &database.url_file, "database.url"),
-            (
-                &mut database.migrate_url,
-                &database.migrate_url_file,
-                "database.migrate_url",
-            ),
+            (&mut database.migrate_url, &database.migrate_url_file, "database.migrate_url"),
         ];
         let mut problems = Vec::new();
         for (secret, file, key) in secrets {
@@ -147,11 +132,7 @@ impl Config {
                     continue;
                 }
             };
-            problems.push(Problem {
-                key: format!("{key}_file"),
-                why,
-                origin: None,
-            });
+            problems.push(Problem { key: format!("{key}_file"), why, origin: None });
         }
         problems
     }
@@ -159,10 +140,8 @@ impl Config {
 
 /// The text of a mounted secret, without the line end that editors add.
 fn secret_in(path: &PathBuf) -> Result<SecretString, Why> {
-    let text = std::fs::read_to_string(path).map_err(|source| Why::SecretFile {
-        path: path.clone(),
-        source,
-    })?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| Why::SecretFile { path: path.clone(), source })?;
     let text = text.trim_end_matches(['\n', '\r']);
     if text.is_empty() {
         return Err(Why::EmptyFile { path: path.clone() });

@@ -25,14 +25,8 @@ const ALLOWED: [&str; 13] = [
 ];
 
 const BANNED: [(&str, &str); 5] = [
-    (
-        "actix-governor",
-        "GPL-3.0-or-later; `governor` and a middleware of our own do it",
-    ),
-    (
-        "actix-web-actors",
-        "deprecated, and a client that stops reading freezes its session",
-    ),
+    ("actix-governor", "GPL-3.0-or-later; `governor` and a middleware of our own do it"),
+    ("actix-web-actors", "deprecated, and a client that stops reading freezes its session"),
     ("aws-lc-sys", "one TLS stack: rustls with ring"),
     ("native-tls", "one TLS stack: rustls with ring"),
     ("openssl-sys", "one TLS stack: rustls with ring"),
@@ -41,21 +35,10 @@ const BANNED: [(&str, &str); 5] = [
 #[test]
 fn every_dependency_may_be_shipped() {
     let graph = metadata();
-    let packages = graph["packages"]
-        .as_array()
-        .expect("cargo metadata lists packages");
-    assert!(
-        packages.len() > 100,
-        "only {} packages: is this the whole graph?",
-        packages.len()
-    );
+    let packages = graph["packages"].as_array().expect("cargo metadata lists packages");
+    assert!(packages.len() > 100, "only {} packages: is this the whole graph?", packages.len());
     let refused: Vec<_> = packages.iter().filter_map(refusal).collect();
-    assert!(
-        refused.is_empty(),
-        "{} packages\n{}",
-        refused.len(),
-        refused.join("\n")
-    );
+    assert!(refused.is_empty(), "{} packages\n{}", refused.len(), refused.join("\n"));
 }
 
 /// The locked graph. Offline first: that is quick, and works on a machine without internet.
@@ -89,9 +72,9 @@ fn refusal(package: &Value) -> Option<String> {
     match Expression::allows(licence) {
         Ok(true) => None,
         Ok(false) => Some(format!("Cargo.lock: {name} {version} is under `{licence}`")),
-        Err(at) => Some(format!(
-            "Cargo.lock: {name} {version}: `{licence}` makes no sense at {at}"
-        )),
+        Err(at) => {
+            Some(format!("Cargo.lock: {name} {version}: `{licence}` makes no sense at {at}"))
+        }
     }
 }
 
@@ -105,20 +88,10 @@ impl<'a> Expression<'a> {
     /// Whether we can choose licences from [`ALLOWED`] that satisfy `text`; the index of the word
     /// that cannot stand where it does otherwise.
     fn allows(text: &'a str) -> Result<bool, usize> {
-        let spaced = text
-            .replace('(', " ( ")
-            .replace(')', " ) ")
-            .replace('/', " OR ");
-        let mut expression = Expression {
-            words: spaced.split_whitespace().collect(),
-            at: 0,
-        };
+        let spaced = text.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
+        let mut expression = Expression { words: spaced.split_whitespace().collect(), at: 0 };
         let allowed = expression.either()?;
-        if expression.at == expression.words.len() {
-            Ok(allowed)
-        } else {
-            Err(expression.at)
-        }
+        if expression.at == expression.words.len() { Ok(allowed) } else { Err(expression.at) }
     }
 
     fn next_is(&mut self, word: &str) -> bool {
@@ -146,11 +119,7 @@ impl<'a> Expression<'a> {
     fn licence(&mut self) -> Result<bool, usize> {
         if self.next_is("(") {
             let allowed = self.either()?;
-            return if self.next_is(")") {
-                Ok(allowed)
-            } else {
-                Err(self.at)
-            };
+            return if self.next_is(")") { Ok(allowed) } else { Err(self.at) };
         }
         let mut name = self.name()?.to_owned();
         if self.next_is("WITH") {

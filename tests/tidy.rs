@@ -32,12 +32,7 @@ use tree::Tree;
 /// Fails with all findings at once: one run shows the whole work.
 #[track_caller]
 fn expect_none(findings: &[String]) {
-    assert!(
-        findings.is_empty(),
-        "{} findings\n{}",
-        findings.len(),
-        findings.join("\n")
-    );
+    assert!(findings.is_empty(), "{} findings\n{}", findings.len(), findings.join("\n"));
 }
 
 /// Applies `rule` to every Rust file of the tree.
@@ -45,11 +40,7 @@ fn expect_none(findings: &[String]) {
 fn over_rust_files(rule: impl Fn(&Source) -> Vec<String>) {
     let tree = Tree::read();
     let sources = tree.sources();
-    assert!(
-        !sources.is_empty(),
-        "no Rust file found under {}",
-        tree.root.display()
-    );
+    assert!(!sources.is_empty(), "no Rust file found under {}", tree.root.display());
     expect_none(&sources.iter().flat_map(rule).collect::<Vec<_>>());
 }
 

@@ -9,6 +9,8 @@ use thiserror::Error;
 pub enum Refusal {
     #[error("no such ride, or not yours")]
     NotFound,
+    #[error("not with this role")]
+    Forbidden,
     #[error("this ride was not offered to you")]
     OfferNotFound,
     #[error("the offer is no longer open")]
@@ -53,6 +55,7 @@ impl Refusal {
     pub const fn code(self) -> &'static str {
         match self {
             Self::NotFound => "not_found",
+            Self::Forbidden => "forbidden",
             Self::OfferNotFound => "offer_not_found",
             Self::OfferExpired => "offer_expired",
             Self::RideAlreadyAssigned => "ride_already_assigned",
@@ -93,6 +96,7 @@ impl Refusal {
             | Self::PinLocked
             | Self::QuoteExpired => true,
             Self::NotFound
+            | Self::Forbidden
             | Self::OfferNotFound
             | Self::IdempotencyKeyReused
             | Self::IdempotencyInProgress
@@ -108,8 +112,9 @@ impl Refusal {
     }
 
     /// Every refusal.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::NotFound,
+        Self::Forbidden,
         Self::OfferNotFound,
         Self::OfferExpired,
         Self::RideAlreadyAssigned,

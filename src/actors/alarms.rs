@@ -81,7 +81,8 @@ impl Alarms {
         let mut state = self.state.lock();
         let mut due = Vec::new();
         while due.len() < AT_ONCE {
-            let Some((at, entity)) = state.order.first().copied().filter(|(at, _)| *at <= now) else {
+            let Some((at, entity)) = state.order.first().copied().filter(|(at, _)| *at <= now)
+            else {
                 break;
             };
             state.order.remove(&(at, entity));

@@ -2,13 +2,14 @@
 
 use std::sync::{Arc, Weak};
 
+use ibora_domain::category::Category;
 use ibora_domain::facts::{Answer, CommandKey, ResultRow, Row};
 use ibora_domain::ids::{DriverId, OfferId};
-use ibora_domain::machines::{
-    Candidate, DriverPolicy, Envelope, Ephemeral, Market, Note, Seek,
-};
+use ibora_domain::machines::{Candidate, DriverPolicy, Envelope, Ephemeral, Market, Note, Seek};
+use ibora_domain::place::Coordinates;
 use ibora_domain::policy::RidePolicy;
 use ibora_domain::refusal::Refusal;
+use ibora_domain::units::{Metres, Seconds};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -174,6 +175,16 @@ impl Ports {
         candidates
     }
 
+    /// How long the nearest free driver would take to a place.
+    pub(super) fn nearest_eta(&self, at: Coordinates, category: Category) -> Option<Seconds> {
+        let radius = self.ride_policy.wave_radii.iter().copied().max().unwrap_or(Metres(0));
+        let category = CategoryBits(category.bit());
+        let now = self.clock.now();
+        let query = Query { at, radius, limit: 1, category, now, excluded: &[] };
+        let nearest = self.index.nearest(&query).into_iter().next()?;
+        Some(self.router.route(nearest.position, at).duration)
+    }
+
     /// Counts what operators watch.
     pub(super) fn note(&self, note: Note) {
         let metrics = &self.metrics;
@@ -184,7 +195,8 @@ impl Ports {
                 if from.is_none() {
                     metrics.rides_created.with_label_values(&[category.as_str()]).inc();
                 }
-                let bound = |status| matches!(status, "accepted" | "arriving" | "arrived" | "started");
+                let bound =
+                    |status| matches!(status, "accepted" | "arriving" | "arrived" | "started");
                 match (from.is_some_and(bound), bound(to)) {
                     (false, true) => metrics.active_rides.inc(),
                     (true, false) => metrics.active_rides.dec(),

@@ -12,7 +12,7 @@ use std::time::Duration;
 use actix::{Addr, ArbiterHandle};
 use ibora_domain::facts::{Entity, EntityKind};
 use ibora_domain::machines::{
-    DispatcherMachine, Driving, DriverInput, Envelope, PassengerInput, RideInput, RideMachine,
+    DispatcherMachine, DriverInput, Driving, Envelope, PassengerInput, RideInput, RideMachine,
     Riding,
 };
 use parking_lot::Mutex;
@@ -40,7 +40,10 @@ pub(super) enum Address {
 enum Entry {
     /// Being built, with what waits for it.
     Activating(Vec<Envelope<Reply>>),
-    Live { address: Address, vitals: Arc<Vitals> },
+    Live {
+        address: Address,
+        vitals: Arc<Vitals>,
+    },
     /// Panicked too often; nothing more is asked of it.
     Quarantined,
 }
@@ -272,7 +275,9 @@ enum Build {
     New,
     Read,
     /// After a death: its last appends must have their outcome before anything is read.
-    Again { after: Duration },
+    Again {
+        after: Duration,
+    },
 }
 
 impl Address {

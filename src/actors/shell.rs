@@ -112,8 +112,7 @@ where
         vitals: Arc<Vitals>,
         first: Outputs<Reply>,
     ) -> Self {
-        let watch =
-            DeathWatch { registry: ports.registry.clone(), vitals: Arc::clone(&vitals) };
+        let watch = DeathWatch { registry: ports.registry.clone(), vitals: Arc::clone(&vitals) };
         Self {
             machine,
             ports,

@@ -20,11 +20,7 @@ pub enum ConfigError {
     File { path: PathBuf, source: io::Error },
     /// The place and the parser's words, without the line itself.
     #[error("{origin}: {place}: {detail}")]
-    Syntax {
-        origin: String,
-        place: String,
-        detail: String,
-    },
+    Syntax { origin: String, place: String, detail: String },
     #[error("the variable {name} is not UTF-8")]
     NotUnicode { name: String },
     #[error("{}", Listed(.0))]
@@ -50,22 +46,13 @@ pub enum Why {
     #[error("is a section, not a value")]
     IsSection,
     #[error("expected {expected}, found {found}")]
-    Shape {
-        expected: String,
-        found: &'static str,
-    },
+    Shape { expected: String, found: &'static str },
     #[error("`{found}` is none of {}", allowed.join(", "))]
-    Choice {
-        found: String,
-        allowed: &'static [&'static str],
-    },
+    Choice { found: String, allowed: &'static [&'static str] },
     #[error("{0}")]
     Unreadable(String),
     #[error("{value} is not within {} to {}", range.start(), range.end())]
-    OutOfRange {
-        value: u64,
-        range: RangeInclusive<u64>,
-    },
+    OutOfRange { value: u64, range: RangeInclusive<u64> },
     #[error("must lie within {low} to {high}")]
     Rate { low: Decimal, high: Decimal },
     #[error("must not be above {other}")]
@@ -97,17 +84,13 @@ impl From<Kind> for Why {
     fn from(kind: Kind) -> Self {
         match kind {
             Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {
-                Self::Shape {
-                    expected,
-                    found: shape(&found),
-                }
+                Self::Shape { expected, found: shape(&found) }
             }
             Kind::UnknownVariant(found, allowed) => Self::Choice { found, allowed },
             Kind::UnknownField(..) => Self::Unknown,
-            Kind::ISizeOutOfRange(_) | Kind::USizeOutOfRange(_) => Self::Shape {
-                expected: "a smaller number".to_owned(),
-                found: "a number",
-            },
+            Kind::ISizeOutOfRange(_) | Kind::USizeOutOfRange(_) => {
+                Self::Shape { expected: "a smaller number".to_owned(), found: "a number" }
+            }
             other => Self::Unreadable(other.to_string()),
         }
     }
@@ -142,8 +125,6 @@ struct Origin<'a>(&'a Option<String>);
 
 impl fmt::Display for Origin<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .as_ref()
-            .map_or(Ok(()), |origin| write!(f, " (from {origin})"))
+        self.0.as_ref().map_or(Ok(()), |origin| write!(f, " (from {origin})"))
     }
 }

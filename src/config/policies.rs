@@ -41,12 +41,7 @@ impl Fares {
     /// What a category costs.
     #[must_use]
     pub fn tariff(&self, category: Category) -> Tariff {
-        let FareTable {
-            base,
-            per_km,
-            per_min,
-            minimum,
-        } = match category {
+        let FareTable { base, per_km, per_min, minimum } = match category {
             Category::Economy => &self.economy,
             Category::Comfort => &self.comfort,
             Category::Premium => &self.premium,

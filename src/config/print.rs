@@ -21,20 +21,15 @@ fn push_section(text: &mut String, section: &str, dict: &Dict) {
         "" => name.to_owned(),
         section => format!("{section}.{name}"),
     };
-    let (inner, values): (Vec<_>, Vec<_>) = dict
-        .iter()
-        .partition(|(_, value)| matches!(value, Value::Dict(..)));
+    let (inner, values): (Vec<_>, Vec<_>) =
+        dict.iter().partition(|(_, value)| matches!(value, Value::Dict(..)));
     if !section.is_empty() && !values.is_empty() {
         // Writing to a String cannot fail, here and below.
         writeln!(text, "\n[{section}]").ok();
     }
     for (name, value) in values {
         let secret = SECRET_KEYS.contains(&path(name).as_str()) && value.as_str() != Some("");
-        let shown = if secret {
-            "\"***\"".to_owned()
-        } else {
-            toml(value)
-        };
+        let shown = if secret { "\"***\"".to_owned() } else { toml(value) };
         writeln!(text, "{name} = {shown}").ok();
     }
     for (name, value) in inner {

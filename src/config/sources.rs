@@ -36,24 +36,14 @@ impl Sources {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
             .collect();
-        Self {
-            file,
-            variables,
-            overrides,
-        }
+        Self { file, variables, overrides }
     }
 
     /// The file that was named, by the command line or by `IBORA_CONFIG`.
     fn named_file(&self) -> Option<PathBuf> {
-        let variable = self
-            .variables
-            .iter()
-            .find(|(name, _)| name == FILE_VARIABLE);
+        let variable = self.variables.iter().find(|(name, _)| name == FILE_VARIABLE);
         let named = variable.map(|(_, value)| PathBuf::from(value));
-        self.file
-            .clone()
-            .or(named)
-            .filter(|path| !path.as_os_str().is_empty())
+        self.file.clone().or(named).filter(|path| !path.as_os_str().is_empty())
     }
 }
 
@@ -95,23 +85,13 @@ pub(super) fn given(sources: &Sources, defaults: &Dict) -> Result<Vec<Given>, Co
             continue;
         };
         let key = key.to_ascii_lowercase().replace("__", ".");
-        let text = value
-            .to_str()
-            .ok_or_else(|| ConfigError::NotUnicode { name: name.clone() })?;
+        let text = value.to_str().ok_or_else(|| ConfigError::NotUnicode { name: name.clone() })?;
         collect(typed(defaults, &key, text, name), &mut given, &mut problems);
     }
     for (key, text) in &sources.overrides {
-        collect(
-            typed(defaults, key, text, "the command line"),
-            &mut given,
-            &mut problems,
-        );
+        collect(typed(defaults, key, text, "the command line"), &mut given, &mut problems);
     }
-    if problems.is_empty() {
-        Ok(given)
-    } else {
-        Err(ConfigError::Problems(problems))
-    }
+    if problems.is_empty() { Ok(given) } else { Err(ConfigError::Problems(problems)) }
 }
 
 fn collect(one: Result<Given, Problem>, given: &mut Vec<Given>, problems: &mut Vec<Problem>) {
@@ -122,33 +102,24 @@ fn collect(one: Result<Given, Problem>, given: &mut Vec<Given>, problems: &mut V
 }
 
 fn read(path: &Path) -> Result<Given, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::File {
-        path: path.to_owned(),
-        source,
-    })?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
     parse(path.display().to_string(), &text)
 }
 
 fn parse(name: String, text: &str) -> Result<Given, ConfigError> {
     match Toml::string(text).data() {
-        Ok(mut profiles) => Ok(Given {
-            name,
-            dict: profiles.remove(&Profile::Default).unwrap_or_default(),
-        }),
+        Ok(mut profiles) => {
+            Ok(Given { name, dict: profiles.remove(&Profile::Default).unwrap_or_default() })
+        }
         Err(error) => {
             // First the place, last the reason; between them the line, which may hold a secret.
             let said = error.to_string();
             let mut lines = said.lines().filter(|line| !line.trim().is_empty());
             let place = lines.next().unwrap_or_default().to_owned();
-            let reason = lines
-                .rfind(|line| !line.contains('|'))
-                .unwrap_or("not TOML");
+            let reason = lines.rfind(|line| !line.contains('|')).unwrap_or("not TOML");
             let detail = reason.split(" in TOML").next().unwrap_or(reason).to_owned();
-            Err(ConfigError::Syntax {
-                origin: name,
-                place,
-                detail,
-            })
+            Err(ConfigError::Syntax { origin: name, place, detail })
         }
     }
 }
@@ -162,11 +133,7 @@ fn unknown_keys(
     problems: &mut Vec<Problem>,
 ) {
     for (name, value) in dict {
-        let key = if section.is_empty() {
-            name.clone()
-        } else {
-            format!("{section}.{name}")
-        };
+        let key = if section.is_empty() { name.clone() } else { format!("{section}.{name}") };
         let why = match (known.get(name), value) {
             (None, _) => Why::Unknown,
             (Some(Value::Dict(_, known)), Value::Dict(_, dict)) => {
@@ -176,31 +143,20 @@ fn unknown_keys(
             (Some(Value::Dict(..)), _) => Why::IsSection,
             (Some(_), _) => continue,
         };
-        problems.push(Problem {
-            key,
-            why,
-            origin: Some(file.name.clone()),
-        });
+        problems.push(Problem { key, why, origin: Some(file.name.clone()) });
     }
 }
 
 /// One key as text, read as its default is read.
 fn typed(defaults: &Dict, key: &str, text: &str, origin: &str) -> Result<Given, Problem> {
-    let problem = |why| Problem {
-        key: key.to_owned(),
-        why,
-        origin: Some(origin.to_owned()),
-    };
+    let problem = |why| Problem { key: key.to_owned(), why, origin: Some(origin.to_owned()) };
     let default = lookup(defaults, key).ok_or_else(|| problem(Why::Unknown))?;
     let value = like(default, text).map_err(problem)?;
     let nested = figment::util::nest(key, value);
     let Value::Dict(_, dict) = nested else {
         return Err(problem(Why::Unknown));
     };
-    Ok(Given {
-        name: origin.to_owned(),
-        dict,
-    })
+    Ok(Given { name: origin.to_owned(), dict })
 }
 
 fn lookup<'a>(dict: &'a Dict, key: &str) -> Option<&'a Value> {
@@ -215,10 +171,7 @@ fn lookup<'a>(dict: &'a Dict, key: &str) -> Option<&'a Value> {
 
 /// `text` as a value of the same kind as `default`.
 fn like(default: &Value, text: &str) -> Result<Value, Why> {
-    let wanted = |expected: &str| Why::Shape {
-        expected: expected.to_owned(),
-        found: "text",
-    };
+    let wanted = |expected: &str| Why::Shape { expected: expected.to_owned(), found: "text" };
     match default {
         Value::String(..) | Value::Char(..) => Ok(Value::from(text)),
         Value::Bool(..) => {
@@ -227,9 +180,7 @@ fn like(default: &Value, text: &str) -> Result<Value, Why> {
         }
         Value::Num(..) => {
             let number = text.trim().parse::<i64>();
-            number
-                .map(Value::from)
-                .map_err(|_| wanted("a whole number"))
+            number.map(Value::from).map_err(|_| wanted("a whole number"))
         }
         Value::Array(_, entries) => list(entries, text),
         Value::Dict(..) => Err(Why::IsSection),
@@ -241,18 +192,10 @@ fn like(default: &Value, text: &str) -> Result<Value, Why> {
 /// texts where the default has none.
 fn list(entries: &[Value], text: &str) -> Result<Value, Why> {
     let text = text.trim();
-    let inner = text
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(text);
+    let inner = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     let text_entry = Value::from("");
     let like_this = entries.first().unwrap_or(&text_entry);
     let parts = inner.split(',').map(|part| part.trim().trim_matches('"'));
-    let values = parts
-        .filter(|part| !part.is_empty())
-        .map(|part| like(like_this, part));
-    Ok(Value::Array(
-        Tag::Default,
-        values.collect::<Result<_, _>>()?,
-    ))
+    let values = parts.filter(|part| !part.is_empty()).map(|part| like(like_this, part));
+    Ok(Value::Array(Tag::Default, values.collect::<Result<_, _>>()?))
 }

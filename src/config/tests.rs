@@ -37,25 +37,16 @@ impl Drop for TempFile {
 }
 
 fn variables(pairs: &[(&str, &str)]) -> Vec<(String, OsString)> {
-    pairs
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), OsString::from(value)))
-        .collect()
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), OsString::from(value))).collect()
 }
 
 fn from_file(content: &str) -> Result<Config, ConfigError> {
     let file = TempFile::new(content);
-    Config::load(&Sources {
-        file: Some(file.0.clone()),
-        ..Sources::default()
-    })
+    Config::load(&Sources { file: Some(file.0.clone()), ..Sources::default() })
 }
 
 fn from_variables(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
-    Config::load(&Sources {
-        variables: variables(pairs),
-        ..Sources::default()
-    })
+    Config::load(&Sources { variables: variables(pairs), ..Sources::default() })
 }
 
 fn refusal(loaded: Result<Config, ConfigError>) -> String {
@@ -69,10 +60,7 @@ fn the_defaults_are_those_of_the_published_rules() {
     assert_eq!(config.http.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.metrics.listen, None);
     assert_eq!(config.dispatch.waves, [1, 3, 8, 12]);
-    assert_eq!(
-        config.dispatch.radii_m,
-        [1500, 3000, 5000, 7000].map(Metres)
-    );
+    assert_eq!(config.dispatch.radii_m, [1500, 3000, 5000, 7000].map(Metres));
     assert_eq!(config.dispatch.search_ms, Millis(150_000));
     assert_eq!(config.rides.no_show_fee, Centavos(500));
     assert_eq!(config.fares.economy.per_km, Decimal::new(160, 2));
@@ -85,20 +73,12 @@ fn the_defaults_are_those_of_the_published_rules() {
 fn the_policies_of_the_core_come_from_the_configuration() {
     let config = Config::with(&[]).expect("the defaults are valid");
     assert_eq!(config.ride_policy(), RidePolicy::default());
-    let changed = Config::with(&[
-        ("dispatch.head_start_ms", "2500"),
-        ("rides.cancel_fee", "6.10"),
-    ]);
+    let changed = Config::with(&[("dispatch.head_start_ms", "2500"), ("rides.cancel_fee", "6.10")]);
     let policy = changed.expect("it is valid").ride_policy();
     assert_eq!(policy.head_start, Millis(2500));
     assert_eq!(policy.cancel_fee, Centavos(610));
     let (economy, premium) = (Category::Economy, Category::Premium);
-    let fare = price(
-        &config.fares.tariff(economy),
-        Metres(5000),
-        Seconds(600),
-        Decimal::ONE,
-    );
+    let fare = price(&config.fares.tariff(economy), Metres(5000), Seconds(600), Decimal::ONE);
     assert_eq!(fare.map(|fare| fare.estimated), Ok(Centavos(1450)));
     assert_eq!(config.fares.tariff(premium).minimum, Decimal::from(14));
     assert_eq!(config.fares.tariff(premium).surge_cap, Decimal::TWO);
@@ -135,22 +115,14 @@ fn the_later_source_wins() {
 
 #[test]
 fn a_variable_names_the_file_and_the_command_line_overrules_it() {
-    let (one, other) = (
-        TempFile::new("[http]\nworkers = 1"),
-        TempFile::new("[http]\nworkers = 2"),
-    );
-    let mut sources = Sources {
-        variables: variables(&[("IBORA_CONFIG", &one.text())]),
-        ..Sources::default()
-    };
+    let (one, other) = (TempFile::new("[http]\nworkers = 1"), TempFile::new("[http]\nworkers = 2"));
+    let mut sources =
+        Sources { variables: variables(&[("IBORA_CONFIG", &one.text())]), ..Sources::default() };
     assert_eq!(Config::load(&sources).expect("it is valid").http.workers, 1);
     sources.file = Some(other.0.clone());
     assert_eq!(Config::load(&sources).expect("it is valid").http.workers, 2);
     let said = refusal(from_variables(&[("IBORA_CONFIG", "/nowhere/ibora.toml")]));
-    assert!(
-        said.starts_with("configuration file /nowhere/ibora.toml: "),
-        "{said}"
-    );
+    assert!(said.starts_with("configuration file /nowhere/ibora.toml: "), "{said}");
 }
 
 #[test]
@@ -158,17 +130,11 @@ fn a_text_in_a_variable_takes_the_kind_of_its_key() {
     let config = from_variables(&[
         ("IBORA_RIDES__NO_SHOW_FEE", "7.50"),
         ("IBORA_FARES__MOTO__PER_KM", "1.05"),
-        (
-            "IBORA_AUTH__SIGNING_KEY",
-            "01234567890123456789012345678901",
-        ),
+        ("IBORA_AUTH__SIGNING_KEY", "01234567890123456789012345678901"),
         ("IBORA_DISPATCH__WAVES", "[100]"),
         ("IBORA_DISPATCH__RADII_M", "1500"),
         ("IBORA_SEED__ENABLED", "true"),
-        (
-            "IBORA_HTTP__ALLOWED_ORIGINS",
-            "https://a.example, http://localhost:3000",
-        ),
+        ("IBORA_HTTP__ALLOWED_ORIGINS", "https://a.example, http://localhost:3000"),
         ("IBORA_METRICS__LISTEN", "127.0.0.1:9090"),
     ])
     .expect("it is valid");
@@ -178,14 +144,8 @@ fn a_text_in_a_variable_takes_the_kind_of_its_key() {
     assert_eq!(key.expose_secret(), "01234567890123456789012345678901");
     assert_eq!(config.dispatch.waves, [100]);
     assert!(config.seed.enabled);
-    assert_eq!(
-        config.http.allowed_origins,
-        ["https://a.example", "http://localhost:3000"]
-    );
-    assert_eq!(
-        config.metrics.listen.map(|address| address.port()),
-        Some(9090)
-    );
+    assert_eq!(config.http.allowed_origins, ["https://a.example", "http://localhost:3000"]);
+    assert_eq!(config.metrics.listen.map(|address| address.port()), Some(9090));
 }
 
 #[test]
@@ -194,10 +154,7 @@ fn every_unknown_key_is_told_with_its_place() {
         TempFile::new("colour = 1\n[http]\nlisten = \"127.0.0.1:1\"\nlisen = 1\n[https]\na = 1");
     let said = refusal(Config::load(&Sources {
         file: Some(file.0.clone()),
-        variables: variables(&[
-            ("IBORA_HTTP__PORT", "1"),
-            ("IBORA_FARES__TAXI__BASE", "1.00"),
-        ]),
+        variables: variables(&[("IBORA_HTTP__PORT", "1"), ("IBORA_FARES__TAXI__BASE", "1.00")]),
         overrides: vec![("dispatch".to_owned(), "1".to_owned())],
     }));
     let file = file.text();
@@ -209,89 +166,30 @@ fn every_unknown_key_is_told_with_its_place() {
         "fares.taxi.base: no such key (from IBORA_FARES__TAXI__BASE)".to_owned(),
         "dispatch: is a section, not a value (from the command line)".to_owned(),
     ] {
-        assert!(
-            said.lines().any(|told| told == line),
-            "no `{line}` in\n{said}"
-        );
+        assert!(said.lines().any(|told| told == line), "no `{line}` in\n{said}");
     }
     assert_eq!(said.lines().count(), 6, "{said}");
 }
 
 /// Key, value, and how the refusal begins.
 const REFUSED: &[(&str, &str, &str)] = &[
-    (
-        "http.workers",
-        "many",
-        "http.workers: expected a whole number, found text",
-    ),
-    (
-        "http.listen",
-        "nowhere",
-        "http.listen: invalid socket address syntax",
-    ),
-    (
-        "http.max_body_bytes",
-        "1",
-        "http.max_body_bytes: 1 is not within 1024 to 67108864",
-    ),
-    (
-        "mode",
-        "staging",
-        "mode: `staging` is none of development, production",
-    ),
-    (
-        "rides.cancel_fee",
-        "5",
-        "rides.cancel_fee: an amount is written like \"23.50\"",
-    ),
-    (
-        "fares.economy.per_km",
-        "-1.60",
-        "fares.economy.per_km: a rate is written like",
-    ),
-    (
-        "fares.surge_cap",
-        "0.50",
-        "fares.surge_cap: must lie within 1 to 1000",
-    ),
+    ("http.workers", "many", "http.workers: expected a whole number, found text"),
+    ("http.listen", "nowhere", "http.listen: invalid socket address syntax"),
+    ("http.max_body_bytes", "1", "http.max_body_bytes: 1 is not within 1024 to 67108864"),
+    ("mode", "staging", "mode: `staging` is none of development, production"),
+    ("rides.cancel_fee", "5", "rides.cancel_fee: an amount is written like \"23.50\""),
+    ("fares.economy.per_km", "-1.60", "fares.economy.per_km: a rate is written like"),
+    ("fares.surge_cap", "0.50", "fares.surge_cap: must lie within 1 to 1000"),
     ("journal.writers", "-1", "journal.writers: "),
-    (
-        "journal.batch_max",
-        "8193",
-        "journal.batch_max: 8193 is not within",
-    ),
-    (
-        "session.active_ms",
-        "20000",
-        "session.active_ms: must not be above session.idle_ms",
-    ),
-    (
-        "dispatch.waves",
-        "1,3",
-        "dispatch.waves: must have as many entries as",
-    ),
+    ("journal.batch_max", "8193", "journal.batch_max: 8193 is not within"),
+    ("session.active_ms", "20000", "session.active_ms: must not be above session.idle_ms"),
+    ("dispatch.waves", "1,3", "dispatch.waves: must have as many entries as"),
     ("log.level", "inof", "log.level: \"inof\" is no level"),
-    (
-        "http.allowed_origins",
-        "*",
-        "http.allowed_origins: `*` is no origin",
-    ),
-    (
-        "http.allowed_origins",
-        "https://a.example/x",
-        "http.allowed_origins: ",
-    ),
-    (
-        "routing.kind",
-        "road_graph",
-        "routing.nodes: needed when routing.kind",
-    ),
+    ("http.allowed_origins", "*", "http.allowed_origins: `*` is no origin"),
+    ("http.allowed_origins", "https://a.example/x", "http.allowed_origins: "),
+    ("routing.kind", "road_graph", "routing.nodes: needed when routing.kind"),
     ("auth.issuer", " ", "auth.issuer: must not be empty"),
-    (
-        "auth.signing_key",
-        "short",
-        "auth.signing_key: must have at least 32 bytes",
-    ),
+    ("auth.signing_key", "short", "auth.signing_key: must have at least 32 bytes"),
     ("clock.speed", "0", "clock.speed: 0 is not within 1 to 1000"),
 ];
 
@@ -319,10 +217,7 @@ fn production_insists_on_what_strangers_could_abuse() {
         "seed.enabled",
         "auth.password_memory",
     ] {
-        assert!(
-            said.lines().any(|line| line.starts_with(key)),
-            "no {key} in\n{said}"
-        );
+        assert!(said.lines().any(|line| line.starts_with(key)), "no {key} in\n{said}");
     }
     Config::with(&[
         ("mode", "production"),
@@ -336,39 +231,19 @@ fn production_insists_on_what_strangers_could_abuse() {
 fn secrets_come_from_files_too() {
     let file = TempFile::new(&format!("{SIGNING_KEY}\n"));
     let config = Config::with(&[("auth.signing_key_file", &file.text())]).expect("it is valid");
-    assert_eq!(
-        config
-            .auth
-            .signing_key
-            .expect("it was read")
-            .expose_secret(),
-        SIGNING_KEY
-    );
-    let twice = [
-        ("auth.signing_key_file", file.text()),
-        ("auth.signing_key", SIGNING_KEY.to_owned()),
-    ];
-    let said = refusal(Config::with(
-        &twice.each_ref().map(|(key, text)| (*key, text.as_str())),
-    ));
-    assert!(
-        said.starts_with("auth.signing_key_file: given twice"),
-        "{said}"
-    );
+    assert_eq!(config.auth.signing_key.expect("it was read").expose_secret(), SIGNING_KEY);
+    let twice =
+        [("auth.signing_key_file", file.text()), ("auth.signing_key", SIGNING_KEY.to_owned())];
+    let said = refusal(Config::with(&twice.each_ref().map(|(key, text)| (*key, text.as_str()))));
+    assert!(said.starts_with("auth.signing_key_file: given twice"), "{said}");
     let empty = TempFile::new("\n");
     let said = refusal(Config::with(&[("database.url_file", &empty.text())]));
     assert!(
         said.starts_with("database.url_file: the file ") && said.contains("is empty"),
         "{said}"
     );
-    let said = refusal(Config::with(&[(
-        "database.migrate_url_file",
-        "/nowhere/url",
-    )]));
-    assert!(
-        said.starts_with("database.migrate_url_file: cannot read the file /nowhere"),
-        "{said}"
-    );
+    let said = refusal(Config::with(&[("database.migrate_url_file", "/nowhere/url")]));
+    assert!(said.starts_with("database.migrate_url_file: cannot read the file /nowhere"), "{said}");
 }
 
 #[test]
@@ -384,18 +259,11 @@ fn no_secret_is_shown() {
     for shown in [format!("{config:?}"), config.redacted().to_owned()] {
         assert!(!shown.contains("canary"), "{shown}");
     }
-    assert!(
-        config.redacted().contains("\nurl = \"***\"\n"),
-        "{}",
-        config.redacted()
-    );
+    assert!(config.redacted().contains("\nurl = \"***\"\n"), "{}", config.redacted());
     for secret in print::SECRET_KEYS {
         let (section, name) = secret.split_once('.').expect("a dotted key");
         let section = &DEFAULTS[DEFAULTS.find(&format!("[{section}]")).expect("a section")..];
-        assert!(
-            section.contains(&format!("\n{name} = ")),
-            "{secret} is no key"
-        );
+        assert!(section.contains(&format!("\n{name} = ")), "{secret} is no key");
     }
 }
 
@@ -414,18 +282,10 @@ fn not_even_a_mistake_shows_a_secret() {
         let debugged = format!("{loaded:?}");
         let said = refusal(loaded).replace("database.url.canary", "");
         assert!(!said.contains("canary") && !said.is_empty(), "{said}");
-        assert!(
-            !debugged
-                .replace("database.url.canary", "")
-                .contains("canary"),
-            "{debugged}"
-        );
+        assert!(!debugged.replace("database.url.canary", "").contains("canary"), "{debugged}");
     }
     let said = refusal(from_file("[auth]\nsigning_key = 4711"));
-    assert!(
-        said.starts_with("auth.signing_key: expected") && !said.contains("4711"),
-        "{said}"
-    );
+    assert!(said.starts_with("auth.signing_key: expected") && !said.contains("4711"), "{said}");
     let said = refusal(from_file("mode = \"development\"\n[http\n"));
     assert!(said.contains("line 2"), "{said}");
 }

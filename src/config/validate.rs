@@ -45,182 +45,72 @@ fn wide(count: usize) -> u64 {
 }
 
 fn service_ranges(config: &Config) -> Vec<Range> {
-    let Config {
-        http,
-        database,
-        auth,
-        limits,
-        journal,
-        actors,
-        ..
-    } = config;
+    let Config { http, database, auth, limits, journal, actors, .. } = config;
     vec![
         ("http.workers", wide(http.workers), 0..=1024),
-        (
-            "http.max_body_bytes",
-            wide(http.max_body_bytes),
-            1024..=64 << 20,
-        ),
+        ("http.max_body_bytes", wide(http.max_body_bytes), 1024..=64 << 20),
         ("database.pool_size", database.pool_size.into(), 1..=1000),
         ("auth.access_ttl_s", auth.access_ttl_s, 1..=86_400),
         ("auth.refresh_ttl_s", auth.refresh_ttl_s, 1..=366 * 86_400),
-        (
-            "auth.password_memory_kib",
-            auth.password_memory_kib.into(),
-            8..=4 << 20,
-        ),
-        (
-            "auth.password_iterations",
-            auth.password_iterations.into(),
-            1..=100,
-        ),
+        ("auth.password_memory_kib", auth.password_memory_kib.into(), 8..=4 << 20),
+        ("auth.password_iterations", auth.password_iterations.into(), 1..=100),
         ("limits.user_per_s", limits.user_per_s.into(), 1..=1_000_000),
         ("limits.user_burst", limits.user_burst.into(), 1..=1_000_000),
-        (
-            "limits.anonymous_per_min",
-            limits.anonymous_per_min.into(),
-            1..=100_000_000,
-        ),
-        (
-            "limits.auth_per_min",
-            limits.auth_per_min.into(),
-            1..=100_000_000,
-        ),
+        ("limits.anonymous_per_min", limits.anonymous_per_min.into(), 1..=100_000_000),
+        ("limits.auth_per_min", limits.auth_per_min.into(), 1..=100_000_000),
         ("journal.writers", wide(journal.writers), 1..=64),
         ("journal.queue_max", wide(journal.queue_max), 1..=1 << 20),
         ("journal.batch_max", wide(journal.batch_max), 1..=8192),
-        (
-            "journal.statement_timeout_ms",
-            journal.statement_timeout_ms,
-            100..=600_000,
-        ),
+        ("journal.statement_timeout_ms", journal.statement_timeout_ms, 100..=600_000),
         ("actors.arbiters", wide(actors.arbiters), 0..=1024),
         ("actors.mailbox_max", wide(actors.mailbox_max), 1..=1 << 20),
-        (
-            "actors.ride_passivate_ms",
-            actors.ride_passivate_ms,
-            1..=MS_MAX,
-        ),
-        (
-            "actors.driver_passivate_ms",
-            actors.driver_passivate_ms,
-            1..=MS_MAX,
-        ),
-        (
-            "actors.command_deadline_ms",
-            actors.command_deadline_ms,
-            1..=600_000,
-        ),
+        ("actors.ride_passivate_ms", actors.ride_passivate_ms, 1..=MS_MAX),
+        ("actors.driver_passivate_ms", actors.driver_passivate_ms, 1..=MS_MAX),
+        ("actors.command_deadline_ms", actors.command_deadline_ms, 1..=600_000),
     ]
 }
 
 fn session_ranges(config: &Config) -> Vec<Range> {
     let (session, presence) = (&config.session, &config.presence);
     vec![
-        (
-            "session.hello_timeout_ms",
-            session.hello_timeout_ms,
-            1..=600_000,
-        ),
+        ("session.hello_timeout_ms", session.hello_timeout_ms, 1..=600_000),
         ("session.idle_ms", session.idle_ms, 100..=3_600_000),
         ("session.active_ms", session.active_ms, 100..=3_600_000),
         ("session.grace_ms", session.grace_ms, 0..=3_600_000),
-        (
-            "session.active_grace_ms",
-            session.active_grace_ms,
-            0..=3_600_000,
-        ),
-        (
-            "session.frame_bytes_max",
-            wide(session.frame_bytes_max),
-            1024..=16 << 20,
-        ),
+        ("session.active_grace_ms", session.active_grace_ms, 0..=3_600_000),
+        ("session.frame_bytes_max", wide(session.frame_bytes_max), 1024..=16 << 20),
         ("session.cmd_per_s", session.cmd_per_s.into(), 1..=1_000_000),
         ("session.cmd_burst", session.cmd_burst.into(), 1..=1_000_000),
         ("session.tel_per_s", session.tel_per_s.into(), 1..=1_000_000),
         ("session.tel_burst", session.tel_burst.into(), 1..=1_000_000),
-        (
-            "session.outbox_events_max",
-            wide(session.outbox_events_max),
-            1..=1 << 20,
-        ),
-        (
-            "session.outbox_bytes_max",
-            wide(session.outbox_bytes_max),
-            4096..=1 << 30,
-        ),
-        (
-            "session.write_timeout_ms",
-            session.write_timeout_ms,
-            1..=600_000,
-        ),
+        ("session.outbox_events_max", wide(session.outbox_events_max), 1..=1 << 20),
+        ("session.outbox_bytes_max", wide(session.outbox_bytes_max), 4096..=1 << 30),
+        ("session.write_timeout_ms", session.write_timeout_ms, 1..=600_000),
         ("session.resend_ms", session.resend_ms, 100..=600_000),
-        (
-            "session.passenger_devices_max",
-            wide(session.passenger_devices_max),
-            1..=100,
-        ),
+        ("session.passenger_devices_max", wide(session.passenger_devices_max), 1..=100),
         ("presence.timeout_ms", presence.timeout_ms, 1..=MS_MAX),
     ]
 }
 
 fn domain_ranges(config: &Config) -> Vec<Range> {
-    let Config {
-        dispatch,
-        rides,
-        routing,
-        clock,
-        ..
-    } = config;
+    let Config { dispatch, rides, routing, clock, .. } = config;
     vec![
-        (
-            "dispatch.head_start_ms",
-            dispatch.head_start_ms.0,
-            0..=MS_MAX,
-        ),
+        ("dispatch.head_start_ms", dispatch.head_start_ms.0, 0..=MS_MAX),
         ("dispatch.wave_ms", dispatch.wave_ms.0, 1..=MS_MAX),
         ("dispatch.offer_ttl_ms", dispatch.offer_ttl_ms.0, 1..=MS_MAX),
-        (
-            "dispatch.accept_grace_ms",
-            dispatch.accept_grace_ms.0,
-            0..=60_000,
-        ),
+        ("dispatch.accept_grace_ms", dispatch.accept_grace_ms.0, 0..=60_000),
         ("dispatch.search_ms", dispatch.search_ms.0, 1..=MS_MAX),
-        (
-            "dispatch.offers_per_driver_max",
-            dispatch.offers_per_driver_max.into(),
-            1..=100,
-        ),
-        (
-            "dispatch.reassignments_max",
-            dispatch.reassignments_max.into(),
-            0..=100,
-        ),
-        (
-            "dispatch.position_stale_ms",
-            dispatch.position_stale_ms.0,
-            1..=MS_MAX,
-        ),
+        ("dispatch.offers_per_driver_max", dispatch.offers_per_driver_max.into(), 1..=100),
+        ("dispatch.reassignments_max", dispatch.reassignments_max.into(), 0..=100),
+        ("dispatch.position_stale_ms", dispatch.position_stale_ms.0, 1..=MS_MAX),
         ("rides.pin_tries_max", rides.pin_tries_max.into(), 1..=100),
         ("rides.pin_lock_ms", rides.pin_lock_ms.0, 0..=MS_MAX),
-        (
-            "rides.no_show_after_ms",
-            rides.no_show_after_ms.0,
-            0..=MS_MAX,
-        ),
+        ("rides.no_show_after_ms", rides.no_show_after_ms.0, 0..=MS_MAX),
         ("rides.cancel_grace_ms", rides.cancel_grace_ms.0, 0..=MS_MAX),
         ("rides.arriving_m", rides.arriving_m.0.into(), 1..=100_000),
         ("rides.arrived_m", rides.arrived_m.0.into(), 1..=100_000),
-        (
-            "rides.arrived_accuracy_m",
-            rides.arrived_accuracy_m.0.into(),
-            1..=100_000,
-        ),
-        (
-            "rides.arrive_said_within_m",
-            rides.arrive_said_within_m.0.into(),
-            1..=100_000,
-        ),
+        ("rides.arrived_accuracy_m", rides.arrived_accuracy_m.0.into(), 1..=100_000),
+        ("rides.arrive_said_within_m", rides.arrive_said_within_m.0.into(), 1..=100_000),
         ("rides.quote_ttl_ms", rides.quote_ttl_ms.0, 1..=MS_MAX),
         ("routing.a_seconds", routing.a_seconds.into(), 1..=100_000),
         ("clock.speed", clock.speed.into(), 1..=1000),
@@ -232,11 +122,7 @@ struct Found(Vec<Problem>);
 
 impl Found {
     fn tell(&mut self, key: &str, why: Why) {
-        self.0.push(Problem {
-            key: key.to_owned(),
-            why,
-            origin: None,
-        });
+        self.0.push(Problem { key: key.to_owned(), why, origin: None });
     }
 
     fn unless(&mut self, holds: bool, key: &str, why: Why) {
@@ -247,10 +133,7 @@ impl Found {
 
     fn ranges(&mut self, ranges: &[Range]) {
         for (key, value, range) in ranges {
-            let why = || Why::OutOfRange {
-                value: *value,
-                range: range.clone(),
-            };
+            let why = || Why::OutOfRange { value: *value, range: range.clone() };
             self.unless(range.contains(value), key, why());
         }
     }
@@ -273,36 +156,17 @@ impl Found {
             self.unless(is_origin(origin), "http.allowed_origins", why);
         }
         let (graph, routing) = (RoutingKind::RoadGraph, &config.routing);
-        for (key, file) in [
-            ("routing.nodes", &routing.nodes),
-            ("routing.edges", &routing.edges),
-        ] {
+        for (key, file) in [("routing.nodes", &routing.nodes), ("routing.edges", &routing.edges)] {
             let condition = "routing.kind is \"road_graph\"";
-            self.unless(
-                routing.kind != graph || file.is_some(),
-                key,
-                Why::Needed { condition },
-            );
+            self.unless(routing.kind != graph || file.is_some(), key, Why::Needed { condition });
         }
     }
 
     /// Pairs of which the first must not be above the second.
     fn order(&mut self, config: &Config) {
-        let Config {
-            session,
-            dispatch,
-            rides,
-            journal,
-            auth,
-            ..
-        } = config;
+        let Config { session, dispatch, rides, journal, auth, .. } = config;
         let pairs = [
-            (
-                "session.active_ms",
-                session.active_ms,
-                "session.idle_ms",
-                session.idle_ms,
-            ),
+            ("session.active_ms", session.active_ms, "session.idle_ms", session.idle_ms),
             (
                 "session.frame_bytes_max",
                 wide(session.frame_bytes_max),
@@ -315,12 +179,7 @@ impl Found {
                 "dispatch.search_ms",
                 dispatch.search_ms.0,
             ),
-            (
-                "dispatch.wave_ms",
-                dispatch.wave_ms.0,
-                "dispatch.search_ms",
-                dispatch.search_ms.0,
-            ),
+            ("dispatch.wave_ms", dispatch.wave_ms.0, "dispatch.search_ms", dispatch.search_ms.0),
             (
                 "rides.arrived_m",
                 rides.arrived_m.0.into(),
@@ -333,12 +192,7 @@ impl Found {
                 "journal.queue_max",
                 wide(journal.queue_max),
             ),
-            (
-                "auth.access_ttl_s",
-                auth.access_ttl_s,
-                "auth.refresh_ttl_s",
-                auth.refresh_ttl_s,
-            ),
+            ("auth.access_ttl_s", auth.access_ttl_s, "auth.refresh_ttl_s", auth.refresh_ttl_s),
         ];
         for (key, value, other, bound) in pairs {
             self.unless(value <= bound, key, Why::Above { other });
@@ -348,28 +202,16 @@ impl Found {
     fn waves(&mut self, config: &Config) {
         let (waves, radii) = (&config.dispatch.waves, &config.dispatch.radii_m);
         let paired = !waves.is_empty() && waves.len() == radii.len();
-        self.unless(
-            paired,
-            "dispatch.waves",
-            Why::Lengths {
-                other: "dispatch.radii_m",
-            },
-        );
-        let waves = waves
-            .iter()
-            .map(|wave| ("dispatch.waves", u64::from(*wave), 1..=10_000));
-        let radii = radii
-            .iter()
-            .map(|r| ("dispatch.radii_m", u64::from(r.0), 1..=100_000));
+        self.unless(paired, "dispatch.waves", Why::Lengths { other: "dispatch.radii_m" });
+        let waves = waves.iter().map(|wave| ("dispatch.waves", u64::from(*wave), 1..=10_000));
+        let radii = radii.iter().map(|r| ("dispatch.radii_m", u64::from(r.0), 1..=100_000));
         self.ranges(&waves.chain(radii).collect::<Vec<_>>());
     }
 
     fn fares(&mut self, config: &Config) {
         self.rate("fares.surge_cap", config.fares.surge_cap, Decimal::ONE);
         for (category, table) in config.fares.tables() {
-            let FareTable {
-                per_km, per_min, ..
-            } = table;
+            let FareTable { per_km, per_min, .. } = table;
             for (name, rate) in [("per_km", per_km), ("per_min", per_min)] {
                 self.rate(&format!("fares.{category}.{name}"), *rate, Decimal::ZERO);
             }
@@ -384,9 +226,7 @@ impl Found {
     fn secrets(&mut self, config: &Config) {
         if let Some(key) = &config.auth.signing_key {
             let long_enough = key.expose_secret().len() >= SIGNING_KEY_BYTES_MIN;
-            let why = Why::TooShort {
-                bytes: SIGNING_KEY_BYTES_MIN,
-            };
+            let why = Why::TooShort { bytes: SIGNING_KEY_BYTES_MIN };
             self.unless(long_enough, "auth.signing_key", why);
         }
     }
@@ -417,9 +257,7 @@ impl Found {
 
 /// Scheme, host and maybe a port: what a browser sends as `Origin`.
 fn is_origin(text: &str) -> bool {
-    let host = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"));
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     host.is_some_and(|host| {
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         !host.is_empty() && host.bytes().all(|b| allowed(b) || b".-:[]".contains(&b))

@@ -14,22 +14,14 @@ use serde::de::{Deserialize, Deserializer, Error};
 
 /// An amount in reais, `"5.00"`.
 pub(super) fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Centavos, D::Error> {
-    String::deserialize(deserializer)?
-        .parse()
-        .map_err(D::Error::custom)
+    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
 }
 
 /// A rate in reais or a multiplier, `"1.60"`: digits and at most one point, never negative.
 pub(super) fn rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let plain = text
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || byte == b'.');
-    let rate = if plain {
-        Decimal::from_str_exact(&text).ok()
-    } else {
-        None
-    };
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let rate = if plain { Decimal::from_str_exact(&text).ok() } else { None };
     rate.ok_or_else(|| D::Error::custom("a rate is written like \"1.60\""))
 }
 

@@ -76,10 +76,7 @@ impl<T: Item> Hit<T> {
 
 impl<T: Item> Grid<T> {
     pub(super) fn new(cell_m: u32) -> Self {
-        Self {
-            layout: Layout::new(cell_m),
-            blocks: RwLock::default(),
-        }
+        Self { layout: Layout::new(cell_m), blocks: RwLock::default() }
     }
 
     /// Puts an item at a position, or moves it there from its `old` place.
@@ -87,11 +84,7 @@ impl<T: Item> Grid<T> {
     /// Calls for one item must not overlap; those for different items may.
     pub(super) fn put(&self, old: Option<Place>, position: Coordinates, item: T) -> Place {
         let spot = self.layout.spot(position);
-        let entry = Entry {
-            vector: UnitVector::of(position),
-            position,
-            item,
-        };
+        let entry = Entry { vector: UnitVector::of(position), position, item };
         if old.is_none_or(|old| old.spot.block == spot.block) {
             let blocks = self.blocks.read();
             if let Some(block) = blocks.get(&spot.block) {
@@ -107,11 +100,7 @@ impl<T: Item> Grid<T> {
                 blocks.remove(&old.spot.block);
             }
         }
-        blocks
-            .entry(spot.block)
-            .or_default()
-            .get_mut()
-            .put(None, spot, entry)
+        blocks.entry(spot.block).or_default().get_mut().put(None, spot, entry)
     }
 
     /// Takes an item out.
@@ -130,10 +119,7 @@ impl<T: Item> Grid<T> {
         }
         let mut blocks = self.blocks.write();
         // Someone may have come in between the two locks.
-        if blocks
-            .get_mut(&key_of_block)
-            .is_some_and(|block| block.get_mut().count == 0)
-        {
+        if blocks.get_mut(&key_of_block).is_some_and(|block| block.get_mut().count == 0) {
             blocks.remove(&key_of_block);
         }
     }
@@ -166,9 +152,7 @@ impl<T: Item> Grid<T> {
                 within_reach = true;
                 if let Some(block) = blocks.get(&key) {
                     let bounds = self.layout.cell_bounds(&origin, key);
-                    block
-                        .read()
-                        .search(&origin, &bounds, &mut best, &mut accept);
+                    block.read().search(&origin, &bounds, &mut best, &mut accept);
                 }
             });
         }
@@ -179,10 +163,7 @@ impl<T: Item> Grid<T> {
 
 impl<T> Default for Block<T> {
     fn default() -> Self {
-        Self {
-            cells: Box::new([const { Vec::new() }; SIDE * SIDE]),
-            count: 0,
-        }
+        Self { cells: Box::new([const { Vec::new() }; SIDE * SIDE]), count: 0 }
     }
 }
 
@@ -193,20 +174,14 @@ impl<T: Item> Block<T> {
                 && let Some(index) = self.find(old, &entry.item.key())
             {
                 self.cells[usize::from(spot.cell)][index] = entry;
-                return Place {
-                    spot,
-                    index: short(index),
-                };
+                return Place { spot, index: short(index) };
             }
             self.take(old, &entry.item.key());
         }
         let cell = &mut self.cells[usize::from(spot.cell)];
         cell.push(entry);
         self.count += 1;
-        Place {
-            spot,
-            index: short(cell.len() - 1),
-        }
+        Place { spot, index: short(cell.len() - 1) }
     }
 
     fn take(&mut self, place: Place, key: &T::Key) {
@@ -219,10 +194,7 @@ impl<T: Item> Block<T> {
     fn find(&self, place: Place, key: &T::Key) -> Option<usize> {
         let cell = &self.cells[usize::from(place.spot.cell)];
         let guess = place.index as usize;
-        if cell
-            .get(guess)
-            .is_some_and(|entry| entry.item.key() == *key)
-        {
+        if cell.get(guess).is_some_and(|entry| entry.item.key() == *key) {
             return Some(guess);
         }
         cell.iter().position(|entry| entry.item.key() == *key)
@@ -284,12 +256,7 @@ impl<T: Item> Best<T> {
     fn new(limit: usize, reach: f64) -> Self {
         let capacity = limit.min(64);
         let (order, hits) = (Vec::with_capacity(capacity), Vec::with_capacity(capacity));
-        Self {
-            limit,
-            reach,
-            order,
-            hits,
-        }
+        Self { limit, reach, order, hits }
     }
 
     fn consider(&mut self, origin: &Origin, entry: &Entry<T>, accept: &mut impl FnMut(&T) -> bool) {
@@ -297,11 +264,7 @@ impl<T: Item> Best<T> {
         if chord > self.reach || !accept(&entry.item) {
             return;
         }
-        let hit = Hit {
-            item: entry.item,
-            position: entry.position,
-            chord,
-        };
+        let hit = Hit { item: entry.item, position: entry.position, chord };
         if self.hits.len() < self.limit {
             self.order.push(self.hits.len());
             self.hits.push(hit);
@@ -309,13 +272,9 @@ impl<T: Item> Best<T> {
                 return;
             }
             self.sort();
-        } else if let Some(number) = self
-            .order
-            .pop_if(|worst| hit.rank(&self.hits[*worst]).is_lt())
+        } else if let Some(number) = self.order.pop_if(|worst| hit.rank(&self.hits[*worst]).is_lt())
         {
-            let rank = self
-                .order
-                .partition_point(|&other| self.hits[other].rank(&hit).is_lt());
+            let rank = self.order.partition_point(|&other| self.hits[other].rank(&hit).is_lt());
             self.hits[number] = hit;
             self.order.insert(rank, number);
         }

@@ -34,10 +34,7 @@ pub struct IndexOptions {
 impl Default for IndexOptions {
     /// Cells of 250 m; positions count for 45 s.
     fn default() -> Self {
-        Self {
-            cell_m: 250,
-            stale_after: Millis::from_secs(45),
-        }
+        Self { cell_m: 250, stale_after: Millis::from_secs(45) }
     }
 }
 
@@ -200,17 +197,12 @@ impl LiveIndex {
     /// The nearest candidates, nearest first; equally near ones by id.
     #[must_use]
     pub fn nearest(&self, query: &Query<'_>) -> Vec<Nearby> {
-        debug_assert!(
-            query.excluded.is_sorted(),
-            "excluded drivers come in ascending order"
-        );
-        let hits = self
-            .grid
-            .nearest(query.at, query.radius.0, query.limit, |candidate| {
-                candidate.categories.meets(query.category)
-                    && self.is_fresh(candidate.at, query.now)
-                    && query.excluded.binary_search(&candidate.driver).is_err()
-            });
+        debug_assert!(query.excluded.is_sorted(), "excluded drivers come in ascending order");
+        let hits = self.grid.nearest(query.at, query.radius.0, query.limit, |candidate| {
+            candidate.categories.meets(query.category)
+                && self.is_fresh(candidate.at, query.now)
+                && query.excluded.binary_search(&candidate.driver).is_err()
+        });
         let named = hits.map(|hit| Nearby {
             driver: hit.item.driver,
             position: hit.position,
@@ -245,11 +237,7 @@ impl LiveIndex {
     /// Brings the grid in step with a slot, where there is something to show.
     fn show(&self, driver: DriverId, slot: &mut Slot) {
         if let (Some((position, at)), Some(categories)) = (slot.last, slot.categories) {
-            let candidate = Candidate {
-                driver,
-                at,
-                categories,
-            };
+            let candidate = Candidate { driver, at, categories };
             slot.place = Some(self.grid.put(slot.place, position, candidate));
         }
     }

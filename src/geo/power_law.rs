@@ -57,20 +57,10 @@ impl PowerLaw {
     /// A law that starts with this many seconds for the first kilometre, as learnt before.
     #[must_use]
     pub fn new(seconds_first_km: f64) -> Self {
-        let a = if seconds_first_km.is_finite() {
-            seconds_first_km
-        } else {
-            A_START
-        };
+        let a = if seconds_first_km.is_finite() { seconds_first_km } else { A_START };
         let a = a.clamp(A_MIN, A_MAX);
-        let learnt = Learnt {
-            ln_a: a.ln(),
-            observations: 0.0,
-        };
-        Self {
-            a: AtomicU64::new(a.to_bits()),
-            learnt: Mutex::new(learnt),
-        }
+        let learnt = Learnt { ln_a: a.ln(), observations: 0.0 };
+        Self { a: AtomicU64::new(a.to_bits()), learnt: Mutex::new(learnt) }
     }
 
     /// Seconds for the first kilometre, as learnt so far.
@@ -108,26 +98,12 @@ impl Router for PowerLaw {
     fn route(&self, from: Coordinates, to: Coordinates) -> Route {
         let crow = from.distance_to(to);
         let distance = Metres(whole(f64::from(crow.0) * DETOUR));
-        Route {
-            distance,
-            duration: Seconds(whole(self.seconds(crow))),
-        }
+        Route { distance, duration: Seconds(whole(self.seconds(crow))) }
     }
 
     fn path(&self, from: Coordinates, to: Coordinates) -> Vec<Waypoint> {
-        let after = Millis(u64::from(whole(
-            self.seconds(from.distance_to(to)) * 1000.0,
-        )));
-        let start = Waypoint {
-            position: from,
-            after: Millis(0),
-        };
-        vec![
-            start,
-            Waypoint {
-                position: to,
-                after,
-            },
-        ]
+        let after = Millis(u64::from(whole(self.seconds(from.distance_to(to)) * 1000.0)));
+        let start = Waypoint { position: from, after: Millis(0) };
+        vec![start, Waypoint { position: to, after }]
     }
 }

@@ -92,11 +92,7 @@ struct Band {
 
 impl Layout {
     /// A cut into cells of about `cell_m` metres, which is taken as at least 50 and at most 10,000.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "small, positive"
-    )]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small, positive")]
     pub(super) fn new(cell_m: u32) -> Self {
         let block_m = f64::from(cell_m.clamp(50, 10_000)) * 8.0;
         let degree_m = EARTH_RADIUS_M.to_radians();
@@ -106,16 +102,9 @@ impl Layout {
             let south = f64::from(band) * band_deg - 90.0;
             let [a, b] = [south, south + band_deg].map(|lat| lat.to_radians().cos().max(0.0));
             let columns = ((360.0 * degree_m * a.max(b) / block_m) as u32).max(1);
-            Band {
-                columns,
-                column_deg: 360.0 / f64::from(columns),
-                cos_min: a.min(b),
-            }
+            Band { columns, column_deg: 360.0 / f64::from(columns), cos_min: a.min(b) }
         });
-        Self {
-            band_deg,
-            bands: bands.collect(),
-        }
+        Self { band_deg, bands: bands.collect() }
     }
 
     pub(super) fn origin(&self, place: Coordinates) -> Origin {
@@ -133,10 +122,7 @@ impl Layout {
         let (south, west) = self.corner(block);
         let row = cell_of((place.lat() - south) / self.band_deg);
         let column = cell_of((place.lng() - west) / self.band(block.band).column_deg);
-        Spot {
-            block,
-            cell: row * 8 + column,
-        }
+        Spot { block, cell: row * 8 + column }
     }
 
     /// Shows `visit` the blocks of one square ring around the origin's block, each at most once,
@@ -146,10 +132,7 @@ impl Layout {
     /// far, so is every block beyond it.
     pub(super) fn ring(&self, origin: &Origin, ring: u32, mut visit: impl FnMut(BlockKey, f64)) {
         let last = u32::try_from(self.bands.len() - 1).unwrap_or(u32::MAX);
-        let (south, north) = (
-            origin.band.saturating_sub(ring),
-            (origin.band + ring).min(last),
-        );
+        let (south, north) = (origin.band.saturating_sub(ring), (origin.band + ring).min(last));
         for number in south..=north {
             let band = self.band(number);
             let rows = gap_term(self.lat_gap(origin, number));
@@ -159,13 +142,7 @@ impl Layout {
             let mut show = |column: u32| {
                 let gap = lng_gap(origin.lng, west_of(column, band), band.column_deg);
                 let bound = rows + origin.cos_lat * band.cos_min * gap_term(gap);
-                visit(
-                    BlockKey {
-                        band: number,
-                        column,
-                    },
-                    bound,
-                );
+                visit(BlockKey { band: number, column }, bound);
             };
             let full = number.abs_diff(origin.band) == ring;
             if full {
@@ -174,18 +151,10 @@ impl Layout {
             for steps in if full { 1..=ring } else { ring..=ring } {
                 if steps <= to_east {
                     let column = home + steps;
-                    show(if column < band.columns {
-                        column
-                    } else {
-                        column - band.columns
-                    });
+                    show(if column < band.columns { column } else { column - band.columns });
                 }
                 if steps <= to_west {
-                    let wrapped = if steps <= home {
-                        home
-                    } else {
-                        home + band.columns
-                    };
+                    let wrapped = if steps <= home { home } else { home + band.columns };
                     show(wrapped - steps);
                 }
             }
@@ -197,10 +166,7 @@ impl Layout {
         let band = self.band(block.band);
         let (height, width) = (self.band_deg / 8.0, band.column_deg / 8.0);
         let scale = origin.cos_lat * band.cos_min;
-        let mut bounds = CellBounds {
-            rows: [0.0; SIDE],
-            columns: [0.0; SIDE],
-        };
+        let mut bounds = CellBounds { rows: [0.0; SIDE], columns: [0.0; SIDE] };
         let mut step = 0.0;
         for (row, column) in bounds.rows.iter_mut().zip(&mut bounds.columns) {
             *row = gap_term(interval_gap(origin.lat, south + step * height, height));
@@ -212,10 +178,7 @@ impl Layout {
 
     fn block_at(&self, place: Coordinates) -> BlockKey {
         let band = self.band_at(place.lat());
-        BlockKey {
-            band,
-            column: column_at(place.lng(), self.band(band)),
-        }
+        BlockKey { band, column: column_at(place.lng(), self.band(band)) }
     }
 
     #[expect(
@@ -243,11 +206,7 @@ impl Layout {
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the cast saturates"
-)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
 fn column_at(lng: f64, band: &Band) -> u32 {
     (((lng + 180.0) / band.column_deg) as u32).min(band.columns - 1)
 }
@@ -257,11 +216,7 @@ fn west_of(column: u32, band: &Band) -> f64 {
 }
 
 /// The cell along one side of a block, of a point at `share` of that side.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the cast saturates"
-)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
 fn cell_of(share: f64) -> u8 {
     ((share * 8.0) as u8).min(7)
 }

@@ -18,7 +18,7 @@ pub(crate) struct Append {
     /// for it rests on what was lost.
     pub(super) life: u64,
     pub(super) since: std::time::Instant,
-    done: Box<dyn FnOnce(Outcome) + Send>,
+    done: Box<dyn FnOnce(Outcome) + Send + Sync>,
 }
 
 pub(super) enum Content {
@@ -33,7 +33,7 @@ impl Append {
     pub(super) fn new(
         content: Content,
         life: u64,
-        done: impl FnOnce(Outcome) + Send + 'static,
+        done: impl FnOnce(Outcome) + Send + Sync + 'static,
     ) -> Self {
         Self { content, life, since: std::time::Instant::now(), done: Box::new(done) }
     }
@@ -42,7 +42,7 @@ impl Append {
     pub(crate) fn decision(
         decision: Box<Decision>,
         life: u64,
-        done: impl FnOnce(Outcome) + Send + 'static,
+        done: impl FnOnce(Outcome) + Send + Sync + 'static,
     ) -> Self {
         Self::new(Content::Decision(decision), life, done)
     }

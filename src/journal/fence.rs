@@ -15,7 +15,8 @@ impl Fence {
     /// Takes every shard under a new incarnation and new epochs. Locking a lane's row waits for the
     /// commit that an engine before still has in flight there, and refuses all it sends after.
     pub(super) async fn raise(pool: &PgPool, node: &str, lanes: u16) -> Result<Self, sqlx::Error> {
-        let lanes: Vec<i16> = (0..lanes).map(|lane| i16::try_from(lane).unwrap_or(i16::MAX)).collect();
+        let lanes: Vec<i16> =
+            (0..lanes).map(|lane| i16::try_from(lane).unwrap_or(i16::MAX)).collect();
         let mut transaction = pool.begin().await?;
         // Rows of all nodes and lanes: whoever wrote last, under whatever name, is shut out.
         sqlx::query("UPDATE node_fence SET incarnation = incarnation + 1")

@@ -151,8 +151,7 @@ impl Lane {
     /// Makes `batch` durable in one transaction, and says what goes to people's streams.
     async fn write(&mut self, batch: &[Append]) -> Result<Vec<Published>, CommitError> {
         let decisions: Vec<&Decision> = batch.iter().filter_map(Append::decided).collect();
-        let accounts: Vec<_> =
-            batch.iter().flat_map(Append::account_rows).cloned().collect();
+        let accounts: Vec<_> = batch.iter().flat_map(Append::account_rows).collect();
         if decisions.iter().all(|decision| decision.is_empty()) && accounts.is_empty() {
             return Ok(Vec::new());
         }

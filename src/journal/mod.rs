@@ -33,7 +33,7 @@ use streams::Streams;
 pub use account_rows::{
     AccountRow, AuditRow, FamilyRow, ReviewRow, RotationRow, UserRow, VehicleRow,
 };
-pub(crate) use append::{Append, Outcome};
+pub(crate) use append::Append;
 pub use records::{InFlight, Records};
 
 /// Why something was not recorded.

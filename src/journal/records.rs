@@ -47,6 +47,8 @@ struct WarmRide {
 #[derive(Debug, Default)]
 pub struct InFlight {
     pub rides: usize,
+    /// Of these, with a driver.
+    pub with_driver: i64,
     /// Durable deadlines, as they were set.
     pub timers: Vec<(Entity, UnixMillis)>,
     pub online_drivers: Vec<DriverId>,
@@ -70,10 +72,12 @@ impl Records {
     /// # Errors
     /// Whatever the database reports.
     pub async fn load_in_flight(&self) -> Result<InFlight, sqlx::Error> {
-        let rides: Vec<(Uuid, String)> =
-            sqlx::query_as("SELECT id, state FROM rides WHERE active_passenger_id IS NOT NULL")
-                .fetch_all(&self.pool)
-                .await?;
+        let rides: Vec<(Uuid, bool, String)> = sqlx::query_as(
+            "SELECT id, active_driver_id IS NOT NULL, state FROM rides
+             WHERE active_passenger_id IS NOT NULL",
+        )
+        .fetch_all(&self.pool)
+        .await?;
         let waves: Vec<(Uuid, i32, OffsetDateTime, String)> = sqlx::query_as(
             "SELECT o.ride_id, o.wave, o.expires_at, o.offers::text
              FROM ride_offers o JOIN rides r ON r.id = o.ride_id
@@ -88,9 +92,10 @@ impl Records {
         let online: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM driver_states WHERE online")
             .fetch_all(&self.pool)
             .await?;
+        let with_driver = rides.iter().filter(|(_, driven, _)| *driven).count();
         let mut warm: HashMap<RideId, WarmRide> = rides
             .into_iter()
-            .map(|(id, state)| (RideId(id), WarmRide { state, waves: Vec::new() }))
+            .map(|(id, _, state)| (RideId(id), WarmRide { state, waves: Vec::new() }))
             .collect();
         for (ride, wave, expires_at, offers) in waves {
             if let Some(ride) = warm.get_mut(&RideId(ride)) {
@@ -110,6 +115,7 @@ impl Records {
         };
         Ok(InFlight {
             rides,
+            with_driver: i64::try_from(with_driver).unwrap_or(i64::MAX),
             timers: timers.into_iter().filter_map(timer).collect(),
             online_drivers: online.into_iter().map(DriverId).collect(),
         })
@@ -198,10 +204,7 @@ impl Records {
     ///
     /// # Errors
     /// Whatever the database reports.
-    pub async fn driver_profile(
-        &self,
-        id: DriverId,
-    ) -> Result<Option<DriverProfile>, sqlx::Error> {
+    pub async fn driver_profile(&self, id: DriverId) -> Result<Option<DriverProfile>, sqlx::Error> {
         let account: Option<(String, i16, String)> = sqlx::query_as(
             "SELECT u.name, d.rating_hundredths, d.approval
              FROM drivers d JOIN users u ON u.id = d.id WHERE d.id = $1",
@@ -255,6 +258,17 @@ impl Records {
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(|(ride, at, body)| (RideId(ride), moment(at), body)).collect())
+    }
+
+    /// A person's name; `None`: no such person.
+    ///
+    /// # Errors
+    /// Whatever the database reports.
+    pub async fn name(&self, user: UserId) -> Result<Option<String>, sqlx::Error> {
+        sqlx::query_scalar("SELECT name FROM users WHERE id = $1")
+            .bind(user.0)
+            .fetch_optional(&self.pool)
+            .await
     }
 
     /// A passenger's active ride and past commands.

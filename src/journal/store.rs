@@ -19,7 +19,9 @@ const RETRY_MAX: Duration = Duration::from_secs(1);
 pub(super) enum Verdict {
     Written,
     /// It will never be written as it is.
-    Refused { constraint: Option<String> },
+    Refused {
+        constraint: Option<String>,
+    },
     /// Another engine owns its shards.
     Fenced,
 }
@@ -41,7 +43,7 @@ impl Store {
     /// Writes a batch and returns only when its fate is known. A lost answer is resolved by calling
     /// again under the same id: the call waits for the old transaction, and either finds it
     /// committed or writes the batch itself. So nothing else is sent before, and no lie is told.
-    pub(super) async fn write(&mut self, batch: &Batch<'_>, accounts: &[AccountRow]) -> Verdict {
+    pub(super) async fn write(&mut self, batch: &Batch<'_>, accounts: &[&AccountRow]) -> Verdict {
         let id = Uuid::now_v7();
         let mut pause = RETRY_FIRST;
         loop {
@@ -65,7 +67,7 @@ impl Store {
         &mut self,
         id: Uuid,
         batch: &Batch<'_>,
-        accounts: &[AccountRow],
+        accounts: &[&AccountRow],
     ) -> Result<(), sqlx::Error> {
         if self.connection.is_none() {
             self.connection = Some(PgConnection::connect_with(&self.connect).await?);
@@ -107,13 +109,8 @@ async fn call(
 /// What an error says for sure; `None` where the outcome is open or the cause may pass.
 fn judge(error: &sqlx::Error) -> Option<Verdict> {
     let sqlx::Error::Database(database) = error else {
-        return match error {
-            sqlx::Error::RowNotFound => {
-                Some(Verdict::Refused { constraint: None })
-            }
-            sqlx::Error::Encode(_) => Some(Verdict::Refused { constraint: None }),
-            _ => None,
-        };
+        let unsayable = matches!(error, sqlx::Error::Encode(_));
+        return unsayable.then_some(Verdict::Refused { constraint: None });
     };
     let code = database.code().unwrap_or_default();
     let constraint = || database.constraint().map(str::to_owned);

@@ -59,7 +59,11 @@ impl Streams {
         for append in appends {
             let Some(decision) = append.decided() else {
                 // A barrier overtakes nothing.
-                if later.is_empty() { now.push(append) } else { later.push(append) }
+                if later.is_empty() {
+                    now.push(append)
+                } else {
+                    later.push(append)
+                }
                 continue;
             };
             let users = || decision.streams.iter().map(|row| row.stream.user().0);

@@ -39,9 +39,7 @@ impl Fields {
 
     /// Names and JSON values.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.items
-            .iter()
-            .map(|(name, range)| (*name, &self.values[range.clone()]))
+        self.items.iter().map(|(name, range)| (*name, &self.values[range.clone()]))
     }
 
     /// Names a value that was just rendered from `start` on. A name recorded again is replaced.
@@ -67,11 +65,7 @@ impl Fields {
 
     fn text(&mut self, field: &Field, text: &str) {
         let start = self.values.len();
-        let text = if is_secret(field.name()) {
-            HIDDEN
-        } else {
-            text
-        };
+        let text = if is_secret(field.name()) { HIDDEN } else { text };
         push_json_string(&mut self.values, &mask_cards(text));
         self.push(field, start);
     }
@@ -202,16 +196,8 @@ mod tests {
         for text in nasty {
             let mut json = String::new();
             push_json_string(&mut json, text);
-            assert!(
-                !json
-                    .chars()
-                    .any(|c| c.is_control() || c == '\u{202e}' || c == '\u{2029}')
-            );
-            assert_eq!(
-                serde_json::from_str::<String>(&json).expect("JSON"),
-                text,
-                "{json}"
-            );
+            assert!(!json.chars().any(|c| c.is_control() || c == '\u{202e}' || c == '\u{2029}'));
+            assert_eq!(serde_json::from_str::<String>(&json).expect("JSON"), text, "{json}");
         }
     }
 }

@@ -26,25 +26,15 @@ pub fn set_global(metrics: Arc<Metrics>) {
 /// In tests and debug builds, by design.
 #[track_caller]
 pub fn violated(metrics: Option<&Metrics>, invariant: Invariant, predicate: &'static str) {
-    record(
-        metrics.or_else(|| GLOBAL.get().map(Arc::as_ref)),
-        invariant,
-        predicate,
-    );
+    record(metrics.or_else(|| GLOBAL.get().map(Arc::as_ref)), invariant, predicate);
     if cfg!(any(test, debug_assertions)) {
-        panic!(
-            "{invariant} broken: {} (not so: {predicate})",
-            invariant.sentence()
-        );
+        panic!("{invariant} broken: {} (not so: {predicate})", invariant.sentence());
     }
 }
 
 fn record(metrics: Option<&Metrics>, invariant: Invariant, predicate: &'static str) {
     if let Some(metrics) = metrics {
-        metrics
-            .invariant_violations
-            .with_label_values(&[invariant.id()])
-            .inc();
+        metrics.invariant_violations.with_label_values(&[invariant.id()]).inc();
     }
     tracing::error!(
         invariant = invariant.id(),
@@ -83,10 +73,7 @@ mod tests {
     use super::*;
 
     fn count(metrics: &Metrics, invariant: Invariant) -> u64 {
-        metrics
-            .invariant_violations
-            .with_label_values(&[invariant.id()])
-            .get()
+        metrics.invariant_violations.with_label_values(&[invariant.id()]).get()
     }
 
     #[test]
@@ -107,10 +94,7 @@ mod tests {
         }));
         let panic = broken.expect_err("it must panic");
         let text = panic.downcast_ref::<String>().expect("a formatted message");
-        assert!(
-            text.starts_with("RIDE_1 broken: A ride has at most one driver"),
-            "{text}"
-        );
+        assert!(text.starts_with("RIDE_1 broken: A ride has at most one driver"), "{text}");
         assert!(text.ends_with("(not so: drivers <= 1)"), "{text}");
         assert_eq!(count(&metrics, Invariant::Ride1), 1, "it is counted first");
     }

@@ -107,9 +107,7 @@ pub fn init(options: &LogOptions) -> Result<(), LogError> {
 /// [`LogError::Level`]: the first part that says nothing. A mistyped level must not pass for the
 /// name of a target and switch everything else off.
 pub(crate) fn level_filter(text: &str) -> Result<Targets, LogError> {
-    let refused = |part: &str| LogError::Level {
-        part: part.trim().to_owned(),
-    };
+    let refused = |part: &str| LogError::Level { part: part.trim().to_owned() };
     let level = |part: &str| match part.trim() {
         "" => Err(refused(part)), // The library takes it for `error`.
         named => named.parse::<LevelFilter>().map_err(|_| refused(part)),
@@ -117,9 +115,7 @@ pub(crate) fn level_filter(text: &str) -> Result<Targets, LogError> {
     let mut parts = text.split(',');
     let mut targets = Targets::new().with_default(level(parts.next().unwrap_or_default())?);
     for part in parts {
-        let error = || LogError::Level {
-            part: part.trim().to_owned(),
-        };
+        let error = || LogError::Level { part: part.trim().to_owned() };
         let (target, exception) = part.split_once('=').ok_or_else(error)?;
         targets = targets.with_target(target.trim(), level(exception)?);
     }
@@ -176,11 +172,7 @@ impl<W> Lines<W> {
         }
         push_key(&mut constant, "pid");
         constant.push_str(&std::process::id().to_string());
-        Self {
-            format: options.format,
-            constant,
-            writer,
-        }
+        Self { format: options.format, constant, writer }
     }
 
     fn json<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>, buffers: &mut Buffers)
@@ -190,12 +182,7 @@ impl<W> Lines<W> {
         let Buffers { line, fields, seen } = buffers;
         let metadata = event.metadata();
         let now = now();
-        write!(
-            line,
-            "{{\"timestamp\":\"{now}\",\"level\":\"{}\"",
-            metadata.level()
-        )
-        .ok();
+        write!(line, "{{\"timestamp\":\"{now}\",\"level\":\"{}\"", metadata.level()).ok();
         push_key(line, "logger");
         push_json_string(line, metadata.target());
         push_key(line, "message");
@@ -207,11 +194,7 @@ impl<W> Lines<W> {
             if !seen.contains(&name) {
                 seen.push(name);
                 line.push_str(",\"");
-                line.push_str(if FIXED_KEYS.contains(&name) {
-                    "field."
-                } else {
-                    ""
-                });
+                line.push_str(if FIXED_KEYS.contains(&name) { "field." } else { "" });
                 push_json_chars(line, name);
                 line.push_str("\":");
                 line.push_str(value);
@@ -230,9 +213,7 @@ impl<W> Lines<W> {
         let time = now.get(11..23).unwrap_or(&now);
         write!(line, "{time} {:5} {}", metadata.level(), metadata.target()).ok();
         let message = fields.get("message").unwrap_or_default();
-        let unquoted = message
-            .strip_prefix('"')
-            .and_then(|rest| rest.strip_suffix('"'));
+        let unquoted = message.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
         write!(line, "  {}", unquoted.unwrap_or(message)).ok();
         for_each_field(event, ctx, fields, |name, value| {
             if !seen.contains(&name) {
@@ -264,11 +245,7 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        let mut buffers = BUFFERS
-            .try_with(Cell::take)
-            .ok()
-            .flatten()
-            .unwrap_or_default();
+        let mut buffers = BUFFERS.try_with(Cell::take).ok().flatten().unwrap_or_default();
         buffers.line.clear();
         buffers.fields.clear();
         buffers.seen.clear();
@@ -278,10 +255,7 @@ where
             LogFormat::Pretty => Self::pretty(event, &ctx, &mut buffers),
         }
         // Nobody is left to tell when the log itself cannot be written; the work goes on.
-        self.writer
-            .make_writer_for(event.metadata())
-            .write_all(buffers.line.as_bytes())
-            .ok();
+        self.writer.make_writer_for(event.metadata()).write_all(buffers.line.as_bytes()).ok();
         if buffers.line.capacity() + buffers.fields.capacity() <= BUFFER_KEPT_BYTES {
             BUFFERS.try_with(|kept| kept.set(Some(buffers))).ok();
         }
@@ -298,10 +272,7 @@ where
     }
     for span in ctx.event_scope(event).into_iter().flatten() {
         let extensions = span.extensions();
-        if let Some(id) = extensions
-            .get::<Fields>()
-            .and_then(|fields| fields.get("request_id"))
-        {
+        if let Some(id) = extensions.get::<Fields>().and_then(|fields| fields.get("request_id")) {
             return line.push_str(id);
         }
     }
@@ -319,9 +290,7 @@ fn for_each_field<S>(
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     let placed = |name: &str| matches!(name, "message" | "request_id");
-    own.iter()
-        .filter(|(name, _)| !placed(name))
-        .for_each(|(name, value)| each(name, value));
+    own.iter().filter(|(name, _)| !placed(name)).for_each(|(name, value)| each(name, value));
     for span in ctx.event_scope(event).into_iter().flatten() {
         if let Some(fields) = span.extensions().get::<Fields>() {
             let others = fields.iter().filter(|(name, _)| !placed(name));
@@ -337,9 +306,7 @@ fn push_key(line: &mut String, key: &str) {
 }
 
 fn now() -> UnixMillis {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
@@ -350,11 +317,7 @@ fn hostname() -> String {
         .or_else(|| std::env::var("HOSTNAME").ok())
         .unwrap_or_default();
     let name = known.trim();
-    if name.is_empty() {
-        "unknown".to_owned()
-    } else {
-        name.to_owned()
-    }
+    if name.is_empty() { "unknown".to_owned() } else { name.to_owned() }
 }
 
 #[cfg(test)]

@@ -15,9 +15,7 @@ struct Sink(Arc<Mutex<Vec<String>>>);
 
 impl io::Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0
-            .lock()
-            .push(String::from_utf8(bytes.to_vec()).expect("lines are UTF-8"));
+        self.0.lock().push(String::from_utf8(bytes.to_vec()).expect("lines are UTF-8"));
         Ok(bytes.len())
     }
 
@@ -46,17 +44,10 @@ fn written(format: LogFormat, level: &str, work: impl FnOnce()) -> Vec<String> {
 fn json(work: impl FnOnce()) -> Vec<Value> {
     let lines = written(LogFormat::Json, "trace", work);
     for line in &lines {
-        assert_eq!(
-            line.matches('\n').count(),
-            1,
-            "one write is one line: {line}"
-        );
+        assert_eq!(line.matches('\n').count(), 1, "one write is one line: {line}");
         assert!(line.ends_with("}\n"), "{line}");
     }
-    lines
-        .iter()
-        .map(|line| serde_json::from_str(line).expect("a line is JSON"))
-        .collect()
+    lines.iter().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
 }
 
 #[test]
@@ -68,9 +59,7 @@ fn a_line_has_its_keys_in_order_and_says_who_wrote_it() {
     let line = &lines[0];
     let mut from = 0;
     for key in FIXED_KEYS.iter().chain(&["ride.id"]) {
-        let at = line
-            .find(&format!("\"{key}\":"))
-            .unwrap_or_else(|| panic!("no {key}: {line}"));
+        let at = line.find(&format!("\"{key}\":")).unwrap_or_else(|| panic!("no {key}: {line}"));
         assert!(at > from, "{key} stands too early: {line}");
         from = at;
     }
@@ -84,10 +73,7 @@ fn a_line_has_its_keys_in_order_and_says_who_wrote_it() {
     assert_eq!(value["pid"], std::process::id());
     assert_eq!(value["ride.id"], 7);
     let time = value["timestamp"].as_str().expect("text");
-    assert!(
-        time.len() == 24 && time.ends_with('Z') && time.as_bytes()[10] == b'T',
-        "{time}"
-    );
+    assert!(time.len() == 24 && time.ends_with('Z') && time.as_bytes()[10] == b'T', "{time}");
 }
 
 #[test]
@@ -95,12 +81,8 @@ fn fields_of_spans_merge_and_the_nearest_wins() {
     let lines = json(|| {
         let outer = info_span!("outer", request_id = "outer", shard = 1, op = "accept");
         let _outer = outer.enter();
-        let inner = info_span!(
-            "inner",
-            shard = 2,
-            won = tracing::field::Empty,
-            late = "recorded later"
-        );
+        let inner =
+            info_span!("inner", shard = 2, won = tracing::field::Empty, late = "recorded later");
         inner.record("won", true);
         inner.record("late", "now");
         let _inner = inner.enter();
@@ -124,11 +106,7 @@ fn no_key_stands_twice_and_none_passes_for_a_fixed_one() {
     });
     let line = &lines[0];
     for key in ["level", "version", "pid", "ride.id", "message"] {
-        assert_eq!(
-            line.matches(&format!("\"{key}\":")).count(),
-            1,
-            "{key} in {line}"
-        );
+        assert_eq!(line.matches(&format!("\"{key}\":")).count(), 1, "{key} in {line}");
     }
     let value: Value = serde_json::from_str(line).expect("a line is JSON");
     assert_eq!(value["field.version"], 12);
@@ -142,34 +120,16 @@ fn secrets_and_cards_never_reach_a_line() {
     let work = || {
         let span = info_span!("login", email = canary, user.cpf = %canary, token = ?canary);
         let _span = span.enter();
-        info!(
-            password = canary,
-            refresh_token = canary,
-            req.headers.authorization = canary,
-            "a"
-        );
+        info!(password = canary, refresh_token = canary, req.headers.authorization = canary, "a");
         info!(phone = 5_511_987_654_321_u64, pin = true, cvv = 123.5, pix_key = ?Some(canary), "b");
-        info!(
-            note = "card 4111111111111234",
-            card = 4_111_111_111_111_234_u64,
-            "5500000000005678"
-        );
+        info!(note = "card 4111111111111234", card = 4_111_111_111_111_234_u64, "5500000000005678");
     };
     for format in [LogFormat::Json, LogFormat::Pretty] {
         let text = written(format, "trace", work).concat();
-        for hidden in [
-            canary,
-            "987654321",
-            "4111111111111234",
-            "5500000000005678",
-            "123.5",
-        ] {
+        for hidden in [canary, "987654321", "4111111111111234", "5500000000005678", "123.5"] {
             assert!(!text.contains(hidden), "{hidden} in {text}");
         }
-        assert!(
-            text.contains("card ****1234") && text.contains("****5678"),
-            "{text}"
-        );
+        assert!(text.contains("card ****1234") && text.contains("****5678"), "{text}");
     }
     let lines = json(work);
     assert_eq!(lines[0]["password"], "***");
@@ -213,10 +173,7 @@ fn every_kind_of_value_is_json() {
     assert_eq!(lines[0]["c"], 0.5);
     assert_eq!(lines[0]["d"], "NaN");
     assert_eq!(lines[0]["type"], 1);
-    assert_eq!(
-        lines[0]["error"],
-        "logging was begun before in this process"
-    );
+    assert_eq!(lines[0]["error"], "logging was begun before in this process");
 }
 
 #[test]
@@ -226,15 +183,9 @@ fn an_error_tells_its_causes() {
     struct Commit(#[source] LogError);
     let lines = json(|| {
         let failed = Commit(LogError::AlreadyBegun);
-        error!(
-            error = &failed as &(dyn std::error::Error + 'static),
-            "no record"
-        );
+        error!(error = &failed as &(dyn std::error::Error + 'static), "no record");
     });
-    assert_eq!(
-        lines[0]["error"],
-        "commit failed: logging was begun before in this process"
-    );
+    assert_eq!(lines[0]["error"], "commit failed: logging was begun before in this process");
 }
 
 #[test]
@@ -261,27 +212,14 @@ fn a_level_with_exceptions_lets_through_what_it_says() {
         tracing::warn!("loud");
     });
     assert_eq!(lines.len(), 2);
-    assert!(
-        lines[0].ends_with(" DEBUG ibora::journal::writer  committed batch=3\n"),
-        "{lines:?}"
-    );
+    assert!(lines[0].ends_with(" DEBUG ibora::journal::writer  committed batch=3\n"), "{lines:?}");
     assert_eq!(&lines[0][2..3], ":");
 }
 
 #[test]
 fn a_mistyped_level_is_refused_by_name() {
-    for (text, part) in [
-        ("inof", "inof"),
-        ("", ""),
-        ("info,debug", "debug"),
-        ("info,a=x", "x"),
-    ] {
+    for (text, part) in [("inof", "inof"), ("", ""), ("info,debug", "debug"), ("info,a=x", "x")] {
         let refused = level_filter(text).expect_err(text);
-        assert_eq!(
-            refused,
-            LogError::Level {
-                part: part.to_owned()
-            }
-        );
+        assert_eq!(refused, LogError::Level { part: part.to_owned() });
     }
 }

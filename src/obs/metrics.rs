@@ -37,18 +37,15 @@ const ACCEPT_S: &[f64] = &[0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
 /// Length of a ride, in minutes. Fixed by the source plans.
 const RIDE_MIN: &[f64] = &[5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0];
 /// Requests: 0.2, 0.5 and 1.0 are bounds because the latency targets read them.
-const REQUEST_S: &[f64] = &[
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0, 10.0,
-];
+const REQUEST_S: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0, 10.0];
 /// Work inside the engine: from tens of microseconds to a stuck disk.
 const INNER_S: &[f64] = &[
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0,
     5.0,
 ];
 /// Decisions in a commit: doubling up to past the default `journal.batch_max`.
-const BATCH: &[f64] = &[
-    1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0,
-];
+const BATCH: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
 
 /// A type of the client library that can be made from a line of the table.
 trait Made: Sized {
@@ -201,20 +198,12 @@ impl Metrics {
         #[cfg(target_os = "linux")]
         metrics
             .registry
-            .register(Box::new(
-                prometheus::process_collector::ProcessCollector::for_self(),
-            ))
+            .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
             .expect("no own metric begins with process_");
-        metrics
-            .build_info
-            .with_label_values(&[env!("CARGO_PKG_VERSION")])
-            .set(1);
+        metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         for invariant in Invariant::ALL {
             // A series that springs from nothing to 1 is no increase to a query: begin at 0.
-            metrics
-                .invariant_violations
-                .with_label_values(&[invariant.id()])
-                .inc_by(0);
+            metrics.invariant_violations.with_label_values(&[invariant.id()]).inc_by(0);
         }
         Arc::new(metrics)
     }
@@ -231,12 +220,8 @@ impl Metrics {
 
     /// Counts one answered request. `endpoint` is the route's pattern, never the path.
     pub fn observe_request(&self, endpoint: &str, status: u16, seconds: f64) {
-        self.http_request_duration_seconds
-            .with_label_values(&[endpoint])
-            .observe(seconds);
-        self.http_requests
-            .with_label_values(&[endpoint, &status.to_string()])
-            .inc();
+        self.http_request_duration_seconds.with_label_values(&[endpoint]).observe(seconds);
+        self.http_requests.with_label_values(&[endpoint, &status.to_string()]).inc();
     }
 }
 
@@ -264,11 +249,7 @@ mod tests {
             Kind::Gauge => "gauge",
             Kind::Histogram => "histogram",
         };
-        let labels: Vec<_> = line
-            .labels
-            .iter()
-            .map(|label| format!("`{label}`"))
-            .collect();
+        let labels: Vec<_> = line.labels.iter().map(|label| format!("`{label}`")).collect();
         let mut row = format!("| `{}` | {kind} | {} | ", line.name, labels.join(", "));
         row.push_str(line.meaning);
         for (at, bound) in line.buckets.iter().enumerate() {
@@ -288,42 +269,18 @@ mod tests {
                 row(line)
             );
         }
-        let told = DOCUMENT
-            .lines()
-            .filter(|line| line.starts_with("| `"))
-            .count();
-        let of_the_process = DOCUMENT
-            .lines()
-            .filter(|l| l.starts_with("| `process_"))
-            .count();
-        assert_eq!(
-            told - of_the_process,
-            Metrics::TABLE.len(),
-            "rows that nothing backs"
-        );
+        let told = DOCUMENT.lines().filter(|line| line.starts_with("| `")).count();
+        let of_the_process = DOCUMENT.lines().filter(|l| l.starts_with("| `process_")).count();
+        assert_eq!(told - of_the_process, Metrics::TABLE.len(), "rows that nothing backs");
     }
 
     #[test]
     fn names_follow_the_convention() {
         for line in Metrics::TABLE {
-            assert_eq!(
-                line.name.ends_with("_total"),
-                line.kind == Kind::Counter,
-                "{}",
-                line.name
-            );
-            assert_eq!(
-                line.buckets.is_empty(),
-                line.kind != Kind::Histogram,
-                "{}",
-                line.name
-            );
+            assert_eq!(line.name.ends_with("_total"), line.kind == Kind::Counter, "{}", line.name);
+            assert_eq!(line.buckets.is_empty(), line.kind != Kind::Histogram, "{}", line.name);
             for label in line.labels {
-                assert!(
-                    !label.ends_with("_id"),
-                    "{}: a label is never an id",
-                    line.name
-                );
+                assert!(!label.ends_with("_id"), "{}: a label is never an id", line.name);
             }
         }
     }
@@ -332,10 +289,7 @@ mod tests {
     fn two_engines_in_one_process_do_not_share_samples() {
         let (one, other) = (Metrics::new(), Metrics::new());
         one.rides_created.with_label_values(&["economy"]).inc();
-        assert!(
-            one.render()
-                .contains("rides_created_total{category=\"economy\"} 1\n")
-        );
+        assert!(one.render().contains("rides_created_total{category=\"economy\"} 1\n"));
         assert!(!other.render().contains("rides_created_total{"));
     }
 
@@ -360,9 +314,7 @@ mod tests {
         metrics.observe_request("/v1/rides/{id}", 409, 0.15);
         let text = metrics.render();
         let endpoint = "endpoint=\"/v1/rides/{id}\"";
-        assert!(text.contains(&format!(
-            "http_requests_total{{{endpoint},status=\"409\"}} 1\n"
-        )));
+        assert!(text.contains(&format!("http_requests_total{{{endpoint},status=\"409\"}} 1\n")));
         let bucket = format!("http_request_duration_seconds_bucket{{{endpoint},le=\"0.2\"}} 1\n");
         assert!(text.contains(&bucket), "{text}");
     }
@@ -375,11 +327,7 @@ mod tests {
         assert_eq!(failed, Err("disk full"));
         assert_eq!(commits.get_sample_count(), 1);
         let never = timed(commits, std::future::pending::<()>());
-        assert!(
-            tokio::time::timeout(Duration::from_millis(1), never)
-                .await
-                .is_err()
-        );
+        assert!(tokio::time::timeout(Duration::from_millis(1), never).await.is_err());
         assert_eq!(commits.get_sample_count(), 2);
     }
 }

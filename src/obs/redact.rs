@@ -45,9 +45,7 @@ pub(super) fn is_secret(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
     SECRET_NAMES.iter().any(|secret| {
         let letters = last.bytes().filter(|byte| !matches!(byte, b'_' | b'-'));
-        letters
-            .map(|byte| byte.to_ascii_lowercase())
-            .eq(secret.bytes())
+        letters.map(|byte| byte.to_ascii_lowercase()).eq(secret.bytes())
     })
 }
 
@@ -88,33 +86,13 @@ mod tests {
 
     #[test]
     fn secrets_are_known_by_the_last_part_of_their_name() {
-        for secret in [
-            "password",
-            "req.headers.Authorization",
-            "res.body.token",
-            "cardNumber",
-        ] {
+        for secret in ["password", "req.headers.Authorization", "res.body.token", "cardNumber"] {
             assert!(is_secret(secret), "{secret}");
         }
-        for secret in [
-            "card-number",
-            "pix_key",
-            "PIX_KEY",
-            "cpf",
-            "user.email",
-            "Set-Cookie",
-        ] {
+        for secret in ["card-number", "pix_key", "PIX_KEY", "cpf", "user.email", "Set-Cookie"] {
             assert!(is_secret(secret), "{secret}");
         }
-        for open in [
-            "ride.id",
-            "email.sent",
-            "token_kind",
-            "passwords",
-            "",
-            "spin",
-            ".",
-        ] {
+        for open in ["ride.id", "email.sent", "token_kind", "passwords", "", "spin", "."] {
             assert!(!is_secret(open), "{open}");
         }
     }

@@ -36,10 +36,7 @@ impl Binaries {
         };
         let mut found = Vec::new();
         for dir in candidates {
-            found.push(Self {
-                major: major_of(&dir).await?,
-                dir,
-            });
+            found.push(Self { major: major_of(&dir).await?, dir });
         }
         let chosen = choose(&found, made_by).ok_or_else(|| refusal(&found, made_by, data_dir))?;
         let shown = chosen.dir.display();
@@ -74,10 +71,9 @@ fn refusal(found: &[Binaries], made_by: Option<u32>, data_dir: &Path) -> Postgre
             made_by,
             found: found.iter().map(|binaries| binaries.major).collect(),
         },
-        (Some(first), None) => PostgresError::BinariesTooOld {
-            dir: first.dir.clone(),
-            major: first.major,
-        },
+        (Some(first), None) => {
+            PostgresError::BinariesTooOld { dir: first.dir.clone(), major: first.major }
+        }
     }
 }
 
@@ -103,19 +99,13 @@ fn debian_dirs(root: &Path) -> Vec<PathBuf> {
     let major = |entry: std::fs::DirEntry| entry.file_name().to_str()?.parse::<u32>().ok();
     let mut majors: Vec<u32> = entries.filter_map(major).collect();
     majors.sort_unstable_by(|a, b| b.cmp(a));
-    majors
-        .into_iter()
-        .map(|major| root.join(major.to_string()).join("bin"))
-        .collect()
+    majors.into_iter().map(|major| root.join(major.to_string()).join("bin")).collect()
 }
 
 fn checked(dir: &Path) -> Result<PathBuf, PostgresError> {
     let missing = PROGRAMS.iter().find(|program| !dir.join(program).is_file());
     match missing {
-        Some(program) => Err(PostgresError::BinariesIncomplete {
-            dir: dir.to_owned(),
-            program,
-        }),
+        Some(program) => Err(PostgresError::BinariesIncomplete { dir: dir.to_owned(), program }),
         None => std::path::absolute(dir).map_err(PostgresError::io("find", dir)),
     }
 }
@@ -131,9 +121,7 @@ async fn major_of(dir: &Path) -> Result<u32, PostgresError> {
 /// 15 of `postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)`, 19 of `19beta1`.
 fn parse_version(line: &str) -> Option<u32> {
     let version = line.split_once("(PostgreSQL) ")?.1;
-    let digits = version
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(version.len());
+    let digits = version.find(|c: char| !c.is_ascii_digit()).unwrap_or(version.len());
     version[..digits].parse().ok()
 }
 
@@ -144,10 +132,7 @@ mod tests {
     #[test]
     fn versions_are_read_from_what_the_program_says() {
         let cases = [
-            (
-                "postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)\n",
-                Some(15),
-            ),
+            ("postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)\n", Some(15)),
             ("postgres (PostgreSQL) 19beta1\n", Some(19)),
             ("postgres (PostgreSQL) 18\n", Some(18)),
             ("postgres 15\n", None),
@@ -160,31 +145,16 @@ mod tests {
 
     #[test]
     fn existing_data_decides_which_version_opens_it() {
-        let found = [(14, "/a"), (17, "/b"), (15, "/c"), (18, "/d")].map(|(major, dir)| Binaries {
-            dir: PathBuf::from(dir),
-            major,
-        });
+        let found = [(14, "/a"), (17, "/b"), (15, "/c"), (18, "/d")]
+            .map(|(major, dir)| Binaries { dir: PathBuf::from(dir), major });
         let chosen = |made_by| choose(&found, made_by).map(|binaries| binaries.major);
-        assert_eq!(
-            chosen(None),
-            Some(17),
-            "new data: the first that is new enough"
-        );
+        assert_eq!(chosen(None), Some(17), "new data: the first that is new enough");
         assert_eq!(chosen(Some(15)), Some(15));
         assert_eq!(chosen(Some(16)), None);
         let refused = refusal(&found, Some(16), Path::new("/data"));
-        assert!(matches!(
-            refused,
-            PostgresError::WrongMajor { made_by: 16, .. }
-        ));
+        assert!(matches!(refused, PostgresError::WrongMajor { made_by: 16, .. }));
         let refused = refusal(&found[..1], None, Path::new("/data"));
-        assert!(matches!(
-            refused,
-            PostgresError::BinariesTooOld { major: 14, .. }
-        ));
-        assert!(matches!(
-            refusal(&[], None, Path::new("/")),
-            PostgresError::BinariesMissing
-        ));
+        assert!(matches!(refused, PostgresError::BinariesTooOld { major: 14, .. }));
+        assert!(matches!(refusal(&[], None, Path::new("/")), PostgresError::BinariesMissing));
     }
 }

@@ -30,11 +30,7 @@ pub(super) fn made_by(cluster: &Path, user: &ServerUser) -> Result<Option<u32>, 
     };
     if meta.uid() != user.uid {
         let (path, owner) = (cluster.to_owned(), meta.uid());
-        return Err(PostgresError::WrongOwner {
-            path,
-            owner,
-            expected: user.uid,
-        });
+        return Err(PostgresError::WrongOwner { path, owner, expected: user.uid });
     }
     let mut entries = fs::read_dir(cluster).map_err(PostgresError::io("read", cluster))?;
     if entries.next().is_none() {
@@ -43,9 +39,7 @@ pub(super) fn made_by(cluster: &Path, user: &ServerUser) -> Result<Option<u32>, 
     let version = fs::read_to_string(cluster.join("PG_VERSION")).unwrap_or_default();
     match version.trim().parse() {
         Ok(major) => Ok(Some(major)),
-        Err(_) => Err(PostgresError::NotACluster {
-            path: cluster.to_owned(),
-        }),
+        Err(_) => Err(PostgresError::NotACluster { path: cluster.to_owned() }),
     }
 }
 
@@ -57,9 +51,7 @@ pub(super) async fn make(
     password: &SecretString,
 ) -> Result<(), PostgresError> {
     remove_unfinished(layout.root()).await;
-    let aside = layout
-        .root()
-        .join(format!("{UNFINISHED}{:016x}", rand::random::<u64>()));
+    let aside = layout.root().join(format!("{UNFINISHED}{:016x}", rand::random::<u64>()));
     let dir = DirBuilder::new().mode(0o700).create(&aside);
     dir.map_err(PostgresError::io("create", &aside))?;
     user.own(&aside)?;
@@ -69,33 +61,15 @@ pub(super) async fn make(
 
     let made = aside.join("pgdata");
     let mut initdb = command::bare(&binaries.initdb(), Some(user));
-    initdb
-        .arg("-D")
-        .arg(&made)
-        .arg("--pwfile")
-        .arg(&password_file);
-    initdb.args([
-        "-U",
-        SUPERUSER,
-        "--encoding=UTF8",
-        "--locale=C",
-        "--data-checksums",
-    ]);
-    initdb.args([
-        "--auth-local=scram-sha-256",
-        "--auth-host=reject",
-        "--no-instructions",
-    ]);
+    initdb.arg("-D").arg(&made).arg("--pwfile").arg(&password_file);
+    initdb.args(["-U", SUPERUSER, "--encoding=UTF8", "--locale=C", "--data-checksums"]);
+    initdb.args(["--auth-local=scram-sha-256", "--auth-host=reject", "--no-instructions"]);
     let outcome = command::run(initdb, "initdb", INITDB_DEADLINE).await?;
     if !outcome.success {
         remove_unfinished(layout.root()).await;
         return Err(match says_disk_full(&outcome.stderr) {
-            true => PostgresError::DiskFull {
-                path: layout.root().to_owned(),
-            },
-            false => PostgresError::InitFailed {
-                detail: outcome.stderr,
-            },
+            true => PostgresError::DiskFull { path: layout.root().to_owned() },
+            false => PostgresError::InitFailed { detail: outcome.stderr },
         });
     }
     include_settings(&made.join("postgresql.conf"))?;

@@ -25,11 +25,7 @@ const TAIL_BYTES: u64 = 4_096;
 /// says can be told apart, and stands in `/`, because the server's user may not enter ours.
 pub(super) fn bare(program: &Path, user: Option<&ServerUser>) -> Command {
     let mut command = Command::new(program);
-    command
-        .env_clear()
-        .env("LC_ALL", "C")
-        .env("TZ", "UTC")
-        .current_dir("/");
+    command.env_clear().env("LC_ALL", "C").env("TZ", "UTC").current_dir("/");
     for key in ["PATH", "LD_LIBRARY_PATH"] {
         if let Some(value) = std::env::var_os(key) {
             command.env(key, value);
@@ -52,10 +48,7 @@ pub(super) async fn run(
     let mut command = tokio::process::Command::from(command);
     command.kill_on_drop(true);
     let Ok(output) = tokio::time::timeout(limit, command.output()).await else {
-        return Err(PostgresError::TooSlow {
-            what,
-            limit_s: limit.as_secs(),
-        });
+        return Err(PostgresError::TooSlow { what, limit_s: limit.as_secs() });
     };
     let output = output.map_err(PostgresError::io("run", &program))?;
     Ok(Finished {

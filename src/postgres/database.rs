@@ -18,10 +18,7 @@ pub enum DatabaseSource {
     /// No URL is configured: a server of the engine's own.
     Embedded(EmbeddedOptions),
     /// A server of the operator's. `migrate` is the owner's URL; without it nothing is migrated.
-    Urls {
-        app: SecretString,
-        migrate: Option<SecretString>,
-    },
+    Urls { app: SecretString, migrate: Option<SecretString> },
 }
 
 /// The database in use.
@@ -42,22 +39,12 @@ impl Database {
             DatabaseSource::Embedded(options) => {
                 let server = EmbeddedPostgres::start(options).await?;
                 let (app, owner) = (server.app_options(), Some(server.owner_options()));
-                Ok(Self {
-                    app,
-                    owner,
-                    embedded: Some(server),
-                })
+                Ok(Self { app, owner, embedded: Some(server) })
             }
             DatabaseSource::Urls { app, migrate } => {
                 let app = with_time_limits(parse("database.url", &app)?);
-                let owner = migrate
-                    .map(|url| parse("database.migrate_url", &url))
-                    .transpose()?;
-                Ok(Self {
-                    app,
-                    owner,
-                    embedded: None,
-                })
+                let owner = migrate.map(|url| parse("database.migrate_url", &url)).transpose()?;
+                Ok(Self { app, owner, embedded: None })
             }
         }
     }
@@ -116,59 +103,32 @@ mod tests {
     use super::*;
 
     async fn open(app: &str, migrate: Option<&str>) -> Result<Database, PostgresError> {
-        let source = DatabaseSource::Urls {
-            app: app.into(),
-            migrate: migrate.map(Into::into),
-        };
+        let source = DatabaseSource::Urls { app: app.into(), migrate: migrate.map(Into::into) };
         Database::open(source).await
     }
 
     #[tokio::test]
     async fn urls_become_options_and_the_app_gets_time_limits() {
-        let db = open(
-            "postgres://app:pw@db.test/ibora",
-            Some("postgresql://own@db.test/ibora"),
-        );
+        let db = open("postgres://app:pw@db.test/ibora", Some("postgresql://own@db.test/ibora"));
         let db = db.await.expect("both are URLs");
         let (app, owner) = (db.app_options(), db.owner_options().expect("was given"));
         assert_eq!((app.get_username(), app.get_host()), ("app", "db.test"));
-        assert!(
-            app.get_options()
-                .is_some_and(|o| o.contains("statement_timeout=5s")),
-            "{app:?}"
-        );
+        assert!(app.get_options().is_some_and(|o| o.contains("statement_timeout=5s")), "{app:?}");
         assert_eq!((owner.get_username(), owner.get_options()), ("own", None));
-        let db = open("postgres://app@db.test/ibora?options=", None)
-            .await
-            .expect("a URL");
-        assert_eq!(
-            db.app_options().get_options(),
-            Some(""),
-            "a pooler that takes no options"
-        );
+        let db = open("postgres://app@db.test/ibora?options=", None).await.expect("a URL");
+        assert_eq!(db.app_options().get_options(), Some(""), "a pooler that takes no options");
         assert!(db.owner_options().is_none() && db.embedded().is_none());
     }
 
     #[tokio::test]
     async fn a_broken_url_is_refused_without_being_shown() {
-        let broken = [
-            "",
-            "mysql://a:secret@h/d",
-            "postgres://a:secret@h:port/d",
-            "h secret",
-        ];
+        let broken = ["", "mysql://a:secret@h/d", "postgres://a:secret@h:port/d", "h secret"];
         for url in broken {
             let error = open(url, None).await.err().expect(url);
             let shown = format!("{error} {error:?}");
-            assert!(
-                shown.contains("database.url") && !shown.contains("secret"),
-                "{shown}"
-            );
+            assert!(shown.contains("database.url") && !shown.contains("secret"), "{shown}");
         }
-        let error = open("postgres://a@h/d", Some("x"))
-            .await
-            .err()
-            .expect("the second is broken");
+        let error = open("postgres://a@h/d", Some("x")).await.err().expect("the second is broken");
         assert!(error.to_string().contains("database.migrate_url"));
     }
 }

@@ -27,22 +27,14 @@ pub enum PostgresError {
         "{} was made by PostgreSQL {made_by}, and only {found:?} is here: install \
          postgresql-{made_by}, or move the data with pg_upgrade", data_dir.display()
     )]
-    WrongMajor {
-        data_dir: PathBuf,
-        made_by: u32,
-        found: Vec<u32>,
-    },
+    WrongMajor { data_dir: PathBuf, made_by: u32, found: Vec<u32> },
     #[error("no user `postgres` or `nobody` in /etc/passwd: PostgreSQL refuses to run as root")]
     NoServerUser,
     #[error("neither XDG_DATA_HOME nor HOME names a home for the data: set the data directory")]
     NoHome,
     #[error("{} belongs to uid {owner}, not to uid {expected} which has to run the server",
         path.display())]
-    WrongOwner {
-        path: PathBuf,
-        owner: u32,
-        expected: u32,
-    },
+    WrongOwner { path: PathBuf, owner: u32, expected: u32 },
     #[error(
         "the server's user `{user}` cannot enter {}: `chmod o+x` it, or choose another data \
          directory", path.display()
@@ -64,11 +56,7 @@ pub enum PostgresError {
     #[error("the disk of {} is full", path.display())]
     DiskFull { path: PathBuf },
     #[error("cannot {action} {}", path.display())]
-    Io {
-        action: &'static str,
-        path: PathBuf,
-        source: io::Error,
-    },
+    Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error("initdb failed: {detail}")]
     InitFailed { detail: String },
     #[error("the server did not start; the end of {}:\n{tail}", log.display())]
@@ -94,11 +82,7 @@ impl PostgresError {
         let path = path.to_owned();
         move |source| match source.kind() {
             io::ErrorKind::StorageFull => Self::DiskFull { path },
-            _ => Self::Io {
-                action,
-                path,
-                source,
-            },
+            _ => Self::Io { action, path, source },
         }
     }
 }

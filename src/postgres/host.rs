@@ -69,15 +69,7 @@ impl Host {
         }
         let socket_dir = layout.socket_dir(&user)?;
         let settings = settings::render(options.max_connections, &socket_dir);
-        Ok(Self {
-            layout,
-            secrets,
-            socket_dir,
-            user,
-            binaries,
-            settings,
-            _lock: lock,
-        })
+        Ok(Self { layout, secrets, socket_dir, user, binaries, settings, _lock: lock })
     }
 
     /// Takes over the server a killed engine left. One that would not serve as asked (it does not
@@ -91,11 +83,7 @@ impl Host {
             match self.take_over().await {
                 Ok(superuser) => {
                     tracing::info!(pid, "running PostgreSQL server adopted");
-                    return Ok(Some(Running {
-                        pid,
-                        child: None,
-                        superuser,
-                    }));
+                    return Ok(Some(Running { pid, child: None, superuser }));
                 }
                 Err(error @ PostgresError::SecretsRefused { .. }) => return Err(error),
                 Err(error) => tracing::warn!(pid, %error, "running server of no use"),
@@ -119,9 +107,7 @@ impl Host {
             let log = self.layout.log();
             let tail = command::tail(&log, log_start);
             if says_disk_full(&tail) {
-                return Err(PostgresError::DiskFull {
-                    path: self.layout.root().to_owned(),
-                });
+                return Err(PostgresError::DiskFull { path: self.layout.root().to_owned() });
             }
             if !tail.contains(PREDECESSOR_ENDS) || Instant::now() >= deadline {
                 return Err(PostgresError::StartFailed { log, tail });
@@ -133,11 +119,7 @@ impl Host {
             Ok(superuser) => {
                 let cluster = self.layout.cluster();
                 tracing::info!(pid, cluster = %cluster.display(), "PostgreSQL server started");
-                Ok(Running {
-                    pid,
-                    child: Some(child),
-                    superuser,
-                })
+                Ok(Running { pid, child: Some(child), superuser })
             }
             Err(error) => {
                 self.stop(pid).await?;
@@ -159,10 +141,7 @@ impl Host {
         // failed the server may have ended by itself before.
         while self.is_alive(pid) {
             if !outcome.success || Instant::now() >= deadline {
-                return Err(PostgresError::StopFailed {
-                    pid,
-                    detail: outcome.stderr,
-                });
+                return Err(PostgresError::StopFailed { pid, detail: outcome.stderr });
             }
             sleep(LOOK_AGAIN).await;
         }
@@ -238,9 +217,7 @@ impl Host {
     fn spawn(&self) -> Result<(Child, u64), PostgresError> {
         let (log, log_start) = self.layout.open_log()?;
         let log_path = self.layout.log();
-        let stdout = log
-            .try_clone()
-            .map_err(PostgresError::io("open", &log_path))?;
+        let stdout = log.try_clone().map_err(PostgresError::io("open", &log_path))?;
         let program = self.binaries.postgres();
         let mut server = command::bare(&program, Some(&self.user));
         server.arg("-D").arg(self.layout.cluster());
@@ -254,11 +231,7 @@ impl Host {
         let (cluster, pid) = (self.layout.cluster(), child.id());
         let program = self.binaries.postgres();
         loop {
-            if child
-                .try_wait()
-                .map_err(PostgresError::io("wait for", &program))?
-                .is_some()
-            {
+            if child.try_wait().map_err(PostgresError::io("wait for", &program))?.is_some() {
                 return Ok(false);
             }
             if let Found::Ours(file) = pidfile::look(&cluster, &self.user)?
@@ -285,19 +258,11 @@ async fn check_access(
     let program = binaries.postgres();
     let root = layout.root();
     if is_denied(binaries, user, "/".into()).await? {
-        return Err(PostgresError::NotExecutable {
-            program,
-            user: user.name.clone(),
-        });
+        return Err(PostgresError::NotExecutable { program, user: user.name.clone() });
     }
     if is_denied(binaries, user, root.to_owned()).await? {
-        let path = user
-            .first_closed_dir(root)
-            .unwrap_or_else(|| root.to_owned());
-        return Err(PostgresError::NotEnterable {
-            path,
-            user: user.name.clone(),
-        });
+        let path = user.first_closed_dir(root).unwrap_or_else(|| root.to_owned());
+        return Err(PostgresError::NotEnterable { path, user: user.name.clone() });
     }
     Ok(())
 }

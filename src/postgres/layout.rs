@@ -37,9 +37,7 @@ impl Layout {
             // The server's user has to pass through; nobody has to look around.
             set_mode(data_dir, 0o711)?;
         }
-        let root = data_dir
-            .canonicalize()
-            .map_err(PostgresError::io("find", data_dir))?;
+        let root = data_dir.canonicalize().map_err(PostgresError::io("find", data_dir))?;
         Ok(Self { root })
     }
 
@@ -70,14 +68,12 @@ impl Layout {
         let path = self.root.join("engine.lock");
         let mut options = OpenOptions::new();
         options.create(true).write(true).truncate(false).mode(0o600);
-        let file = options
-            .open(&path)
-            .map_err(PostgresError::io("open", &path))?;
+        let file = options.open(&path).map_err(PostgresError::io("open", &path))?;
         match file.try_lock() {
             Ok(()) => Ok(file),
-            Err(TryLockError::WouldBlock) => Err(PostgresError::InUse {
-                data_dir: self.root.clone(),
-            }),
+            Err(TryLockError::WouldBlock) => {
+                Err(PostgresError::InUse { data_dir: self.root.clone() })
+            }
             Err(TryLockError::Error(source)) => Err(PostgresError::io("lock", &path)(source)),
         }
     }
@@ -97,10 +93,7 @@ impl Layout {
         // In /tmp anybody may have been here first.
         let meta = fs::symlink_metadata(&dir).map_err(PostgresError::io("read", &dir))?;
         if !meta.is_dir() || meta.uid() != user.uid || meta.mode() & 0o077 != 0 {
-            return Err(PostgresError::SocketDirUntrusted {
-                path: dir,
-                expected: user.uid,
-            });
+            return Err(PostgresError::SocketDirUntrusted { path: dir, expected: user.uid });
         }
         Ok(dir)
     }
@@ -114,13 +107,8 @@ impl Layout {
         }
         let mut options = OpenOptions::new();
         options.create(true).append(true).mode(0o600);
-        let file = options
-            .open(&path)
-            .map_err(PostgresError::io("open", &path))?;
-        let len = file
-            .metadata()
-            .map_err(PostgresError::io("read", &path))?
-            .len();
+        let file = options.open(&path).map_err(PostgresError::io("open", &path))?;
+        let len = file.metadata().map_err(PostgresError::io("read", &path))?.len();
         Ok((file, len))
     }
 }
@@ -143,13 +131,9 @@ pub(super) fn replace_file(path: &Path, content: &str, mode: u32) -> Result<(), 
 pub(super) fn write_new_file(path: &Path, content: &str, mode: u32) -> Result<(), PostgresError> {
     let mut options = OpenOptions::new();
     options.create_new(true).write(true).mode(mode);
-    let mut file = options
-        .open(path)
-        .map_err(PostgresError::io("create", path))?;
+    let mut file = options.open(path).map_err(PostgresError::io("create", path))?;
     set_mode(path, mode)?; // Whatever the umask is.
-    let written = file
-        .write_all(content.as_bytes())
-        .and_then(|()| file.sync_all());
+    let written = file.write_all(content.as_bytes()).and_then(|()| file.sync_all());
     written.map_err(PostgresError::io("write", path))
 }
 
@@ -184,31 +168,13 @@ mod tests {
         let longest_inside = format!("/{}", "d".repeat(107 - 14 - "//run".len()));
         let inside = socket_dir_for(Path::new(&longest_inside));
         assert_eq!(inside, Path::new(&longest_inside).join("run"));
-        assert_eq!(
-            inside.join(".s.PGSQL.5432").as_os_str().len(),
-            SOCKET_PATH_MAX
-        );
-        let outside = [
-            format!("{longest_inside}d"),
-            "/a b".into(),
-            "/a,b".into(),
-            "/a'b".into(),
-        ];
+        assert_eq!(inside.join(".s.PGSQL.5432").as_os_str().len(), SOCKET_PATH_MAX);
+        let outside = [format!("{longest_inside}d"), "/a b".into(), "/a,b".into(), "/a'b".into()];
         for root in &outside {
             let dir = socket_dir_for(Path::new(root));
-            assert!(
-                dir.starts_with("/tmp") && dir.as_os_str().len() == 27,
-                "{root}"
-            );
-            assert_eq!(
-                dir,
-                socket_dir_for(Path::new(root)),
-                "found again by the next start"
-            );
+            assert!(dir.starts_with("/tmp") && dir.as_os_str().len() == 27, "{root}");
+            assert_eq!(dir, socket_dir_for(Path::new(root)), "found again by the next start");
         }
-        assert_ne!(
-            socket_dir_for(Path::new("/a b")),
-            socket_dir_for(Path::new("/a c"))
-        );
+        assert_ne!(socket_dir_for(Path::new("/a b")), socket_dir_for(Path::new("/a c")));
     }
 }

@@ -53,34 +53,15 @@ mod tests {
     fn data_lives_where_its_user_keeps_data() {
         let cases = [
             (true, Some("/x"), Some("/root"), Some("/var/lib/ibora")),
-            (
-                false,
-                Some("/x/data"),
-                Some("/home/a"),
-                Some("/x/data/ibora"),
-            ),
-            (
-                false,
-                Some("relative"),
-                Some("/home/a"),
-                Some("/home/a/.local/share/ibora"),
-            ),
-            (
-                false,
-                None,
-                Some("/home/a"),
-                Some("/home/a/.local/share/ibora"),
-            ),
+            (false, Some("/x/data"), Some("/home/a"), Some("/x/data/ibora")),
+            (false, Some("relative"), Some("/home/a"), Some("/home/a/.local/share/ibora")),
+            (false, None, Some("/home/a"), Some("/home/a/.local/share/ibora")),
             (false, None, Some(""), None),
             (false, None, None, None),
         ];
         for (is_root, xdg, home, expected) in cases {
             let found = data_dir_for(is_root, xdg.map(Into::into), home.map(Into::into));
-            assert_eq!(
-                found,
-                expected.map(PathBuf::from),
-                "{is_root} {xdg:?} {home:?}"
-            );
+            assert_eq!(found, expected.map(PathBuf::from), "{is_root} {xdg:?} {home:?}");
         }
     }
 }

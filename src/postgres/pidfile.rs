@@ -64,9 +64,7 @@ pub(super) fn is_server(pid: u32, cluster: &Path, user: &ServerUser) -> bool {
         return false;
     };
     let mut words = command_line.split(|byte| *byte == 0);
-    let is_postgres = words
-        .next()
-        .is_some_and(|program| program.ends_with(b"postgres"));
+    let is_postgres = words.next().is_some_and(|program| program.ends_with(b"postgres"));
     is_users && is_postgres && words.any(|word| word == cluster.as_os_str().as_bytes())
 }
 
@@ -85,11 +83,7 @@ fn parse(text: &str) -> Option<PidFile> {
         Some("stopping") => Status::Stopping,
         Some(_) | None => Status::Starting,
     };
-    Some(PidFile {
-        pid,
-        socket_dir,
-        status,
-    })
+    Some(PidFile { pid, socket_dir, status })
 }
 
 #[cfg(test)]
@@ -99,33 +93,15 @@ mod tests {
     #[test]
     fn a_pid_file_tells_how_far_the_server_is() {
         let text = "4711\n/d/pgdata\n1700000000\n5432\n/d/run\n\n  123   456\nready   \n";
-        let ready = PidFile {
-            pid: 4711,
-            socket_dir: "/d/run".into(),
-            status: Status::Ready,
-        };
+        let ready = PidFile { pid: 4711, socket_dir: "/d/run".into(), status: Status::Ready };
         assert_eq!(parse(text), Some(ready.clone()));
-        let cases = [
-            ("starting", Status::Starting),
-            ("stopping", Status::Stopping),
-        ];
+        let cases = [("starting", Status::Starting), ("stopping", Status::Stopping)];
         for (word, status) in cases {
-            let expected = PidFile {
-                status,
-                ..ready.clone()
-            };
+            let expected = PidFile { status, ..ready.clone() };
             assert_eq!(parse(&text.replace("ready   ", word)), Some(expected));
         }
-        let young = PidFile {
-            pid: 4711,
-            socket_dir: "".into(),
-            status: Status::Starting,
-        };
+        let young = PidFile { pid: 4711, socket_dir: "".into(), status: Status::Starting };
         assert_eq!(parse("4711\n/d/pgdata\n"), Some(young));
-        assert!(
-            ["", "\n", "x\n", "-4711\n/d\n"]
-                .into_iter()
-                .all(|text| parse(text).is_none())
-        );
+        assert!(["", "\n", "x\n", "-4711\n/d\n"].into_iter().all(|text| parse(text).is_none()));
     }
 }

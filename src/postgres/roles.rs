@@ -63,9 +63,9 @@ pub(super) async fn connect_superuser(
     let options = options.disable_statement_logging();
     let connected = within("connecting", PgConnection::connect_with(&options)).await;
     connected.map_err(|error| match error {
-        PostgresError::Setup(cause) if is_wrong_password(&cause) => PostgresError::SecretsRefused {
-            path: layout.secrets(),
-        },
+        PostgresError::Setup(cause) if is_wrong_password(&cause) => {
+            PostgresError::SecretsRefused { path: layout.secrets() }
+        }
         other => other,
     })
 }
@@ -76,24 +76,13 @@ pub(super) async fn set_up(db: &mut PgConnection, secrets: &Secrets) -> Result<(
         make_role(db, OWNER_ROLE, &secrets.owner).await?;
         make_role(db, APP_ROLE, &secrets.app).await?;
         let known = "select exists (select from pg_database where datname = $1)";
-        if !sqlx::query_scalar::<_, bool>(known)
-            .bind(DATABASE)
-            .fetch_one(&mut *db)
-            .await?
-        {
+        if !sqlx::query_scalar::<_, bool>(known).bind(DATABASE).fetch_one(&mut *db).await? {
             let owned = format!("create database {DATABASE} owner {OWNER_ROLE} template template0");
             run(db, owned).await?;
         }
-        run(
-            db,
-            format!("revoke all on database {DATABASE}, postgres, template1 from public"),
-        )
-        .await?;
-        run(
-            db,
-            format!("grant connect on database {DATABASE} to {APP_ROLE}"),
-        )
-        .await?;
+        run(db, format!("revoke all on database {DATABASE}, postgres, template1 from public"))
+            .await?;
+        run(db, format!("grant connect on database {DATABASE} to {APP_ROLE}")).await?;
         for (key, value) in APP_SETTINGS {
             run(db, format!("alter role {APP_ROLE} set {key} = '{value}'")).await?;
         }
@@ -106,10 +95,7 @@ pub(super) async fn set_up(db: &mut PgConnection, secrets: &Secrets) -> Result<(
 pub(super) async fn end_old_sessions(db: &mut PgConnection) -> Result<(), PostgresError> {
     let end = "select count(pg_terminate_backend(pid, 5000)) from pg_stat_activity \
                where usename in ($1, $2)";
-    let asked = sqlx::query_scalar(end)
-        .bind(APP_ROLE)
-        .bind(OWNER_ROLE)
-        .fetch_one(db);
+    let asked = sqlx::query_scalar(end).bind(APP_ROLE).bind(OWNER_ROLE).fetch_one(db);
     let ended: i64 = within("ending old sessions", asked).await?;
     tracing::debug!(ended, "sessions of the engine before ended");
     Ok(())
@@ -121,35 +107,20 @@ async fn make_role(
     password: &SecretString,
 ) -> Result<(), sqlx::Error> {
     let known = "select exists (select from pg_roles where rolname = $1)";
-    if !sqlx::query_scalar::<_, bool>(known)
-        .bind(role)
-        .fetch_one(&mut *db)
-        .await?
-    {
+    if !sqlx::query_scalar::<_, bool>(known).bind(role).fetch_one(&mut *db).await? {
         run(db, format!("create role {role}")).await?;
     }
     // The settings of the server keep failed statements out of its log.
     let password = password.expose_secret();
     let rights = "login nosuperuser nocreatedb nocreaterole noreplication nobypassrls";
-    run(
-        db,
-        format!("alter role {role} {rights} password '{password}'"),
-    )
-    .await?;
+    run(db, format!("alter role {role} {rights} password '{password}'")).await?;
     // Its errors go to the engine, which asked; in the log their values might be personal data.
-    run(
-        db,
-        format!("alter role {role} set log_min_messages = 'log'"),
-    )
-    .await
+    run(db, format!("alter role {role} set log_min_messages = 'log'")).await
 }
 
 /// Runs SQL made of constants and hex digits only.
 async fn run(db: &mut PgConnection, sql: String) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql(AssertSqlSafe(sql))
-        .execute(db)
-        .await
-        .map(drop)
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(db).await.map(drop)
 }
 
 fn is_wrong_password(error: &sqlx::Error) -> bool {
@@ -164,9 +135,6 @@ pub(super) async fn within<T>(
 ) -> Result<T, PostgresError> {
     match tokio::time::timeout(SETUP_DEADLINE, work).await {
         Ok(outcome) => outcome.map_err(PostgresError::Setup),
-        Err(_) => Err(PostgresError::TooSlow {
-            what,
-            limit_s: SETUP_DEADLINE.as_secs(),
-        }),
+        Err(_) => Err(PostgresError::TooSlow { what, limit_s: SETUP_DEADLINE.as_secs() }),
     }
 }

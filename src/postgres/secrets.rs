@@ -45,11 +45,7 @@ impl Secrets {
 
     fn random() -> Self {
         let password = || SecretString::from(hex::encode(rand::random::<[u8; PASSWORD_LEN / 2]>()));
-        Self {
-            superuser: password(),
-            owner: password(),
-            app: password(),
-        }
+        Self { superuser: password(), owner: password(), app: password() }
     }
 
     fn render(&self) -> String {
@@ -60,18 +56,12 @@ impl Secrets {
 
     fn parse(text: &str) -> Option<Self> {
         let value = |key: &str| {
-            let found = text
-                .lines()
-                .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
+            let found = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
             let valid = found.len() == PASSWORD_LEN && found.bytes().all(|b| b.is_ascii_hexdigit());
             valid.then(|| SecretString::from(found))
         };
         let [superuser, owner, app] = KEYS;
-        Some(Self {
-            superuser: value(superuser)?,
-            owner: value(owner)?,
-            app: value(app)?,
-        })
+        Some(Self { superuser: value(superuser)?, owner: value(owner)?, app: value(app)? })
     }
 }
 
@@ -87,15 +77,7 @@ mod tests {
     fn a_damaged_file_is_no_password() {
         let text = Secrets::random().render();
         assert!(Secrets::parse(&text).is_some_and(|secrets| secrets.render() == text));
-        let damaged = [
-            "",
-            &text[..text.len() / 2],
-            &text.replace("app=", "app=';--"),
-        ];
-        assert!(
-            damaged
-                .into_iter()
-                .all(|text| Secrets::parse(text).is_none())
-        );
+        let damaged = ["", &text[..text.len() / 2], &text.replace("app=", "app=';--")];
+        assert!(damaged.into_iter().all(|text| Secrets::parse(text).is_none()));
     }
 }

@@ -42,20 +42,11 @@ impl EmbeddedPostgres {
         let host = Host::prepare(&options).await?;
         let adopted = host.adopt().await?;
         let was_adopted = adopted.is_some();
-        let Running {
-            pid,
-            child,
-            mut superuser,
-        } = match adopted {
+        let Running { pid, child, mut superuser } = match adopted {
             Some(running) => running,
             None => host.launch().await?,
         };
-        let server = Self {
-            host,
-            pid,
-            child,
-            adopted: was_adopted,
-        };
+        let server = Self { host, pid, child, adopted: was_adopted };
         if let Err(error) = roles::set_up(&mut superuser, &server.host.secrets).await {
             server.stop().await?;
             return Err(error);
@@ -67,11 +58,7 @@ impl EmbeddedPostgres {
     /// As the owner of everything in the database: for migrations only.
     #[must_use]
     pub fn owner_options(&self) -> PgConnectOptions {
-        let Host {
-            socket_dir,
-            secrets,
-            ..
-        } = &self.host;
+        let Host { socket_dir, secrets, .. } = &self.host;
         roles::connect_options(socket_dir, OWNER_ROLE, &secrets.owner)
             .application_name("ibora-migrate")
     }
@@ -80,11 +67,7 @@ impl EmbeddedPostgres {
     /// them.
     #[must_use]
     pub fn app_options(&self) -> PgConnectOptions {
-        let Host {
-            socket_dir,
-            secrets,
-            ..
-        } = &self.host;
+        let Host { socket_dir, secrets, .. } = &self.host;
         roles::connect_options(socket_dir, APP_ROLE, &secrets.app)
     }
 

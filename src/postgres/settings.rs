@@ -16,9 +16,7 @@ pub(super) const INCLUDE: &str =
 
 /// The text of the file. `socket_dir` has no letters to quote (see `layout`).
 pub(super) fn render(max_connections: u32, socket_dir: &Path) -> String {
-    let connections = max_connections
-        .saturating_add(RESERVED_CONNECTIONS)
-        .min(CONNECTIONS_MAX);
+    let connections = max_connections.saturating_add(RESERVED_CONNECTIONS).min(CONNECTIONS_MAX);
     format!(
         "# Written by the engine at every start: changes here are lost.\n\
          listen_addresses = ''\n\
@@ -86,10 +84,7 @@ mod tests {
         let cases = [(20, 25), (0, 5), (u32::MAX, CONNECTIONS_MAX)];
         for (asked, expected) in cases {
             let text = render(asked, Path::new("/d/run"));
-            assert!(
-                text.contains(&format!("\nmax_connections = {expected}\n")),
-                "{asked}"
-            );
+            assert!(text.contains(&format!("\nmax_connections = {expected}\n")), "{asked}");
             assert!(text.contains("\nunix_socket_directories = '/d/run'\n"));
         }
     }

@@ -29,9 +29,7 @@ impl ServerUser {
     /// [`SERVER_USERS`]. So a `postgres` that is installed later does not lock out old data.
     pub(super) fn choose(cluster: &Path) -> Result<Self, PostgresError> {
         let (own_uid, own_gid) = effective_ids()?;
-        let owner = fs::metadata(cluster)
-            .ok()
-            .map(|meta| (meta.uid(), meta.gid()));
+        let owner = fs::metadata(cluster).ok().map(|meta| (meta.uid(), meta.gid()));
         let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
         Self::choose_from((own_uid, own_gid), owner, &passwd).ok_or(PostgresError::NoServerUser)
     }
@@ -41,12 +39,7 @@ impl ServerUser {
         let named = |(uid, gid): (u32, u32), drops| {
             let entry = entries.iter().find(|entry| entry.1 == uid);
             let name = entry.map_or_else(|| format!("uid {uid}"), |entry| entry.0.to_owned());
-            Self {
-                name,
-                uid,
-                gid,
-                drops,
-            }
+            Self { name, uid, gid, drops }
         };
         if own.0 != 0 {
             return Some(named(own, false));
@@ -54,15 +47,8 @@ impl ServerUser {
         if let Some(owner) = owner.filter(|owner| owner.0 != 0) {
             return Some(named(owner, true));
         }
-        let known = |name: &&str| {
-            entries
-                .iter()
-                .find(|entry| entry.0 == *name && entry.1 != 0)
-        };
-        SERVER_USERS
-            .iter()
-            .find_map(known)
-            .map(|entry| named((entry.1, entry.2), true))
+        let known = |name: &&str| entries.iter().find(|entry| entry.0 == *name && entry.1 != 0);
+        SERVER_USERS.iter().find_map(known).map(|entry| named((entry.1, entry.2), true))
     }
 
     /// Makes a child run as this user. Its supplementary groups are dropped with the uid.
@@ -126,45 +112,18 @@ mod tests {
         let without_postgres = PASSWD.replace("postgres", "someone");
         let cases = [
             ((0, 0), None, PASSWD, Some(("postgres", 101, 104, true))),
-            (
-                (0, 0),
-                None,
-                without_postgres.as_str(),
-                Some(("nobody", 65534, 65534, true)),
-            ),
+            ((0, 0), None, without_postgres.as_str(), Some(("nobody", 65534, 65534, true))),
             ((0, 0), None, "root:x:0:0::/:/bin/sh", None),
             ((0, 0), None, "postgres:x:0:0::/:/bin/sh", None),
-            (
-                (0, 0),
-                Some((1000, 1000)),
-                PASSWD,
-                Some(("ana", 1000, 1000, true)),
-            ),
-            (
-                (0, 0),
-                Some((4242, 4242)),
-                PASSWD,
-                Some(("uid 4242", 4242, 4242, true)),
-            ),
-            (
-                (0, 0),
-                Some((0, 0)),
-                PASSWD,
-                Some(("postgres", 101, 104, true)),
-            ),
+            ((0, 0), Some((1000, 1000)), PASSWD, Some(("ana", 1000, 1000, true))),
+            ((0, 0), Some((4242, 4242)), PASSWD, Some(("uid 4242", 4242, 4242, true))),
+            ((0, 0), Some((0, 0)), PASSWD, Some(("postgres", 101, 104, true))),
             ((1000, 1000), None, PASSWD, Some(("ana", 1000, 1000, false))),
-            (
-                (1000, 1000),
-                Some((101, 104)),
-                PASSWD,
-                Some(("ana", 1000, 1000, false)),
-            ),
+            ((1000, 1000), Some((101, 104)), PASSWD, Some(("ana", 1000, 1000, false))),
         ];
         for (own, owner, passwd, expected) in cases {
             let chosen = ServerUser::choose_from(own, owner, passwd);
-            let chosen = chosen
-                .as_ref()
-                .map(|u| (u.name.as_str(), u.uid, u.gid, u.drops));
+            let chosen = chosen.as_ref().map(|u| (u.name.as_str(), u.uid, u.gid, u.drops));
             assert_eq!(chosen, expected, "{own:?} {owner:?}");
         }
     }

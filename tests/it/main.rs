@@ -1,3 +1,5 @@
-//! Behaviour tests: one binary, a file a behaviour.
+//! One test binary, one file a behaviour. What they share is in `world.rs`.
 
+mod accounts;
 mod embedded_postgres;
+mod pg;

@@ -15,9 +15,7 @@ pub(crate) fn config_comments(tree: &Tree) -> Vec<String> {
         let key = code.split_once('=').map(|(key, _)| key.trim());
         if let Some(key) = key.filter(|_| depth == 0 && !commented && comment.is_none()) {
             let at = format!("{}:{}", config.path, number + 1);
-            findings.push(format!(
-                "{at}: say in a comment what `{key}` means, unit and why"
-            ));
+            findings.push(format!("{at}: say in a comment what `{key}` means, unit and why"));
         }
         depth += nesting(code);
         commented = code.trim().is_empty() && comment.is_some();
@@ -50,11 +48,7 @@ fn nesting(code: &str) -> i32 {
 pub(crate) fn links(tree: &Tree) -> Vec<String> {
     let exists = |path: &str| {
         let below = format!("{path}/");
-        path.is_empty()
-            || tree
-                .files
-                .iter()
-                .any(|f| f.path == path || f.path.starts_with(&below))
+        path.is_empty() || tree.files.iter().any(|f| f.path == path || f.path.starts_with(&below))
     };
     let mut findings = Vec::new();
     for file in tree.under("", ".md") {
@@ -62,10 +56,7 @@ pub(crate) fn links(tree: &Tree) -> Vec<String> {
             let path = target.split('#').next().unwrap_or_default();
             let missing = resolve(&file.path, path).is_none_or(|path| !exists(&path));
             if missing && !path.is_empty() {
-                findings.push(format!(
-                    "{}:{line}: link to `{target}` leads nowhere",
-                    file.path
-                ));
+                findings.push(format!("{}:{line}: link to `{target}` leads nowhere", file.path));
             }
         }
     }
@@ -84,9 +75,7 @@ fn targets(file: &File) -> Vec<(usize, &str)> {
         let mut at = 0;
         while let Some(found) = line[at..].find("](") {
             let start = at + found + 2;
-            at = line[start..]
-                .find([')', ' '])
-                .map_or(line.len(), |len| start + len);
+            at = line[start..].find([')', ' ']).map_or(line.len(), |len| start + len);
             let code = line[..start].matches('`').count() % 2 == 1;
             let target = &line[start..at];
             if !code && !target.contains("://") && !target.starts_with("mailto:") {
@@ -114,18 +103,10 @@ fn resolve(from: &str, target: &str) -> Option<String> {
 /// `0001_what.sql`, `0002_...`: forward only, each number once.
 pub(crate) fn migrations(tree: &Tree) -> Vec<String> {
     let mut findings = Vec::new();
-    let files = tree
-        .files
-        .iter()
-        .filter(|file| file.path.starts_with("migrations/"));
+    let files = tree.files.iter().filter(|file| file.path.starts_with("migrations/"));
     for (index, file) in files.enumerate() {
-        let name = file
-            .path
-            .trim_start_matches("migrations/")
-            .trim_end_matches(".sql");
-        let what = name
-            .strip_prefix(&format!("{:04}_", index + 1))
-            .unwrap_or_default();
+        let name = file.path.trim_start_matches("migrations/").trim_end_matches(".sql");
+        let what = name.strip_prefix(&format!("{:04}_", index + 1)).unwrap_or_default();
         let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         if what.is_empty() || !what.chars().all(word) || !file.path.ends_with(".sql") {
             let wanted = format!("`{:04}_what.sql`, without gap", index + 1);
@@ -141,10 +122,7 @@ fn a_key_without_comment_is_found() {
                 z = 2 # Said behind.\nw = \"# not a comment\"\n";
     let findings = config_comments(&Tree::sample(&[("config/default.toml", toml)]));
     assert_eq!(findings.len(), 2, "{findings:?}");
-    assert!(
-        findings[0].contains(":4:") && findings[1].contains(":11:"),
-        "{findings:?}"
-    );
+    assert!(findings[0].contains(":4:") && findings[1].contains(":11:"), "{findings:?}");
 }
 
 #[test]
@@ -163,18 +141,9 @@ fn a_gap_between_migrations_is_found() {
         let files: Vec<_> = names.iter().map(|name| (*name, "")).collect();
         migrations(&Tree::sample(&files)).len()
     };
-    assert_eq!(
-        names(&["migrations/0001_rides.sql", "migrations/0002_offers_2.sql"]),
-        0
-    );
-    assert_eq!(
-        names(&["migrations/0001_rides.sql", "migrations/0003_offers.sql"]),
-        1
-    );
-    assert_eq!(
-        names(&["migrations/0001_a.sql", "migrations/0001_b.sql"]),
-        1
-    );
+    assert_eq!(names(&["migrations/0001_rides.sql", "migrations/0002_offers_2.sql"]), 0);
+    assert_eq!(names(&["migrations/0001_rides.sql", "migrations/0003_offers.sql"]), 1);
+    assert_eq!(names(&["migrations/0001_a.sql", "migrations/0001_b.sql"]), 1);
     assert_eq!(names(&["migrations/0001_Rides.sql"]), 1);
     assert_eq!(names(&["migrations/0001_rides.down"]), 1);
 }

@@ -30,11 +30,7 @@ pub(crate) fn check(source: &Source) -> Vec<String> {
     }
     let mut findings = Vec::new();
     let mut refuse = |word: &str, why: &str| {
-        for at in source
-            .words(word)
-            .into_iter()
-            .filter(|at| !source.is_test(*at))
-        {
+        for at in source.words(word).into_iter().filter(|at| !source.is_test(*at)) {
             if !(word == "static" && source.code[..at].ends_with('\'')) {
                 findings.push(source.finding(at, &format!("no `{word}` in the domain: {why}")));
             }
@@ -45,10 +41,7 @@ pub(crate) fn check(source: &Source) -> Vec<String> {
     }
     if source.words("BuildHasherDefault").is_empty() {
         for word in ["HashMap", "HashSet"] {
-            refuse(
-                word,
-                "its order is random: a tree, or `BuildHasherDefault` of a fixed hasher",
-            );
+            refuse(word, "its order is random: a tree, or `BuildHasherDefault` of a fixed hasher");
         }
     }
     for module in STD_OUTSIDE {
@@ -70,19 +63,9 @@ pub(crate) fn dependencies(tree: &Tree) -> Vec<String> {
             section = line.trim_matches(['[', ']']);
         }
         let inside = section == "dependencies" || section.ends_with(".dependencies");
-        let table = section
-            .strip_prefix("dependencies.")
-            .filter(|_| line.starts_with('['));
-        let key = line
-            .split(['=', '.'])
-            .next()
-            .map(str::trim)
-            .filter(|key| inside && is_key(key));
-        for name in table
-            .into_iter()
-            .chain(key)
-            .filter(|name| !DEPENDENCIES.contains(name))
-        {
+        let table = section.strip_prefix("dependencies.").filter(|_| line.starts_with('['));
+        let key = line.split(['=', '.']).next().map(str::trim).filter(|key| inside && is_key(key));
+        for name in table.into_iter().chain(key).filter(|name| !DEPENDENCIES.contains(name)) {
             let rule = format!("the domain does not depend on `{name}` without an ADR");
             findings.push(format!("{}:{}: {rule}", manifest.path, number + 1));
         }
@@ -98,26 +81,11 @@ fn is_key(text: &str) -> bool {
 #[test]
 fn what_reaches_through_the_wall_is_found() {
     let found = |text| check(&Source::new("domain/src/ride.rs", text)).len();
-    assert_eq!(
-        found("use std::time::{Duration, Instant}; async fn a() {}"),
-        2
-    );
-    assert_eq!(
-        found("use std::collections::HashMap; use std::io::Read;"),
-        2
-    );
-    assert_eq!(
-        found("static COUNT: u8 = 0; fn a() -> &'static str { \"rand\" }"),
-        1
-    );
-    assert_eq!(
-        found("#[cfg(test)] mod tests { use std::collections::HashSet; }"),
-        0
-    );
-    assert_eq!(
-        found("type Known = HashMap<u8, u8, BuildHasherDefault<Fixed>>;"),
-        0
-    );
+    assert_eq!(found("use std::time::{Duration, Instant}; async fn a() {}"), 2);
+    assert_eq!(found("use std::collections::HashMap; use std::io::Read;"), 2);
+    assert_eq!(found("static COUNT: u8 = 0; fn a() -> &'static str { \"rand\" }"), 1);
+    assert_eq!(found("#[cfg(test)] mod tests { use std::collections::HashSet; }"), 0);
+    assert_eq!(found("type Known = HashMap<u8, u8, BuildHasherDefault<Fixed>>;"), 0);
     assert_eq!(check(&Source::new("src/a.rs", "use tokio::x;")).len(), 0);
     let manifest = "[package]\nname = \"d\"\n[dependencies]\nserde = \"1\"\ntime.workspace = true\n\
                     [dev-dependencies]\nproptest = \"1\"\n[dependencies.rand]\nversion = \"1\"\n";

@@ -21,14 +21,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("realtime", EDGE),
     ("console", EDGE),
     ("accounts", &["journal", "readmodel", "domain", "obs"]),
-    (
-        "actors",
-        &["journal", "geo", "ledger", "risk", "domain", "obs"],
-    ),
-    (
-        "effects",
-        &["actors", "pix", "webhooks", "bus", "domain", "obs"],
-    ),
+    ("actors", &["journal", "geo", "ledger", "risk", "domain", "obs"]),
+    ("effects", &["actors", "pix", "webhooks", "bus", "domain", "obs"]),
     ("jobs", &["actors", "pix", "readmodel", "domain", "obs"]),
     ("journal", LEAF),
     ("readmodel", LEAF),
@@ -45,27 +39,14 @@ const DOORS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that a room never sees: an actor's pushes and effects are outputs that `app` wires.
-const CLOSED: &[(&str, &[&str])] = &[(
-    "actors",
-    &[
-        "sqlx",
-        "actix_web",
-        "actix_ws",
-        "awc",
-        "reqwest",
-        "tokio::net",
-        "std::net",
-    ],
-)];
+const CLOSED: &[(&str, &[&str])] =
+    &[("actors", &["sqlx", "actix_web", "actix_ws", "awc", "reqwest", "tokio::net", "std::net"])];
 
 pub(crate) fn check(source: &Source) -> Vec<String> {
     let Some(room) = room_of(source.path) else {
         return Vec::new();
     };
-    let behind = DOORS
-        .iter()
-        .find(|(name, _)| *name == room)
-        .map_or(EVERY, |(_, doors)| *doors);
+    let behind = DOORS.iter().find(|(name, _)| *name == room).map_or(EVERY, |(_, doors)| *doors);
     let shut =
         |(_, used): &(usize, &str)| *used != room && behind != EVERY && !behind.contains(used);
     let rule = |used| format!("`{room}` has no door to `{used}` (tests/tidy/doors.rs)");
@@ -76,12 +57,8 @@ pub(crate) fn check(source: &Source) -> Vec<String> {
         .collect();
     for (_, crates) in CLOSED.iter().filter(|(name, _)| *name == room) {
         for name in *crates {
-            findings.extend(
-                source
-                    .words(name)
-                    .into_iter()
-                    .map(|at| source.finding(at, &rule(name))),
-            );
+            findings
+                .extend(source.words(name).into_iter().map(|at| source.finding(at, &rule(name))));
         }
     }
     findings
@@ -89,24 +66,15 @@ pub(crate) fn check(source: &Source) -> Vec<String> {
 
 /// Rooms that nobody gave a row, and rows for nothing that `use` could mean.
 pub(crate) fn unknown_rooms(tree: &Tree) -> Vec<String> {
-    let rooms: BTreeSet<_> = tree
-        .under("src/", ".rs")
-        .filter_map(|f| room_of(&f.path))
-        .collect();
+    let rooms: BTreeSet<_> = tree.under("src/", ".rs").filter_map(|f| room_of(&f.path)).collect();
     let unknown = rooms.into_iter().filter(|room| !is_room(room));
-    unknown
-        .map(|room| format!("src/{room}:1: no row in tests/tidy/doors.rs"))
-        .collect()
+    unknown.map(|room| format!("src/{room}:1: no row in tests/tidy/doors.rs")).collect()
 }
 
 /// `src/journal/writer.rs` and `src/journal.rs` are of the room `journal`.
 fn room_of(path: &str) -> Option<&str> {
     let inside = path.strip_prefix("src/")?;
-    Some(
-        inside
-            .split_once('/')
-            .map_or_else(|| inside.trim_end_matches(".rs"), |(room, _)| room),
-    )
+    Some(inside.split_once('/').map_or_else(|| inside.trim_end_matches(".rs"), |(room, _)| room))
 }
 
 fn is_room(name: &str) -> bool {
@@ -116,11 +84,8 @@ fn is_room(name: &str) -> bool {
 /// Each use of a room: through `crate::`, through `super::` above the own room, from `main` by the
 /// name of the package, and `ibora_domain`.
 fn uses<'a>(source: &'a Source) -> Vec<(usize, &'a str)> {
-    let mut found: Vec<_> = source
-        .words("ibora_domain")
-        .into_iter()
-        .map(|at| (at, "domain"))
-        .collect();
+    let mut found: Vec<_> =
+        source.words("ibora_domain").into_iter().map(|at| (at, "domain")).collect();
     for root in ["crate", "ibora"] {
         for at in source.words(root) {
             found.extend(first_names(&source.code, at + root.len()));
@@ -137,21 +102,12 @@ fn first_names(code: &str, at: usize) -> Vec<(usize, &str)> {
         return Vec::new();
     };
     if !code[behind..].starts_with('{') {
-        let name = if code[behind..].starts_with('*') {
-            Some("*")
-        } else {
-            ident_at(code, behind)
-        };
+        let name = if code[behind..].starts_with('*') { Some("*") } else { ident_at(code, behind) };
         return name.map(|name| (behind, name)).into_iter().collect();
     }
     let mut names = Vec::new();
     let (mut depth, mut expected) = (0_usize, true);
-    for (at, byte) in code
-        .bytes()
-        .enumerate()
-        .take(closing(code, behind))
-        .skip(behind)
-    {
+    for (at, byte) in code.bytes().enumerate().take(closing(code, behind)).skip(behind) {
         match byte {
             b'{' => depth += 1,
             b'}' => depth -= 1,
@@ -169,17 +125,12 @@ fn first_names(code: &str, at: usize) -> Vec<(usize, &str)> {
 /// The offset behind a `::` at `at`.
 fn path_separator(code: &str, at: usize) -> Option<usize> {
     let colons = skip_space(code, at);
-    code[colons..]
-        .starts_with("::")
-        .then(|| skip_space(code, colons + 2))
+    code[colons..].starts_with("::").then(|| skip_space(code, colons + 2))
 }
 
 /// Chains of `super` that leave the room.
 fn above_the_room<'a>(source: &'a Source) -> Vec<(usize, &'a str)> {
-    let inside = source
-        .path
-        .trim_start_matches("src/")
-        .trim_end_matches(".rs");
+    let inside = source.path.trim_start_matches("src/").trim_end_matches(".rs");
     let depth = inside.trim_end_matches("/mod").split('/').count();
     let mut found = Vec::new();
     for at in source.words("super") {
@@ -193,11 +144,7 @@ fn above_the_room<'a>(source: &'a Source) -> Vec<(usize, &'a str)> {
             (end, steps) = (next + "super".len(), steps + 1);
         }
         if steps >= depth {
-            found.extend(
-                first_names(&source.code, end)
-                    .into_iter()
-                    .filter(|(_, n)| *n != "*"),
-            );
+            found.extend(first_names(&source.code, end).into_iter().filter(|(_, n)| *n != "*"));
         }
     }
     found
@@ -206,68 +153,17 @@ fn above_the_room<'a>(source: &'a Source) -> Vec<(usize, &'a str)> {
 #[test]
 fn a_door_that_is_not_there_is_found() {
     let used = |path, text| check(&Source::new(path, text)).len();
-    assert_eq!(
-        used(
-            "src/journal/mod.rs",
-            "use crate::obs::Metrics; use ibora_domain::ids;"
-        ),
-        0
-    );
-    assert_eq!(
-        used("src/journal/mod.rs", "use crate::actors::Registry;"),
-        1
-    );
-    assert_eq!(
-        used(
-            "src/journal/a.rs",
-            "use crate::{\n  obs::{self, x},\n  api, geo::y,\n};"
-        ),
-        2
-    );
-    assert_eq!(
-        used(
-            "src/journal/a.rs",
-            "use super::super::{api}; use super::geo;"
-        ),
-        1
-    );
-    assert_eq!(
-        used(
-            "src/geo/mod.rs",
-            "fn a() { super::journal::b(crate :: ledger::c) }"
-        ),
-        2
-    );
-    assert_eq!(
-        used("src/geo/mod.rs", "use crate::*; // use crate::api;"),
-        1
-    );
-    assert_eq!(
-        used(
-            "src/actors/ride.rs",
-            "use sqlx::PgPool; use tokio::net::TcpStream;"
-        ),
-        2
-    );
-    assert_eq!(
-        used("src/main.rs", "use ibora::cli; use ibora::journal::Writer;"),
-        1
-    );
-    assert_eq!(
-        used("src/app.rs", "use crate::{api, journal, postgres};"),
-        0
-    );
-    assert_eq!(
-        used(
-            "src/postgres/mod.rs",
-            "use crate::obs; use ibora_domain::ids::RideId;"
-        ),
-        1
-    );
+    assert_eq!(used("src/journal/mod.rs", "use crate::obs::Metrics; use ibora_domain::ids;"), 0);
+    assert_eq!(used("src/journal/mod.rs", "use crate::actors::Registry;"), 1);
+    assert_eq!(used("src/journal/a.rs", "use crate::{\n  obs::{self, x},\n  api, geo::y,\n};"), 2);
+    assert_eq!(used("src/journal/a.rs", "use super::super::{api}; use super::geo;"), 1);
+    assert_eq!(used("src/geo/mod.rs", "fn a() { super::journal::b(crate :: ledger::c) }"), 2);
+    assert_eq!(used("src/geo/mod.rs", "use crate::*; // use crate::api;"), 1);
+    assert_eq!(used("src/actors/ride.rs", "use sqlx::PgPool; use tokio::net::TcpStream;"), 2);
+    assert_eq!(used("src/main.rs", "use ibora::cli; use ibora::journal::Writer;"), 1);
+    assert_eq!(used("src/app.rs", "use crate::{api, journal, postgres};"), 0);
+    assert_eq!(used("src/postgres/mod.rs", "use crate::obs; use ibora_domain::ids::RideId;"), 1);
     assert_eq!(used("loadtest/src/main.rs", "use crate::journal;"), 0);
     let tree = Tree::sample(&[("src/attic/mod.rs", ""), ("src/geo/mod.rs", "")]);
-    assert_eq!(
-        unknown_rooms(&tree),
-        ["src/attic:1: no row in tests/tidy/doors.rs"]
-    );
+    assert_eq!(unknown_rooms(&tree), ["src/attic:1: no row in tests/tidy/doors.rs"]);
 }

@@ -10,10 +10,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<String> {
     let mut findings = Vec::new();
     for file in &tree.files {
         // A test of where data lives may invent a person's home.
-        let invents = file
-            .path
-            .ends_with(".rs")
-            .then(|| Source::new(&file.path, &file.text));
+        let invents = file.path.ends_with(".rs").then(|| Source::new(&file.path, &file.text));
         for pattern in &patterns {
             for (at, _) in file.text.match_indices(pattern.as_str()) {
                 let invented = invents.as_ref().is_some_and(|source| source.is_test(at));
@@ -39,9 +36,5 @@ fn an_absolute_path_is_found_and_a_relative_one_is_not() {
     let text = format!("a {0}root/b\n\"{0}home/c/d\" src{0}work/e ..{0}root/f", '/');
     let findings = check(&Tree::sample(&[("README.md", &text)]));
     assert_eq!(findings.len(), 2, "{findings:?}");
-    assert!(
-        findings
-            .iter()
-            .any(|finding| finding.starts_with("README.md:2:"))
-    );
+    assert!(findings.iter().any(|finding| finding.starts_with("README.md:2:")));
 }

@@ -13,10 +13,7 @@ const ORIGINS: [&str; 2] = ["domain/src/refusal.rs", "src/api/problem.rs"];
 pub(crate) fn check(tree: &Tree) -> Vec<String> {
     let coded = codes_in_source(tree);
     let Some(page) = tree.file(PAGE) else {
-        return coded
-            .into_values()
-            .map(|at| format!("{at} is in no {PAGE}"))
-            .collect();
+        return coded.into_values().map(|at| format!("{at} is in no {PAGE}")).collect();
     };
     let listed = first_cells(page);
     let mut findings: Vec<_> = coded
@@ -37,16 +34,8 @@ pub(crate) fn check(tree: &Tree) -> Vec<String> {
 fn codes_in_source(tree: &Tree) -> BTreeMap<String, String> {
     let mut codes = BTreeMap::new();
     for source in tree.sources().iter().filter(|source| is_ours(source)) {
-        for function in source
-            .functions()
-            .iter()
-            .filter(|function| function.name == "code")
-        {
-            for literal in source
-                .literals
-                .iter()
-                .filter(|l| function.span.contains(&l.at))
-            {
+        for function in source.functions().iter().filter(|function| function.name == "code") {
+            for literal in source.literals.iter().filter(|l| function.span.contains(&l.at)) {
                 if is_code(&literal.text) && !source.is_test(literal.at) {
                     let at = source.finding(literal.at, &format!("`{}`", literal.text));
                     codes.insert(literal.text.clone(), at);
@@ -61,10 +50,7 @@ fn codes_in_source(tree: &Tree) -> BTreeMap<String, String> {
 fn literals_in_source(tree: &Tree) -> BTreeSet<String> {
     let mut literals = BTreeSet::new();
     for source in tree.sources().iter().filter(|source| is_ours(source)) {
-        let real = source
-            .literals
-            .iter()
-            .filter(|literal| !source.is_test(literal.at));
+        let real = source.literals.iter().filter(|literal| !source.is_test(literal.at));
         literals.extend(real.map(|literal| literal.text.clone()));
     }
     literals
@@ -86,10 +72,7 @@ pub(crate) fn first_cells(page: &File) -> BTreeMap<&str, usize> {
 }
 
 fn is_code(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 
 #[test]
@@ -104,17 +87,7 @@ fn a_code_on_one_side_only_is_found() {
     files.push((ORIGINS[1], problem));
     let findings = check(&Tree::sample(&files));
     assert_eq!(findings.len(), 2, "{findings:?}");
-    assert!(
-        findings[0].starts_with("src/api/problem.rs:1: `malformed`"),
-        "{findings:?}"
-    );
-    assert!(
-        findings[1].starts_with("docs/problems.md:4:"),
-        "{findings:?}"
-    );
-    assert_eq!(
-        check(&Tree::sample(&files[..1])).len(),
-        1,
-        "without the page"
-    );
+    assert!(findings[0].starts_with("src/api/problem.rs:1: `malformed`"), "{findings:?}");
+    assert!(findings[1].starts_with("docs/problems.md:4:"), "{findings:?}");
+    assert_eq!(check(&Tree::sample(&files[..1])).len(), 1, "without the page");
 }

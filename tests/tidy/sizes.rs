@@ -19,10 +19,8 @@ pub(crate) fn check(source: &Source) -> Vec<String> {
     }
     let lines = source.text.lines().count();
     if lines > FILE_LINES_MAX {
-        findings.push(source.finding(
-            0,
-            &format!("{lines} lines, at most {FILE_LINES_MAX} a file"),
-        ));
+        findings
+            .push(source.finding(0, &format!("{lines} lines, at most {FILE_LINES_MAX} a file")));
     }
     for function in source.functions() {
         let first = line_of(source.text, function.span.start);
@@ -41,9 +39,6 @@ fn one_too_many_is_found_and_the_limit_is_not() {
     let function = |lines: usize| format!("fn f() {{\n{}}}\n", "x();\n".repeat(lines - 2));
     let found = |text: &str| check(&Source::new("a.rs", text)).len();
     assert_eq!((found(&"é".repeat(100)), found(&"é".repeat(101))), (0, 1));
-    assert_eq!(
-        (found(&"//\n".repeat(500)), found(&"//\n".repeat(501))),
-        (0, 1)
-    );
+    assert_eq!((found(&"//\n".repeat(500)), found(&"//\n".repeat(501))), (0, 1));
     assert_eq!((found(&function(70)), found(&function(71))), (0, 1));
 }

@@ -29,24 +29,12 @@ pub(crate) struct Source<'a> {
 
 impl<'a> Source<'a> {
     pub(crate) fn new(path: &'a str, text: &'a str) -> Self {
-        let mut lexer = Lexer {
-            text,
-            code: text.as_bytes().to_vec(),
-            literals: Vec::new(),
-            at: 0,
-        };
+        let mut lexer = Lexer { text, code: text.as_bytes().to_vec(), literals: Vec::new(), at: 0 };
         lexer.run();
         let code = String::from_utf8(lexer.code).expect("blanking keeps UTF-8 whole");
         let test_spans = cfg_test_items(&code);
         let all_test = path.starts_with("tests/") || path.contains("/tests/");
-        Self {
-            path,
-            text,
-            code,
-            literals: lexer.literals,
-            all_test,
-            test_spans,
-        }
+        Self { path, text, code, literals: lexer.literals, all_test, test_spans }
     }
 
     /// Says what is wrong at `offset`, with the line.
@@ -69,36 +57,24 @@ impl<'a> Source<'a> {
             let name = ident_at(&self.code, skip_space(&self.code, at + 2))?;
             let open = body_start(&self.code, at)?;
             let span = at..closing(&self.code, open);
-            Some(Function {
-                name: name.to_owned(),
-                span,
-            })
+            Some(Function { name: name.to_owned(), span })
         };
         self.words("fn").into_iter().filter_map(named).collect()
     }
 }
 
 pub(crate) fn line_of(text: &str, offset: usize) -> usize {
-    text.as_bytes()[..offset]
-        .iter()
-        .filter(|byte| **byte == b'\n')
-        .count()
-        + 1
+    text.as_bytes()[..offset].iter().filter(|byte| **byte == b'\n').count() + 1
 }
 
 pub(crate) fn words(code: &str, word: &str) -> Vec<usize> {
     let bytes = code.as_bytes();
     let alone = |at: &usize| {
         let before = *at == 0 || !is_ident(bytes[at - 1]);
-        let after = bytes
-            .get(at + word.len())
-            .is_none_or(|byte| !is_ident(*byte));
+        let after = bytes.get(at + word.len()).is_none_or(|byte| !is_ident(*byte));
         before && after
     };
-    code.match_indices(word)
-        .map(|(at, _)| at)
-        .filter(alone)
-        .collect()
+    code.match_indices(word).map(|(at, _)| at).filter(alone).collect()
 }
 
 pub(crate) fn skip_space(code: &str, at: usize) -> usize {
@@ -108,10 +84,7 @@ pub(crate) fn skip_space(code: &str, at: usize) -> usize {
 
 /// The identifier that begins at `at`.
 pub(crate) fn ident_at(code: &str, at: usize) -> Option<&str> {
-    let len = code.as_bytes()[at..]
-        .iter()
-        .take_while(|byte| is_ident(**byte))
-        .count();
+    let len = code.as_bytes()[at..].iter().take_while(|byte| is_ident(**byte)).count();
     (len > 0).then(|| &code[at..at + len])
 }
 
@@ -148,8 +121,7 @@ fn body_start(code: &str, from: usize) -> Option<usize> {
 fn cfg_test_attributes(code: &str) -> impl Iterator<Item = usize> {
     let found = ["#[cfg(test)]", "#[cfg(all(test"].into_iter();
     found.flat_map(|attribute| {
-        code.match_indices(attribute)
-            .map(|(at, _)| at + code[at..].find(']').unwrap_or(0) + 1)
+        code.match_indices(attribute).map(|(at, _)| at + code[at..].find(']').unwrap_or(0) + 1)
     })
 }
 
@@ -166,23 +138,15 @@ pub(crate) fn test_modules(source: &Source) -> Vec<String> {
             return None;
         }
         let dir = source.path.rsplit_once('/').map_or("", |(dir, _)| dir);
-        if let Some(path) = source
-            .literals
-            .iter()
-            .find(|literal| (at..end).contains(&literal.at))
-        {
+        if let Some(path) = source.literals.iter().find(|literal| (at..end).contains(&literal.at)) {
             return Some(format!("{dir}/{}", path.text.trim_end_matches(".rs")));
         }
         let stem = source.path.trim_end_matches(".rs");
-        let root = ["mod", "lib", "main"]
-            .iter()
-            .any(|name| stem.ends_with(&format!("/{name}")));
+        let root = ["mod", "lib", "main"].iter().any(|name| stem.ends_with(&format!("/{name}")));
         let name = source.code[at..end].rsplit(' ').next()?;
         Some(format!("{}/{name}", if root { dir } else { stem }))
     };
-    cfg_test_attributes(&source.code)
-        .filter_map(module)
-        .collect()
+    cfg_test_attributes(&source.code).filter_map(module).collect()
 }
 
 fn is_ident(byte: u8) -> bool {
@@ -222,9 +186,7 @@ impl Lexer<'_> {
     }
 
     fn until(&self, what: &str, from: usize) -> usize {
-        self.text[from..]
-            .find(what)
-            .map_or(self.text.len(), |len| from + len)
+        self.text[from..].find(what).map_or(self.text.len(), |len| from + len)
     }
 
     fn block_comment_end(&self) -> usize {
@@ -261,10 +223,7 @@ impl Lexer<'_> {
     fn word(&mut self) {
         let word = ident_at(self.text, self.at).unwrap_or_default();
         let behind = self.at + word.len();
-        let hashes = self.text[behind..]
-            .bytes()
-            .take_while(|byte| *byte == b'#')
-            .count();
+        let hashes = self.text[behind..].bytes().take_while(|byte| *byte == b'#').count();
         let quote = self.text[behind + hashes..].starts_with('"');
         if !(matches!(word, "r" | "br" | "cr") && quote) {
             self.at = behind;
@@ -310,27 +269,16 @@ fn comments_and_literals_are_no_code() {
 fn test_code_is_known_in_line_and_in_files_of_its_own() {
     let text = "fn a() {}\n#[cfg(test)]\nmod tests { fn b() {} }\nfn c() {}\n";
     let source = Source::new("src/x.rs", text);
-    let in_test: Vec<_> = source
-        .functions()
-        .iter()
-        .map(|f| source.is_test(f.span.start))
-        .collect();
+    let in_test: Vec<_> = source.functions().iter().map(|f| source.is_test(f.span.start)).collect();
     assert_eq!(in_test, [false, true, false]);
     let tree = crate::tree::Tree::sample(&[
-        (
-            "src/x/mod.rs",
-            "#[cfg(test)]\nmod tests;\n#[cfg(test)]\n#[path = \"long.rs\"]\nmod l;",
-        ),
+        ("src/x/mod.rs", "#[cfg(test)]\nmod tests;\n#[cfg(test)]\n#[path = \"long.rs\"]\nmod l;"),
         ("src/x/tests.rs", ""),
         ("src/x/tests/deep.rs", ""),
         ("src/x/long.rs", ""),
         ("src/x/other.rs", "#[cfg(test)]\nmod inner;"),
         ("src/x/other/inner.rs", ""),
     ]);
-    let all_test: Vec<_> = tree
-        .sources()
-        .iter()
-        .map(|source| source.all_test)
-        .collect();
+    let all_test: Vec<_> = tree.sources().iter().map(|source| source.all_test).collect();
     assert_eq!(all_test, [false, true, true, true, false, true]);
 }

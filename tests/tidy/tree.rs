@@ -36,14 +36,9 @@ impl Tree {
 
     /// A tree in memory, for the samples of the rules.
     pub(crate) fn sample(files: &[(&str, &str)]) -> Self {
-        let file = |(path, text): &(&str, &str)| File {
-            path: (*path).into(),
-            text: (*text).into(),
-        };
-        Self {
-            root: PathBuf::from("sample"),
-            files: files.iter().map(file).collect(),
-        }
+        let file =
+            |(path, text): &(&str, &str)| File { path: (*path).into(), text: (*text).into() };
+        Self { root: PathBuf::from("sample"), files: files.iter().map(file).collect() }
     }
 
     pub(crate) fn file(&self, path: &str) -> Option<&File> {
@@ -59,10 +54,8 @@ impl Tree {
 
     /// Every Rust file, with what is test code in it marked as such.
     pub(crate) fn sources(&self) -> Vec<Source<'_>> {
-        let mut sources: Vec<_> = self
-            .under("", ".rs")
-            .map(|file| Source::new(&file.path, &file.text))
-            .collect();
+        let mut sources: Vec<_> =
+            self.under("", ".rs").map(|file| Source::new(&file.path, &file.text)).collect();
         let tests: BTreeSet<_> = sources.iter().flat_map(test_modules).collect();
         for source in &mut sources {
             source.all_test |= tests.iter().any(|module| {
@@ -94,10 +87,7 @@ fn collect(root: &Path, dir: &Path, files: &mut Vec<File>) {
         {
             let path = entry.path();
             let path = path.strip_prefix(root).unwrap_or(&path);
-            files.push(File {
-                path: path.to_string_lossy().replace('\\', "/"),
-                text,
-            });
+            files.push(File { path: path.to_string_lossy().replace('\\', "/"), text });
         }
     }
 }

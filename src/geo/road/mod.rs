@@ -90,12 +90,7 @@ impl RoadGraph {
             by_place.put(None, *place, Node(number));
         }
         let network = Network::new(nodes.len(), edges);
-        Ok(Self {
-            nodes,
-            by_place,
-            network,
-            off_map,
-        })
+        Ok(Self { nodes, by_place, network, off_map })
     }
 
     /// How many nodes the graph has.
@@ -111,14 +106,8 @@ impl RoadGraph {
     }
 
     fn snap(&self, place: Coordinates) -> Option<Leg> {
-        let hit = self
-            .by_place
-            .nearest(place, SNAP_MAX_M, 1, |_| true)
-            .next()?;
-        Some(Leg {
-            node: hit.item.0,
-            metres: whole(hit.metres()),
-        })
+        let hit = self.by_place.nearest(place, SNAP_MAX_M, 1, |_| true).next()?;
+        Some(Leg { node: hit.item.0, metres: whole(hit.metres()) })
     }
 
     /// Finds the fastest drive and hands its edges, in order, to `each`.
@@ -128,10 +117,7 @@ impl RoadGraph {
         };
         if first.node == last.node {
             let metres = from.distance_to(to).0;
-            return Course::Straight(Leg {
-                node: first.node,
-                metres,
-            });
+            return Course::Straight(Leg { node: first.node, metres });
         }
         if self.network.shortest(first.node, last.node, each) {
             Course::Roads { first, last }
@@ -157,26 +143,17 @@ impl Router for RoadGraph {
             mm += u64::from(leg.metres) * 1000;
             ms += u64::from(leg.ms());
         }
-        Route {
-            distance: Metres(thousandth(mm)),
-            duration: Seconds(thousandth(ms)),
-        }
+        Route { distance: Metres(thousandth(mm)), duration: Seconds(thousandth(ms)) }
     }
 
     fn path(&self, from: Coordinates, to: Coordinates) -> Vec<Waypoint> {
         let mut nodes = Vec::new();
         let course = self.drive(from, to, |edge| nodes.push((edge.to, edge.ms)));
-        let mut path = vec![Waypoint {
-            position: from,
-            after: Millis(0),
-        }];
+        let mut path = vec![Waypoint { position: from, after: Millis(0) }];
         let mut after = 0;
         let mut pass = |position: Coordinates, ms: u32| {
             after += u64::from(ms);
-            path.push(Waypoint {
-                position,
-                after: Millis(after),
-            });
+            path.push(Waypoint { position, after: Millis(after) });
         };
         match course {
             Course::OffMap => return self.off_map.path(from, to),

@@ -31,35 +31,15 @@ pub enum RoadFile {
 #[derive(Debug, Error)]
 pub enum RoadGraphError {
     #[error("{file}, line {line}: unreadable")]
-    Unreadable {
-        file: RoadFile,
-        line: usize,
-        source: io::Error,
-    },
+    Unreadable { file: RoadFile, line: usize, source: io::Error },
     #[error("{file}, line 1: the header must be {expected}")]
-    Header {
-        file: RoadFile,
-        expected: &'static str,
-    },
+    Header { file: RoadFile, expected: &'static str },
     #[error("{file}, line {line}: {found} columns instead of {expected}")]
-    Columns {
-        file: RoadFile,
-        line: usize,
-        expected: usize,
-        found: usize,
-    },
+    Columns { file: RoadFile, line: usize, expected: usize, found: usize },
     #[error("{file}, line {line}: {column} is no number of its kind")]
-    Number {
-        file: RoadFile,
-        line: usize,
-        column: &'static str,
-    },
+    Number { file: RoadFile, line: usize, column: &'static str },
     #[error("{file}, line {line}: {column} is out of range")]
-    OutOfRange {
-        file: RoadFile,
-        line: usize,
-        column: &'static str,
-    },
+    OutOfRange { file: RoadFile, line: usize, column: &'static str },
     #[error("nodes, line {line}: no place on Earth")]
     Place { line: usize, source: PlaceError },
     #[error("nodes, line {line}: node {node} was there before")]
@@ -88,16 +68,11 @@ pub(super) fn nodes(text: impl BufRead) -> Result<(Numbers, Vec<Coordinates>), R
     rows(RoadFile::Nodes, NODE_HEADER, text, |row: Row<'_, 3>| {
         let node = row.number::<u32>(0, "node_id")?;
         let (lat, lng) = (row.number(1, "lat")?, row.number(2, "lon")?);
-        let place = Coordinates::new(lat, lng).map_err(|source| RoadGraphError::Place {
-            line: row.line,
-            source,
-        })?;
+        let place = Coordinates::new(lat, lng)
+            .map_err(|source| RoadGraphError::Place { line: row.line, source })?;
         let next = u32::try_from(places.len()).map_err(|_| row.out_of_range("node_id"))?;
         if numbers.insert(node, next).is_some() {
-            return Err(RoadGraphError::DuplicateNode {
-                line: row.line,
-                node,
-            });
+            return Err(RoadGraphError::DuplicateNode { line: row.line, node });
         }
         places.push(place);
         Ok(())
@@ -110,10 +85,7 @@ pub(super) fn edges(text: impl BufRead, numbers: &Numbers) -> Result<Vec<Edge>, 
     rows(RoadFile::Edges, EDGE_HEADER, text, |row: Row<'_, 4>| {
         let end = |at: usize, column: &'static str| {
             let node = row.number(at, column)?;
-            let unknown = RoadGraphError::UnknownNode {
-                line: row.line,
-                node,
-            };
+            let unknown = RoadGraphError::UnknownNode { line: row.line, node };
             numbers.get(&node).copied().ok_or(unknown)
         };
         let (from, to) = (end(0, "from_node")?, end(1, "to_node")?);
@@ -128,12 +100,7 @@ pub(super) fn edges(text: impl BufRead, numbers: &Numbers) -> Result<Vec<Edge>, 
             return Err(row.out_of_range("speed_kmh"));
         }
         let (mm, ms) = (whole(length_km * 1_000_000.0), whole(passage_ms));
-        edges.push(Edge {
-            from,
-            to,
-            mm: mm.max(1),
-            ms: ms.max(1),
-        });
+        edges.push(Edge { from, to, mm: mm.max(1), ms: ms.max(1) });
         Ok(())
     })?;
     Ok(edges)
@@ -148,20 +115,12 @@ struct Row<'a, const N: usize> {
 
 impl<const N: usize> Row<'_, N> {
     fn number<V: FromStr>(&self, at: usize, column: &'static str) -> Result<V, RoadGraphError> {
-        let wrong = RoadGraphError::Number {
-            file: self.file,
-            line: self.line,
-            column,
-        };
+        let wrong = RoadGraphError::Number { file: self.file, line: self.line, column };
         self.cells[at].parse().map_err(|_| wrong)
     }
 
     fn out_of_range(&self, column: &'static str) -> RoadGraphError {
-        RoadGraphError::OutOfRange {
-            file: self.file,
-            line: self.line,
-            column,
-        }
+        RoadGraphError::OutOfRange { file: self.file, line: self.line, column }
     }
 }
 
@@ -177,10 +136,7 @@ fn rows<const N: usize>(
         let text = text.map_err(|source| RoadGraphError::Unreadable { file, line, source })?;
         // `lines` has taken the line feed and a carriage return before it.
         if line == 1 && text != header {
-            return Err(RoadGraphError::Header {
-                file,
-                expected: header,
-            });
+            return Err(RoadGraphError::Header { file, expected: header });
         }
         if line > 1 {
             let cells: Vec<&str> = text.split(',').collect();
@@ -196,10 +152,7 @@ fn rows<const N: usize>(
         last = line;
     }
     match last {
-        0 => Err(RoadGraphError::Header {
-            file,
-            expected: header,
-        }),
+        0 => Err(RoadGraphError::Header { file, expected: header }),
         1 => Err(RoadGraphError::Empty { file }),
         _ => Ok(()),
     }

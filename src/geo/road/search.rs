@@ -46,17 +46,8 @@ impl Network {
         let leaving = starts(nodes, edges.iter().map(|edge| edge.from));
         let mut by_target: Vec<u32> = (0_u32..).zip(&edges).map(|(number, _)| number).collect();
         by_target.sort_by_key(|&number| edges[number as usize].to);
-        let entering = starts(
-            nodes,
-            by_target.iter().map(|&number| edges[number as usize].to),
-        );
-        Self {
-            edges,
-            leaving,
-            by_target,
-            entering,
-            pool: Mutex::default(),
-        }
+        let entering = starts(nodes, by_target.iter().map(|&number| edges[number as usize].to));
+        Self { edges, leaving, by_target, entering, pool: Mutex::default() }
     }
 
     pub(super) fn edges(&self) -> usize {
@@ -70,10 +61,7 @@ impl Network {
         let mut scratch = pooled.unwrap_or_else(|| Scratch::new(self.leaving.len() - 1));
         let meeting = self.meet(&mut scratch, from, to);
         if let Some(node) = meeting {
-            self.way(&mut scratch, node)
-                .iter()
-                .map(|&edge| self.edge(edge))
-                .for_each(each);
+            self.way(&mut scratch, node).iter().map(|&edge| self.edge(edge)).for_each(each);
         }
         self.pool.lock().push(scratch);
         meeting.is_some()
@@ -134,11 +122,7 @@ impl Network {
 
     /// The edges of the way through `meeting`, from end to end.
     fn way<'a>(&self, scratch: &'a mut Scratch, meeting: u32) -> &'a [u32] {
-        let Scratch {
-            forward,
-            backward,
-            way,
-        } = scratch;
+        let Scratch { forward, backward, way } = scratch;
         way.clear();
         let mut node = meeting;
         while let Some(number) = forward.via(node) {
@@ -192,11 +176,7 @@ struct Scratch {
 
 impl Scratch {
     fn new(nodes: usize) -> Self {
-        Self {
-            forward: Side::new(nodes),
-            backward: Side::new(nodes),
-            way: Vec::new(),
-        }
+        Self { forward: Side::new(nodes), backward: Side::new(nodes), way: Vec::new() }
     }
 }
 
@@ -219,19 +199,8 @@ struct Label {
 
 impl Side {
     fn new(nodes: usize) -> Self {
-        let labels = vec![
-            Label {
-                search: 0,
-                cost: 0,
-                via: NO_EDGE
-            };
-            nodes
-        ];
-        Self {
-            search: 0,
-            labels,
-            queue: BinaryHeap::new(),
-        }
+        let labels = vec![Label { search: 0, cost: 0, via: NO_EDGE }; nodes];
+        Self { search: 0, labels, queue: BinaryHeap::new() }
     }
 
     fn begin(&mut self, node: u32) {
@@ -258,11 +227,7 @@ impl Side {
 
     fn reach(&mut self, node: u32, cost: u32, via: u32) {
         if self.cost(node).is_none_or(|known| cost < known) {
-            self.labels[node as usize] = Label {
-                search: self.search,
-                cost,
-                via,
-            };
+            self.labels[node as usize] = Label { search: self.search, cost, via };
             self.queue.push(Reverse((cost, node)));
         }
     }
@@ -314,12 +279,7 @@ mod tests {
         for edges_per_node in [1, 2, 3, 5] {
             let mut edge = || {
                 let (from, to) = (chance.below(NODES), chance.below(NODES));
-                Edge {
-                    from,
-                    to,
-                    mm: 1000,
-                    ms: 1 + chance.below(100),
-                }
+                Edge { from, to, mm: 1000, ms: 1 + chance.below(100) }
             };
             let edges: Vec<Edge> = (0..NODES * edges_per_node).map(|_| edge()).collect();
             let expected = all_pairs(&edges);
@@ -339,10 +299,7 @@ mod tests {
                 }
             }
         }
-        assert!(
-            ways > 1000 && dead_ends > 1000,
-            "{ways} ways, {dead_ends} dead ends"
-        );
+        assert!(ways > 1000 && dead_ends > 1000, "{ways} ways, {dead_ends} dead ends");
     }
 
     #[test]

@@ -35,55 +35,13 @@ struct Region {
 }
 
 const REGIONS: [Region; 7] = [
-    Region {
-        lat: -23.55,
-        lng: -46.63,
-        height: 0.3,
-        width: 0.3,
-        drivers: 800,
-    },
-    Region {
-        lat: 40.75,
-        lng: -73.98,
-        height: 0.01,
-        width: 0.01,
-        drivers: 600,
-    },
-    Region {
-        lat: 0.0,
-        lng: 0.0,
-        height: 0.1,
-        width: 0.1,
-        drivers: 300,
-    },
-    Region {
-        lat: -17.0,
-        lng: 180.0,
-        height: 0.2,
-        width: 0.2,
-        drivers: 500,
-    },
-    Region {
-        lat: 71.3,
-        lng: -180.0,
-        height: 0.2,
-        width: 0.6,
-        drivers: 300,
-    },
-    Region {
-        lat: 89.97,
-        lng: 0.0,
-        height: 0.06,
-        width: 360.0,
-        drivers: 300,
-    },
-    Region {
-        lat: -89.95,
-        lng: 100.0,
-        height: 0.1,
-        width: 360.0,
-        drivers: 300,
-    },
+    Region { lat: -23.55, lng: -46.63, height: 0.3, width: 0.3, drivers: 800 },
+    Region { lat: 40.75, lng: -73.98, height: 0.01, width: 0.01, drivers: 600 },
+    Region { lat: 0.0, lng: 0.0, height: 0.1, width: 0.1, drivers: 300 },
+    Region { lat: -17.0, lng: 180.0, height: 0.2, width: 0.2, drivers: 500 },
+    Region { lat: 71.3, lng: -180.0, height: 0.2, width: 0.6, drivers: 300 },
+    Region { lat: 89.97, lng: 0.0, height: 0.06, width: 360.0, drivers: 300 },
+    Region { lat: -89.95, lng: 100.0, height: 0.1, width: 360.0, drivers: 300 },
 ];
 
 impl Region {
@@ -91,10 +49,7 @@ impl Region {
         let lat = self.lat + self.height * (chance.unit() - 0.5);
         let lng = self.lng + self.width * (chance.unit() - 0.5);
         let lng = if lng > 180.0 { lng - 360.0 } else { lng };
-        place(
-            lat.clamp(-90.0, 90.0),
-            if lng < -180.0 { lng + 360.0 } else { lng },
-        )
+        place(lat.clamp(-90.0, 90.0), if lng < -180.0 { lng + 360.0 } else { lng })
     }
 }
 
@@ -121,10 +76,7 @@ impl Twin {
         }
         found.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         found.truncate(query.limit);
-        found
-            .into_iter()
-            .map(|(_, driver, at)| (driver, query.at.distance_to(at)))
-            .collect()
+        found.into_iter().map(|(_, driver, at)| (driver, query.at.distance_to(at))).collect()
     }
 }
 
@@ -183,9 +135,8 @@ fn nearest_agrees_with_a_search_of_the_whole_list_anywhere_on_earth() {
                 now = now + Millis(1 + u64::from(chance.below(20)));
                 happen(region, &mut chance, now, &index, &mut twin);
             }
-            let mut excluded: Vec<_> = (0..chance.below(6))
-                .map(|_| driver(chance.below(region.drivers)))
-                .collect();
+            let mut excluded: Vec<_> =
+                (0..chance.below(6)).map(|_| driver(chance.below(region.drivers))).collect();
             excluded.sort_unstable();
             let query = Query {
                 at: region.somewhere(&mut chance),
@@ -196,21 +147,11 @@ fn nearest_agrees_with_a_search_of_the_whole_list_anywhere_on_earth() {
                 excluded: &excluded,
             };
             let found = index.nearest(&query);
-            let found: Vec<_> = found
-                .iter()
-                .map(|near| (near.driver, near.distance))
-                .collect();
-            assert_eq!(
-                found,
-                twin.nearest(&query),
-                "region {number}, round {round}"
-            );
+            let found: Vec<_> = found.iter().map(|near| (near.driver, near.distance)).collect();
+            assert_eq!(found, twin.nearest(&query), "region {number}, round {round}");
             named += found.len();
         }
-        assert!(
-            named > 1000,
-            "region {number} named only {named}: it tests too little"
-        );
+        assert!(named > 1000, "region {number} named only {named}: it tests too little");
     }
 }
 
@@ -218,16 +159,10 @@ fn nearest_agrees_with_a_search_of_the_whole_list_anywhere_on_earth() {
 fn a_position_from_before_the_announcement_counts() {
     let index = LiveIndex::new(IndexOptions::default());
     assert!(index.update(driver(1), se(), UnixMillis(0)));
-    assert!(
-        index.nearest(&everyone()).is_empty(),
-        "nobody announced him"
-    );
+    assert!(index.nearest(&everyone()).is_empty(), "nobody announced him");
     index.set_available(driver(1), CategoryBits::one(0));
     let found = index.nearest(&everyone());
-    assert_eq!(
-        (found.len(), found[0].driver, found[0].position),
-        (1, driver(1), se())
-    );
+    assert_eq!((found.len(), found[0].driver, found[0].position), (1, driver(1), se()));
 }
 
 #[test]
@@ -238,15 +173,9 @@ fn whoever_becomes_unavailable_is_gone_at_once_and_keeps_his_position() {
     index.set_unavailable(driver(1));
     assert!(index.nearest(&everyone()).is_empty());
     assert!(index.update(driver(1), place(-23.551, -46.634), UnixMillis(5)));
-    assert!(
-        index.nearest(&everyone()).is_empty(),
-        "a position alone makes no candidate"
-    );
+    assert!(index.nearest(&everyone()).is_empty(), "a position alone makes no candidate");
     index.set_available(driver(1), CategoryBits::ALL);
-    assert_eq!(
-        index.nearest(&everyone())[0].position,
-        place(-23.551, -46.634)
-    );
+    assert_eq!(index.nearest(&everyone())[0].position, place(-23.551, -46.634));
     index.forget(driver(1));
     assert_eq!(index.position(driver(1)), None);
     assert!(index.nearest(&everyone()).is_empty());
@@ -258,10 +187,7 @@ fn a_late_position_does_not_move_a_driver_back() {
     assert!(index.update(driver(1), se(), UnixMillis(1000)));
     assert!(!index.update(driver(1), place(0.0, 0.0), UnixMillis(999)));
     assert_eq!(index.position(driver(1)), Some((se(), UnixMillis(1000))));
-    assert!(
-        index.update(driver(1), place(0.0, 0.0), UnixMillis(1000)),
-        "a repetition is fine"
-    );
+    assert!(index.update(driver(1), place(0.0, 0.0), UnixMillis(1000)), "a repetition is fine");
 }
 
 #[test]
@@ -271,77 +197,37 @@ fn a_position_counts_for_45_seconds() {
     index.update(driver(1), se(), UnixMillis(1000));
     index.set_available(driver(2), CategoryBits::ALL);
     index.update(driver(3), se(), UnixMillis(1000));
-    let at = |now| Query {
-        now: UnixMillis(now),
-        ..everyone()
-    };
+    let at = |now| Query { now: UnixMillis(now), ..everyone() };
     assert_eq!(index.nearest(&at(46_000)).len(), 1);
-    let counts = Counts {
-        known: 3,
-        available: 2,
-        candidates: 1,
-    };
+    let counts = Counts { known: 3, available: 2, candidates: 1 };
     assert_eq!(index.counts(UnixMillis(46_000)), counts);
     assert!(index.nearest(&at(46_001)).is_empty());
-    assert_eq!(
-        index.counts(UnixMillis(46_001)),
-        Counts {
-            candidates: 0,
-            ..counts
-        }
-    );
+    assert_eq!(index.counts(UnixMillis(46_001)), Counts { candidates: 0, ..counts });
 }
 
 #[test]
 fn a_new_announcement_replaces_the_categories() {
     let index = LiveIndex::new(IndexOptions::default());
     index.update(driver(1), se(), UnixMillis(0));
-    let found = |category| {
-        index
-            .nearest(&Query {
-                category,
-                ..everyone()
-            })
-            .len()
-    };
+    let found = |category| index.nearest(&Query { category, ..everyone() }).len();
     index.set_available(driver(1), CategoryBits::one(0));
-    assert_eq!(
-        (found(CategoryBits::one(0)), found(CategoryBits::one(7))),
-        (1, 0)
-    );
+    assert_eq!((found(CategoryBits::one(0)), found(CategoryBits::one(7))), (1, 0));
     index.set_available(driver(1), CategoryBits::one(7));
-    assert_eq!(
-        (found(CategoryBits::one(0)), found(CategoryBits::one(7))),
-        (0, 1)
-    );
+    assert_eq!((found(CategoryBits::one(0)), found(CategoryBits::one(7))), (0, 1));
     assert_eq!(found(CategoryBits::one(8)), 0, "there is no ninth category");
 }
 
 #[test]
 fn any_cell_size_finds_the_same_drivers() {
     for cell_m in [0, 50, 1000, u32::MAX] {
-        let index = LiveIndex::new(IndexOptions {
-            cell_m,
-            ..IndexOptions::default()
-        });
+        let index = LiveIndex::new(IndexOptions { cell_m, ..IndexOptions::default() });
         for number in 0..200 {
             let step = f64::from(number) * 0.001;
             index.set_available(driver(number), CategoryBits::ALL);
-            index.update(
-                driver(number),
-                place(-23.5503, -46.6339 + step),
-                UnixMillis(0),
-            );
+            index.update(driver(number), place(-23.5503, -46.6339 + step), UnixMillis(0));
         }
-        let found = index.nearest(&Query {
-            radius: Metres(50_000),
-            ..everyone()
-        });
+        let found = index.nearest(&Query { radius: Metres(50_000), ..everyone() });
         let found: Vec<_> = found.iter().map(|near| near.driver).collect();
-        assert_eq!(
-            found,
-            (0..10).map(driver).collect::<Vec<_>>(),
-            "cells of {cell_m} m"
-        );
+        assert_eq!(found, (0..10).map(driver).collect::<Vec<_>>(), "cells of {cell_m} m");
     }
 }

@@ -27,10 +27,8 @@ impl Lcg {
     }
 
     fn next(&mut self) -> u32 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         u32::try_from(self.0 >> 32).expect("the upper half fits")
     }
 }
@@ -40,7 +38,5 @@ fn place(lat: f64, lng: f64) -> Coordinates {
 }
 
 fn driver(number: u32) -> DriverId {
-    DriverId(Uuid::from_u128(
-        0x0192_0000_0000_7000_8000 << 48 | u128::from(number),
-    ))
+    DriverId(Uuid::from_u128(0x0192_0000_0000_7000_8000 << 48 | u128::from(number)))
 }

@@ -74,24 +74,14 @@ fn routes_of_real_requests_have_the_known_mean_length_and_time() {
     assert!((628.0 * 0.95..628.0 * 1.05).contains(&mean_s), "{mean_s} s");
     // It gives 2.65 km as well, but that is the mean of the SHORTEST routes, which take 739 s.
     // The fastest are 2.89 km long (computed with an independent Dijkstra), and 0.07 km of legs.
-    assert!(
-        (2960.0 * 0.95..2960.0 * 1.05).contains(&mean_m),
-        "{mean_m} m"
-    );
-    assert!(
-        (1.25..1.4).contains(&detour),
-        "{detour} of the straight line"
-    );
+    assert!((2960.0 * 0.95..2960.0 * 1.05).contains(&mean_m), "{mean_m} m");
+    assert!((1.25..1.4).contains(&detour), "{detour} of the straight line");
 }
 
 #[test]
 fn the_real_graph_is_a_router() {
     let Some(data) = data() else { return };
-    let places: Vec<_> = requests(&data)
-        .into_iter()
-        .step_by(900)
-        .map(|ends| ends.0)
-        .collect();
+    let places: Vec<_> = requests(&data).into_iter().step_by(900).map(|ends| ends.0).collect();
     conforms(&manhattan(&data), &places);
 }
 
@@ -101,11 +91,7 @@ fn the_power_law_learns_the_streets_from_finished_drives() {
     let (graph, law) = (manhattan(&data), PowerLaw::default());
     let error = |learn: bool, every: usize| {
         let (mut sum, mut drives) = (0.0, 0.0);
-        for (from, to) in requests(&data)
-            .into_iter()
-            .skip(usize::from(learn))
-            .step_by(every)
-        {
+        for (from, to) in requests(&data).into_iter().skip(usize::from(learn)).step_by(every) {
             let driven = graph.route(from, to);
             let guess = law.route(from, to).duration;
             sum += f64::from(guess.0.abs_diff(driven.duration.0));
@@ -119,8 +105,5 @@ fn the_power_law_learns_the_streets_from_finished_drives() {
     let before = error(false, 50);
     error(true, 16);
     let after = error(false, 50);
-    assert!(
-        after < before,
-        "mean error before {before} s, after {after} s"
-    );
+    assert!(after < before, "mean error before {before} s, after {after} s");
 }

@@ -17,10 +17,7 @@ fn town() -> RoadGraph {
     let (mut nodes, mut edges) = (NODES.to_owned(), EDGES.to_owned());
     for node in 0..144_u32 {
         let (row, column) = (node / 12, node % 12);
-        let (lat, lng) = (
-            f64::from(row) * 0.0018 - 8.05,
-            f64::from(column) * 0.0018 - 34.9,
-        );
+        let (lat, lng) = (f64::from(row) * 0.0018 - 8.05, f64::from(column) * 0.0018 - 34.9);
         nodes += &format!("{},{lat:.6},{lng:.6}\r\n", node + 1000);
         for (there, exists) in [(node + 1, column < 11), (node + 12, row < 11)] {
             for (from, to) in [(node, there), (there, node)] {
@@ -40,38 +37,22 @@ pub(super) fn conforms(router: &dyn Router, places: &[Coordinates]) {
     for &from in places {
         for &to in places {
             let route = router.route(from, to);
-            assert_eq!(
-                router.route(from, to),
-                route,
-                "the same question, the same answer"
-            );
+            assert_eq!(router.route(from, to), route, "the same question, the same answer");
             let crow = from.distance_to(to);
             if from == to {
-                let nothing = Route {
-                    distance: Metres(0),
-                    duration: Seconds(0),
-                };
+                let nothing = Route { distance: Metres(0), duration: Seconds(0) };
                 assert_eq!(route, nothing);
             }
-            assert!(
-                f64::from(route.distance.0) >= f64::from(crow.0) * 0.97 - 3.0,
-                "a tunnel"
-            );
+            assert!(f64::from(route.distance.0) >= f64::from(crow.0) * 0.97 - 3.0, "a tunnel");
             let fastest_s = f64::from(crow.0) / 42.0;
-            assert!(
-                f64::from(route.duration.0) >= fastest_s - 1.0,
-                "150 km/h and more"
-            );
+            assert!(f64::from(route.duration.0) >= fastest_s - 1.0, "150 km/h and more");
             let path = router.path(from, to);
             let (first, last) = (path[0], path[path.len() - 1]);
             assert!(path.len() >= 2, "a path has two ends");
             assert_eq!((first.position, first.after), (from, Millis(0)));
             assert_eq!(last.position, to);
             assert!(last.after.0.abs_diff(u64::from(route.duration.0) * 1000) <= 500);
-            assert!(
-                path.is_sorted_by_key(|point| point.after),
-                "time does not go back"
-            );
+            assert!(path.is_sorted_by_key(|point| point.after), "time does not go back");
         }
     }
 }
@@ -85,12 +66,7 @@ fn around_town() -> Vec<Coordinates> {
     let mut places: Vec<_> = (0..12).map(|_| anywhere(0.01)).collect();
     places.extend((0..4).map(|_| anywhere(0.2)));
     // Off every map: the pole, the antimeridian, the other side of the Earth.
-    places.extend([
-        place(90.0, 0.0),
-        place(0.0, 180.0),
-        place(0.0, -180.0),
-        place(8.04, 145.11),
-    ]);
+    places.extend([place(90.0, 0.0), place(0.0, 180.0), place(0.0, -180.0), place(8.04, 145.11)]);
     places
 }
 
@@ -113,10 +89,7 @@ fn routers_answer_for_the_ends_of_the_earth() {
     for router in routers {
         for from in around_town() {
             for to in around_town() {
-                assert_eq!(
-                    router.path(from, to).last().map(|point| point.position),
-                    Some(to)
-                );
+                assert_eq!(router.path(from, to).last().map(|point| point.position), Some(to));
                 assert!(from.distance_to(to).0 < 100 || router.route(from, to).duration.0 > 0);
             }
         }
@@ -128,21 +101,9 @@ fn the_power_law_starts_with_300_seconds_a_kilometre() {
     let law = PowerLaw::default();
     let from = place(0.0, 0.0);
     let route = law.route(from, place(0.0, 0.008_993_2));
-    assert_eq!(
-        route,
-        Route {
-            distance: Metres(1300),
-            duration: Seconds(300)
-        }
-    );
+    assert_eq!(route, Route { distance: Metres(1300), duration: Seconds(300) });
     let route = law.route(from, place(0.0, 0.089_932));
-    assert_eq!(
-        route,
-        Route {
-            distance: Metres(13_000),
-            duration: Seconds(1310)
-        }
-    );
+    assert_eq!(route, Route { distance: Metres(13_000), duration: Seconds(1310) });
 }
 
 #[test]
@@ -191,18 +152,8 @@ fn a_drive_takes_the_fast_way_round_and_not_the_short_slow_one() {
     assert_eq!((graph.nodes(), graph.edges()), (3, 3));
     let (west, east) = (place(0.0, 0.0), place(0.0, 0.01));
     let route = graph.route(west, east);
-    assert_eq!(
-        route,
-        Route {
-            distance: Metres(1200),
-            duration: Seconds(144)
-        }
-    );
-    let path: Vec<_> = graph
-        .path(west, east)
-        .iter()
-        .map(|point| point.after.0)
-        .collect();
+    assert_eq!(route, Route { distance: Metres(1200), duration: Seconds(144) });
+    let path: Vec<_> = graph.path(west, east).iter().map(|point| point.after.0).collect();
     assert_eq!(path, [0, 0, 72_000, 144_000, 144_000]);
     // No edge leads back: the straight line answers, and off the map it answers too.
     let law = PowerLaw::default();
@@ -215,49 +166,22 @@ fn a_drive_takes_the_fast_way_round_and_not_the_short_slow_one() {
 /// A file of nodes, and why it is refused.
 const WRONG_NODES: [(&str, &str); 10] = [
     ("", "nodes, line 1: the header must be node_id,lat,lon"),
-    (
-        "id,lat,lon\n",
-        "nodes, line 1: the header must be node_id,lat,lon",
-    ),
+    ("id,lat,lon\n", "nodes, line 1: the header must be node_id,lat,lon"),
     ("node_id,lat,lon\n", "nodes: nothing after the header"),
-    (
-        "node_id,lat,lon\n1,0\n",
-        "nodes, line 2: 2 columns instead of 3",
-    ),
-    (
-        "node_id,lat,lon\n1,0,0\n\n",
-        "nodes, line 3: 1 columns instead of 3",
-    ),
-    (
-        "node_id,lat,lon\n-1,0,0",
-        "nodes, line 2: node_id is no number of its kind",
-    ),
-    (
-        "node_id,lat,lon\n1,0,x",
-        "nodes, line 2: lon is no number of its kind",
-    ),
-    (
-        "node_id,lat,lon\n1,91,0",
-        "nodes, line 2: no place on Earth",
-    ),
-    (
-        "node_id,lat,lon\n1,NaN,0",
-        "nodes, line 2: no place on Earth",
-    ),
-    (
-        "node_id,lat,lon\n1,0,0\n1,0,1",
-        "nodes, line 3: node 1 was there before",
-    ),
+    ("node_id,lat,lon\n1,0\n", "nodes, line 2: 2 columns instead of 3"),
+    ("node_id,lat,lon\n1,0,0\n\n", "nodes, line 3: 1 columns instead of 3"),
+    ("node_id,lat,lon\n-1,0,0", "nodes, line 2: node_id is no number of its kind"),
+    ("node_id,lat,lon\n1,0,x", "nodes, line 2: lon is no number of its kind"),
+    ("node_id,lat,lon\n1,91,0", "nodes, line 2: no place on Earth"),
+    ("node_id,lat,lon\n1,NaN,0", "nodes, line 2: no place on Earth"),
+    ("node_id,lat,lon\n1,0,0\n1,0,1", "nodes, line 3: node 1 was there before"),
 ];
 
 /// What stands below the header of the edges, and why it is refused.
 const WRONG_EDGES: [(&str, &str); 10] = [
     ("", "edges: nothing after the header"),
     ("1,2,1.2,30,5", "edges, line 2: 5 columns instead of 4"),
-    (
-        "1,2,1.2,30\n1,3,1.2,30",
-        "edges, line 3: there is no node 3",
-    ),
+    ("1,2,1.2,30\n1,3,1.2,30", "edges, line 3: there is no node 3"),
     ("1,2,0,30", "edges, line 2: length_km is out of range"),
     ("1,2,NaN,30", "edges, line 2: length_km is out of range"),
     ("1,2,1.2,0", "edges, line 2: speed_kmh is out of range"),
@@ -271,9 +195,7 @@ const WRONG_EDGES: [(&str, &str); 10] = [
 fn a_wrong_line_is_refused_with_its_number() {
     let good_nodes = format!("{NODES}1,0,0\n2,0,0.01\n");
     let refusal = |nodes: &[u8], edges: &str| {
-        RoadGraph::read(nodes, edges.as_bytes(), Arc::default())
-            .err()
-            .expect("refused")
+        RoadGraph::read(nodes, edges.as_bytes(), Arc::default()).err().expect("refused")
     };
     for (nodes, message) in WRONG_NODES {
         assert_eq!(refusal(nodes.as_bytes(), EDGES).to_string(), message);
@@ -284,13 +206,7 @@ fn a_wrong_line_is_refused_with_its_number() {
     }
     let swapped = refusal(good_nodes.as_bytes(), NODES);
     let edges = RoadFile::Edges;
-    assert!(
-        matches!(swapped, RoadGraphError::Header { file, .. } if file == edges),
-        "{swapped}"
-    );
+    assert!(matches!(swapped, RoadGraphError::Header { file, .. } if file == edges), "{swapped}");
     let unreadable = refusal(b"\xff\n", EDGES);
-    assert!(
-        matches!(unreadable, RoadGraphError::Unreadable { line: 1, .. }),
-        "{unreadable}"
-    );
+    assert!(matches!(unreadable, RoadGraphError::Unreadable { line: 1, .. }), "{unreadable}");
 }

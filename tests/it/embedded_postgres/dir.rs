@@ -36,32 +36,20 @@ impl Dir {
     }
 
     pub(super) fn options(&self) -> EmbeddedOptions {
-        EmbeddedOptions {
-            data_dir: self.path.clone(),
-            binaries: None,
-            max_connections: 10,
-        }
+        EmbeddedOptions { data_dir: self.path.clone(), binaries: None, max_connections: 10 }
     }
 
     pub(super) async fn start(&self) -> EmbeddedPostgres {
-        EmbeddedPostgres::start(self.options())
-            .await
-            .expect("starts")
+        EmbeddedPostgres::start(self.options()).await.expect("starts")
     }
 
     pub(super) async fn refusal(&self) -> PostgresError {
-        EmbeddedPostgres::start(self.options())
-            .await
-            .expect_err("is refused")
+        EmbeddedPostgres::start(self.options()).await.expect_err("is refused")
     }
 
     pub(super) async fn write_row(&self, server: &EmbeddedPostgres) {
         let mut owner = connect(server.owner_options()).await;
-        run(
-            &mut owner,
-            "create table kept (id int); insert into kept values (1)",
-        )
-        .await;
+        run(&mut owner, "create table kept (id int); insert into kept values (1)").await;
     }
 
     pub(super) async fn rows(&self, server: &EmbeddedPostgres) -> String {
@@ -76,9 +64,7 @@ impl Dir {
             fs::copy(std::env::current_exe().expect("known"), &program).expect("copied");
             fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("ours");
         }
-        let tests = module_path!()
-            .strip_suffix("::dir")
-            .expect("the name of this file");
+        let tests = module_path!().strip_suffix("::dir").expect("the name of this file");
         let module = tests.split_once("::").expect("crate and module").1;
         let mut command = Command::new(program);
         command.args(["--ignored", "--exact", "--nocapture"]);
@@ -137,9 +123,7 @@ pub(super) async fn ready_pid(engine: &mut Child) -> u32 {
         }
         panic!("the child engine ended before it was ready");
     };
-    let pid = tokio::time::timeout(PATIENCE, reading)
-        .await
-        .expect("in time");
+    let pid = tokio::time::timeout(PATIENCE, reading).await.expect("in time");
     // Its last words must find a listener, or it would end in an error.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     pid
@@ -150,9 +134,7 @@ pub(super) async fn stop(server: EmbeddedPostgres) {
 }
 
 pub(super) async fn connect(options: PgConnectOptions) -> PgConnection {
-    PgConnection::connect_with(&options)
-        .await
-        .expect("connects")
+    PgConnection::connect_with(&options).await.expect("connects")
 }
 
 pub(super) async fn run(db: &mut PgConnection, sql: &'static str) {
@@ -161,9 +143,7 @@ pub(super) async fn run(db: &mut PgConnection, sql: &'static str) {
 
 pub(super) async fn ask(db: &mut PgConnection, sql: &str) -> String {
     let asking = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(db);
-    let answer = tokio::time::timeout(PATIENCE, asking)
-        .await
-        .expect("in time");
+    let answer = tokio::time::timeout(PATIENCE, asking).await.expect("in time");
     answer.expect(sql)
 }
 
@@ -185,9 +165,7 @@ pub(super) async fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 pub(super) fn signal(name: &str, pid: u32) {
-    let sent = std::process::Command::new("kill")
-        .args(["-s", name, &pid.to_string()])
-        .status();
+    let sent = std::process::Command::new("kill").args(["-s", name, &pid.to_string()]).status();
     assert!(sent.expect("there is a kill").success());
 }
 

@@ -20,10 +20,7 @@ async fn of_two_engines_on_one_directory_the_second_is_refused() {
     };
     assert!(matches!(&refused, PostgresError::InUse { data_dir } if *data_dir == dir.path));
     let refused = dir.refusal().await;
-    assert!(
-        matches!(refused, PostgresError::InUse { .. }),
-        "later, too: {refused}"
-    );
+    assert!(matches!(refused, PostgresError::InUse { .. }), "later, too: {refused}");
     assert!(server.is_running(), "the first one does not notice");
     stop(server).await;
 }
@@ -36,16 +33,10 @@ async fn data_of_another_major_version_is_left_alone() {
     let real = fs::read_to_string(&version).expect("exists");
     fs::write(&version, "9\n").expect("written");
     let refused = dir.refusal().await;
-    assert!(
-        matches!(refused, PostgresError::WrongMajor { made_by: 9, .. }),
-        "{refused}"
-    );
+    assert!(matches!(refused, PostgresError::WrongMajor { made_by: 9, .. }), "{refused}");
     fs::write(&version, "not a number").expect("written");
     let refused = dir.refusal().await;
-    assert!(
-        matches!(refused, PostgresError::NotACluster { .. }),
-        "{refused}"
-    );
+    assert!(matches!(refused, PostgresError::NotACluster { .. }), "{refused}");
     fs::write(&version, real).expect("written");
     stop(dir.start().await).await;
 }
@@ -63,12 +54,7 @@ async fn restored_data_of_root_is_refused_with_the_owner_it_needs() {
     }
     chown(&cluster, Some(0), None).expect("root may");
     let refused = dir.refusal().await;
-    let PostgresError::WrongOwner {
-        path,
-        owner: 0,
-        expected,
-    } = refused
-    else {
+    let PostgresError::WrongOwner { path, owner: 0, expected } = refused else {
         panic!("{refused}");
     };
     assert_eq!((path, expected), (cluster, owner));
@@ -77,20 +63,9 @@ async fn restored_data_of_root_is_refused_with_the_owner_it_needs() {
 #[tokio::test]
 async fn missing_programs_are_named_and_the_way_to_install_them() {
     let dir = Dir::new();
-    let options = EmbeddedOptions {
-        binaries: Some(dir.path.clone()),
-        ..dir.options()
-    };
-    let refused = EmbeddedPostgres::start(options)
-        .await
-        .expect_err("an empty directory");
-    assert!(matches!(
-        refused,
-        PostgresError::BinariesIncomplete {
-            program: "postgres",
-            ..
-        }
-    ));
+    let options = EmbeddedOptions { binaries: Some(dir.path.clone()), ..dir.options() };
+    let refused = EmbeddedPostgres::start(options).await.expect_err("an empty directory");
+    assert!(matches!(refused, PostgresError::BinariesIncomplete { program: "postgres", .. }));
     let advice = PostgresError::BinariesMissing.to_string();
     assert!(advice.contains("apt-get install postgresql"));
     assert!(advice.contains("create_main_cluster = false"));
@@ -112,24 +87,12 @@ async fn server_that_cannot_start_shows_the_end_of_its_log() {
     let kept = fs::read_to_string(&secrets).expect("exists");
     fs::remove_file(&secrets).expect("removed");
     let refused = dir.refusal().await;
-    assert!(
-        matches!(refused, PostgresError::SecretsLost { .. }),
-        "{refused}"
-    );
-    let others: String = kept
-        .lines()
-        .map(|line| format!("{}\n", rotated(line)))
-        .collect();
+    assert!(matches!(refused, PostgresError::SecretsLost { .. }), "{refused}");
+    let others: String = kept.lines().map(|line| format!("{}\n", rotated(line))).collect();
     fs::write(&secrets, others).expect("written");
     let refused = dir.refusal().await;
-    assert!(
-        matches!(refused, PostgresError::SecretsRefused { .. }),
-        "{refused}"
-    );
-    assert!(
-        !dir.path.join("pgdata/postmaster.pid").exists(),
-        "a failed start leaves no server"
-    );
+    assert!(matches!(refused, PostgresError::SecretsRefused { .. }), "{refused}");
+    assert!(!dir.path.join("pgdata/postmaster.pid").exists(), "a failed start leaves no server");
     fs::write(&secrets, kept).expect("written");
     stop(dir.start().await).await;
 }
@@ -141,10 +104,7 @@ async fn directory_that_the_servers_user_cannot_enter_is_named() {
     fs::create_dir(&closed).expect("made");
     let data_dir = closed.join("data");
     fs::set_permissions(&closed, Permissions::from_mode(0o600)).expect("set");
-    let options = EmbeddedOptions {
-        data_dir,
-        ..dir.options()
-    };
+    let options = EmbeddedOptions { data_dir, ..dir.options() };
     let refused = EmbeddedPostgres::start(options).await.expect_err("closed");
     match (own_uid(), &refused) {
         (0, PostgresError::NotEnterable { path, .. }) => assert_eq!(*path, closed),

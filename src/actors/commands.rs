@@ -1,0 +1,254 @@
+//! Commands: what REST and sessions both build, and the one place that says who may send which.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use ibora_domain::category::Category;
+use ibora_domain::facts::{Answer, CommandKey};
+use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId, UserId, VehicleId};
+use ibora_domain::machines::{
+    Ask, DriverCommand, DriverInput, Envelope, PassengerInput, ReadAs, RideInput,
+};
+use ibora_domain::person::Role;
+use ibora_domain::place::Coordinates;
+use ibora_domain::refusal::Refusal;
+use ibora_domain::ride::{Cancel, CancelAs, CancelReason, DriverPosition, Order, PaymentMethod};
+use parking_lot::Mutex;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::ports::Reply;
+
+/// Who sends a command. Made from a checked token only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    pub user: UserId,
+    pub role: Role,
+}
+
+/// A command as sent, over REST or a session.
+#[derive(Debug, Clone)]
+pub struct Sent {
+    /// `cmd.id` or `Idempotency-Key`, at most 255 characters.
+    pub id: Option<String>,
+    /// `if`: the version that the entity must have.
+    pub if_version: Option<u64>,
+    pub command: Command,
+}
+
+/// What people can ask for. Serialized, it is what makes two commands the same.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "op")]
+pub enum Command {
+    #[serde(rename = "driver.online")]
+    Online {
+        category: Option<Category>,
+        vehicle_id: Option<VehicleId>,
+        location: Option<Coordinates>,
+    },
+    #[serde(rename = "driver.offline")]
+    Offline,
+    #[serde(rename = "ride.request")]
+    Request(RideRequest),
+    #[serde(rename = "ride.accept")]
+    Accept { ride: RideId, offer_id: Option<OfferId> },
+    #[serde(rename = "ride.decline")]
+    Decline { ride: RideId, offer_id: Option<OfferId>, reason: Option<String> },
+    #[serde(rename = "ride.arrive")]
+    Arrive { ride: RideId, location: Option<Coordinates> },
+    #[serde(rename = "ride.start")]
+    Start { ride: RideId, pin: String },
+    #[serde(rename = "ride.complete")]
+    Complete { ride: RideId, location: Option<Coordinates>, reason: Option<String> },
+    #[serde(rename = "ride.cancel")]
+    Cancel { ride: RideId, reason: CancelReason, note: Option<String> },
+}
+
+/// A ride asked for.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RideRequest {
+    pub quote_id: Option<Uuid>,
+    pub pickup: Coordinates,
+    pub dropoff: Coordinates,
+    pub stops: Vec<Coordinates>,
+    pub category: Category,
+    pub payment_method: PaymentMethod,
+    pub notes: Option<String>,
+}
+
+impl Command {
+    /// The op's public name, also the metric's label.
+    #[must_use]
+    pub const fn op(&self) -> &'static str {
+        match self {
+            Self::Online { .. } => "driver.online",
+            Self::Offline => "driver.offline",
+            Self::Request(_) => "ride.request",
+            Self::Accept { .. } => "ride.accept",
+            Self::Decline { .. } => "ride.decline",
+            Self::Arrive { .. } => "ride.arrive",
+            Self::Start { .. } => "ride.start",
+            Self::Complete { .. } => "ride.complete",
+            Self::Cancel { .. } => "ride.cancel",
+        }
+    }
+
+    /// Whether this role may send it. That a ride is the caller's own is decided by the ride.
+    #[must_use]
+    pub const fn is_for(&self, role: Role) -> bool {
+        match self {
+            Self::Online { .. }
+            | Self::Offline
+            | Self::Accept { .. }
+            | Self::Decline { .. }
+            | Self::Arrive { .. }
+            | Self::Start { .. }
+            | Self::Complete { .. } => matches!(role, Role::Driver),
+            Self::Request(_) => matches!(role, Role::Passenger),
+            Self::Cancel { .. } => matches!(role, Role::Passenger | Role::Driver | Role::Admin),
+        }
+    }
+
+    /// A digest of op, entity and parsed fields: the same for the same command however written.
+    fn fingerprint(&self) -> i64 {
+        let text = serde_json::to_vec(self).unwrap_or_default();
+        let digest = Sha256::digest(&text);
+        let mut first = [0; 8];
+        first.copy_from_slice(&digest[..8]);
+        i64::from_be_bytes(first)
+    }
+}
+
+impl Sent {
+    /// What makes this command the same when it is sent again.
+    pub(super) fn key(&self, caller: Caller) -> Option<CommandKey> {
+        let id = self.id.as_deref()?;
+        let fingerprint = self.command.fingerprint();
+        Some(CommandKey { principal: caller.user, id: Arc::from(id), fingerprint })
+    }
+}
+
+/// Turns a command into the message for the actor that it goes to first.
+pub(super) fn envelope(
+    caller: Caller,
+    command: Command,
+    ask: Ask<Reply>,
+    (order, at): (Option<Box<Order>>, Option<DriverPosition>),
+) -> Envelope<Reply> {
+    let driver = DriverId::from(caller.user);
+    let drive =
+        |ride, ask, command| Envelope::Ride(ride, RideInput::Drive { ask, driver, command });
+    match command {
+        Command::Online { category, vehicle_id, location: _ } => {
+            let input = DriverInput::Online { ask, category, vehicle: vehicle_id };
+            Envelope::Driver(driver, input)
+        }
+        Command::Offline => Envelope::Driver(driver, DriverInput::Offline { ask }),
+        Command::Accept { ride, offer_id } => {
+            Envelope::Driver(driver, DriverInput::Accept { ask, ride, offer: offer_id, at })
+        }
+        Command::Decline { ride, offer_id, reason } => {
+            Envelope::Ride(ride, RideInput::Decline { ask, driver, offer: offer_id, reason })
+        }
+        Command::Arrive { ride, location } => drive(ride, ask, DriverCommand::Arrive { location }),
+        Command::Start { ride, pin } => drive(ride, ask, DriverCommand::Start { pin }),
+        Command::Complete { ride, location, reason } => {
+            drive(ride, ask, DriverCommand::Complete { location, reason })
+        }
+        Command::Cancel { ride, reason, note } => {
+            let by = match caller.role {
+                Role::Driver => CancelAs::Driver(driver),
+                Role::Admin => CancelAs::Admin,
+                Role::Passenger | Role::Partner => CancelAs::Passenger,
+            };
+            let cancel = Cancel { by, reason, note };
+            Envelope::Ride(ride, RideInput::Cancel { ask, cancel })
+        }
+        Command::Request(_) => {
+            let passenger = PassengerId::from(caller.user);
+            let ride = RideId(Uuid::now_v7());
+            match order {
+                Some(order) => {
+                    let input = PassengerInput::Request { ask, ride, order };
+                    Envelope::Passenger(passenger, input)
+                }
+                // Without an order there is nothing to request; the asker hears that.
+                None => {
+                    let input = PassengerInput::Active { reply: ask.reply };
+                    Envelope::Passenger(passenger, input)
+                }
+            }
+        }
+    }
+}
+
+/// How a caller reads rides.
+pub(super) fn read_as(caller: Caller) -> ReadAs {
+    match caller.role {
+        Role::Admin => ReadAs::Admin,
+        Role::Passenger | Role::Driver | Role::Partner => ReadAs::User(caller.user),
+    }
+}
+
+/// Answers the command in `envelope` that its actor has too much to do.
+pub(super) fn refuse_overloaded(envelope: Envelope<Reply>) {
+    let reply = match envelope {
+        Envelope::Ride(_, input) => match input {
+            RideInput::Drive { ask, .. }
+            | RideInput::Cancel { ask, .. }
+            | RideInput::Decline { ask, .. } => ask.reply,
+            RideInput::Read { reply, .. } => reply,
+            _ => return,
+        },
+        Envelope::Driver(_, input) => match input {
+            DriverInput::Accept { ask, .. }
+            | DriverInput::Online { ask, .. }
+            | DriverInput::Offline { ask } => ask.reply,
+            DriverInput::Read { reply } => reply,
+            _ => return,
+        },
+        Envelope::Passenger(_, input) => match input {
+            PassengerInput::Request { ask, .. } => ask.reply,
+            PassengerInput::Active { reply } => reply,
+            _ => return,
+        },
+        Envelope::Dispatcher(..) => return,
+    };
+    drop(reply.send(Err(Refusal::Overloaded)));
+}
+
+/// Commands that are being decided, by key: a second sending meanwhile is told so.
+#[derive(Default)]
+pub(super) struct Running {
+    keys: Mutex<HashSet<(UserId, Arc<str>)>>,
+}
+
+/// Ends a command's entry, however it ends.
+pub(super) struct RunningGuard<'a> {
+    running: &'a Running,
+    key: (UserId, Arc<str>),
+}
+
+impl Running {
+    /// Enters a command; `None` where the same key is being decided.
+    pub(super) fn enter(&self, key: &CommandKey) -> Option<RunningGuard<'_>> {
+        let key = (key.principal, Arc::clone(&key.id));
+        let entered = self.keys.lock().insert(key.clone());
+        entered.then_some(RunningGuard { running: self, key })
+    }
+}
+
+impl Drop for RunningGuard<'_> {
+    fn drop(&mut self) {
+        self.running.keys.lock().remove(&self.key);
+    }
+}
+
+/// The label under which an answer is counted.
+pub(super) fn outcome(answer: &Answer) -> &'static str {
+    match answer {
+        Ok(_) => "ok",
+        Err(refusal) => refusal.code(),
+    }
+}

@@ -1,0 +1,368 @@
+//! Actors: every ride, driver, passenger and dispatcher, and the one door to them.
+//!
+//! REST and sessions build the same [`Command`] and hand it to [`Dispatch::command`]; there is no
+//! other way to change a ride or a driver. Nothing here sees a database, a socket or HTTP.
+
+mod activate;
+mod alarms;
+mod clock;
+mod commands;
+mod ports;
+mod positions;
+mod quotes;
+mod registry;
+mod shell;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix::Arbiter;
+use ibora_domain::category::Category;
+use ibora_domain::facts::{Answer, Entity};
+use ibora_domain::ids::{DriverId, PassengerId, RideId, UserId};
+use ibora_domain::machines::{Ask, DriverInput, DriverPolicy, DriverProfile, Envelope, RideInput};
+use ibora_domain::place::Coordinates;
+use ibora_domain::policy::RidePolicy;
+use ibora_domain::refusal::Refusal;
+use ibora_domain::ride::{DriverPosition, Order, PassengerCard, Pin};
+use ibora_domain::units::{Metres, Millis, UnixMillis};
+use tokio::sync::oneshot;
+
+use crate::geo::{LiveIndex, Router};
+use crate::journal::Journal;
+use crate::obs::Metrics;
+use alarms::Alarms;
+use commands::Running;
+use ports::Ports;
+use quotes::Quotes;
+use registry::Registry;
+
+pub use clock::Clock;
+pub use commands::{Caller, Command, RideRequest, Sent};
+pub use ports::PushEphemeral;
+pub use quotes::{Quote, Tariffs, Trip};
+
+/// How often idle actors are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// A phone's clock is believed within this of ours.
+const TRUSTED_SKEW: Millis = Millis::from_secs(120);
+
+/// What the actors work with.
+pub struct DispatchParts {
+    pub journal: Arc<Journal>,
+    pub index: Arc<LiveIndex>,
+    pub router: Arc<dyn Router>,
+    pub clock: Clock,
+    pub metrics: Arc<Metrics>,
+    /// Takes frames for people that are not worth recording.
+    pub push: PushEphemeral,
+    pub tariffs: Tariffs,
+}
+
+/// The numbers the actors work by.
+#[derive(Debug, Clone)]
+pub struct DispatchOptions {
+    pub rides: RidePolicy,
+    pub drivers: DriverPolicy,
+    pub quote_ttl: Millis,
+    /// Threads of actors; 0: as many as cores.
+    pub arbiters: usize,
+    pub mailbox_max: u32,
+    /// How long a caller waits for an answer before hearing `unavailable`. Real time.
+    pub command_deadline: Duration,
+}
+
+/// A position as a driver reports it.
+#[derive(Debug, Clone, Copy)]
+pub struct Point {
+    pub at: UnixMillis,
+    pub place: Coordinates,
+    pub accuracy: Metres,
+}
+
+/// The door to all actors.
+pub struct Dispatch {
+    registry: Arc<Registry>,
+    arbiters: Vec<Arbiter>,
+    quotes: Quotes,
+    running: Running,
+    deadline: Duration,
+    closed: AtomicBool,
+}
+
+impl Dispatch {
+    /// Starts the actors' threads, then takes up what was in flight: every deadline with the time
+    /// that is left of it.
+    ///
+    /// # Errors
+    /// Whatever the database reports.
+    pub async fn start(
+        parts: DispatchParts,
+        options: DispatchOptions,
+    ) -> Result<Arc<Self>, sqlx::Error> {
+        let count = match options.arbiters {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            count => count,
+        };
+        let arbiters: Vec<Arbiter> = (0..count).map(|_| Arbiter::new()).collect();
+        let handles = arbiters.iter().map(Arbiter::handle).collect();
+        let alarms = Arc::new(Alarms::default());
+        let in_flight = parts.journal.records().load_in_flight().await?;
+        let registry = Arc::new_cyclic(|registry| {
+            let ports = Ports {
+                journal: parts.journal,
+                index: parts.index,
+                router: parts.router,
+                clock: parts.clock,
+                metrics: parts.metrics,
+                push: parts.push,
+                alarms: Arc::clone(&alarms),
+                ride_policy: Arc::new(options.rides),
+                driver_policy: Arc::new(options.drivers),
+                on_ride: positions::OnRide::new(),
+                registry: registry.clone(),
+            };
+            Registry::new(handles, options.mailbox_max, Arc::new(ports))
+        });
+        tracing::info!(rides = in_flight.rides, timers = in_flight.timers.len(), "in flight");
+        registry.ports.metrics.active_rides.set(in_flight.with_driver);
+        for (entity, at) in in_flight.timers {
+            alarms.set(entity, Some(at));
+        }
+        // A driver's presence starts anew: time in which the engine was down counts against nobody.
+        let absent_at = parts.clock.now() + registry.ports.driver_policy.presence;
+        for driver in in_flight.online_drivers {
+            alarms.set(Entity::Driver(driver), Some(absent_at));
+        }
+        let ring = Arc::clone(&registry);
+        tokio::spawn(alarms.run(parts.clock, move |entity| ring.ring(entity)));
+        let sweep = Arc::downgrade(&registry);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(SWEEP_EVERY).await;
+                let Some(registry) = sweep.upgrade() else { return };
+                registry.sweep();
+            }
+        });
+        Ok(Arc::new(Self {
+            registry,
+            arbiters,
+            quotes: Quotes::new(parts.tariffs, options.quote_ttl),
+            running: Running::default(),
+            deadline: options.command_deadline,
+            closed: AtomicBool::new(false),
+        }))
+    }
+
+    /// Carries out a command: the answer comes when what it rests on is durable.
+    ///
+    /// # Errors
+    /// [`Refusal`], the same for the same command id where it [is a result](Refusal::is_result).
+    pub async fn command(&self, caller: Caller, sent: Sent) -> Answer {
+        let op = sent.command.op();
+        let answer = self.decide(caller, sent).await;
+        let labels = [op, commands::outcome(&answer)];
+        self.registry.ports.metrics.commands.with_label_values(&labels).inc();
+        answer
+    }
+
+    async fn decide(&self, caller: Caller, sent: Sent) -> Answer {
+        if !sent.command.is_for(caller.role) {
+            return Err(Refusal::Forbidden);
+        }
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Refusal::Unavailable);
+        }
+        if !self.registry.ports.journal.has_room() {
+            return Err(Refusal::Overloaded);
+        }
+        let key = sent.key(caller);
+        let _running = match &key {
+            Some(key) => Some(self.running.enter(key).ok_or(Refusal::IdempotencyInProgress)?),
+            None => None,
+        };
+        let order = match &sent.command {
+            Command::Request(request) => match self.order(caller, request).await {
+                Ok(order) => Some(order),
+                // The price is no longer known, but the ride may be: its answer comes first.
+                Err(refusal) => return self.known_or(key, refusal).await,
+            },
+            _ => None,
+        };
+        if let Command::Online { location: Some(place), .. } = &sent.command {
+            self.registry.ports.index.update(caller.user.into(), *place, self.now());
+        }
+        let at = self.last_position(caller.user.into());
+        let Sent { id: _, if_version, command } = sent;
+        self.ask(|reply| {
+            let ask = Ask { by: caller.user, key, if_version, reply };
+            commands::envelope(caller, command, ask, (order, at))
+        })
+        .await
+    }
+
+    async fn known_or(
+        &self,
+        key: Option<ibora_domain::facts::CommandKey>,
+        refusal: Refusal,
+    ) -> Answer {
+        let Some(key) = key else { return Err(refusal) };
+        let stored = self.registry.ports.journal.records().answer(key.principal, &key.id).await;
+        match stored {
+            Ok(Some((fingerprint, _))) if fingerprint != key.fingerprint => {
+                Err(Refusal::IdempotencyKeyReused)
+            }
+            Ok(Some((_, answer))) => answer,
+            Ok(None) => Err(refusal),
+            Err(_) => Err(Refusal::Unavailable),
+        }
+    }
+
+    /// Sends a message and waits for its answer, for no longer than the deadline.
+    async fn ask(&self, make: impl FnOnce(ports::Reply) -> Envelope<ports::Reply>) -> Answer {
+        let (reply, answer) = oneshot::channel();
+        self.registry.send(make(reply));
+        match tokio::time::timeout(self.deadline, answer).await {
+            Ok(Ok(answer)) => answer,
+            // Its actor ended, or the outcome is open: asking again with the same id tells.
+            Ok(Err(_)) | Err(_) => Err(Refusal::Unavailable),
+        }
+    }
+
+    async fn order(&self, caller: Caller, request: &RideRequest) -> Result<Box<Order>, Refusal> {
+        let trip =
+            Trip { pickup: request.pickup, stops: request.stops.clone(), dropoff: request.dropoff };
+        let now = self.now();
+        let quote = match request.quote_id {
+            Some(id) => self
+                .quotes
+                .find((caller.user, id), &trip, request.category, now)
+                .ok_or(Refusal::QuoteExpired)?,
+            None => self.quote(caller.user, &trip, request.category).ok_or(Refusal::TooFar)?,
+        };
+        let records = self.registry.ports.journal.records();
+        let name = records.name(caller.user).await.map_err(|_| Refusal::Unavailable)?;
+        Ok(Box::new(Order {
+            passenger: PassengerCard {
+                id: PassengerId::from(caller.user),
+                name: name.ok_or(Refusal::NotFound)?,
+                rating: 500,
+            },
+            category: request.category,
+            pickup: request.pickup,
+            dropoff: request.dropoff,
+            stops: request.stops.clone(),
+            payment_method: request.payment_method,
+            notes: request.notes.clone(),
+            fare: quote.fare,
+            distance: quote.distance,
+            duration: quote.duration,
+            pin: Pin::new(rand::random_range(0..10_000)),
+        }))
+    }
+
+    /// The price of a trip, guaranteed for a while; `None` where it cannot be priced.
+    #[must_use]
+    pub fn quote(&self, user: UserId, trip: &Trip, category: Category) -> Option<Quote> {
+        let router = &*self.registry.ports.router;
+        self.quotes.quote(user, trip, category, (router, self.now()))
+    }
+
+    /// How long the nearest free driver would take to a place.
+    #[must_use]
+    pub fn pickup_eta_s(&self, pickup: Coordinates, category: Category) -> Option<u32> {
+        self.registry.ports.nearest_eta(pickup, category).map(|eta| eta.0)
+    }
+
+    /// A ride as the caller may see it; its people and admins only.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] for a ride that is not there, or not the caller's.
+    pub async fn ride(&self, caller: Caller, ride: RideId) -> Answer {
+        let by = commands::read_as(caller);
+        self.ask(|reply| Envelope::Ride(ride, RideInput::Read { by, reply })).await
+    }
+
+    /// A driver as he himself sees it.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] for one who is no driver.
+    pub async fn driver(&self, driver: DriverId) -> Answer {
+        self.ask(|reply| Envelope::Driver(driver, DriverInput::Read { reply })).await
+    }
+
+    /// Takes a driver's positions, oldest first; the newest counts. True if it told anything new.
+    pub fn report_positions(&self, driver: DriverId, points: &[Point]) -> bool {
+        let Some(newest) = points.last() else { return false };
+        let ports = &self.registry.ports;
+        let now = self.now();
+        let skewed = newest.at.since(now) > TRUSTED_SKEW || now.since(newest.at) > TRUSTED_SKEW;
+        let at = if skewed { now } else { newest.at.min(now) };
+        let fresh = ports.index.update(driver, newest.place, at);
+        let outcome = if fresh { "applied" } else { "stale" };
+        ports.metrics.positions.with_label_values(&[outcome]).inc();
+        if fresh && let Some(ride) = ports.on_ride.of(driver) {
+            let position = DriverPosition { place: newest.place, at, accuracy: newest.accuracy };
+            let input = RideInput::Position { driver, position };
+            self.registry.send(Envelope::Ride(ride, input));
+        }
+        fresh
+    }
+
+    /// Where a driver was last.
+    #[must_use]
+    pub fn last_position(&self, driver: DriverId) -> Option<DriverPosition> {
+        let (place, at) = self.registry.ports.index.position(driver)?;
+        Some(DriverPosition { place, at, accuracy: Metres(u32::MAX) })
+    }
+
+    /// A driver's session opened or closed.
+    pub fn driver_session(&self, driver: DriverId, open: bool) {
+        let input = if open { DriverInput::SessionOpened } else { DriverInput::SessionClosed };
+        self.registry.send(Envelope::Driver(driver, input));
+    }
+
+    /// A REST call of a driver: a sign of life.
+    pub fn driver_seen(&self, driver: DriverId) {
+        self.registry.send(Envelope::Driver(driver, DriverInput::Seen));
+    }
+
+    /// A driver's account changed.
+    pub fn driver_account(&self, driver: DriverId, profile: DriverProfile) {
+        self.registry.send(Envelope::Driver(driver, DriverInput::Profile(Box::new(profile))));
+    }
+
+    /// Domain time.
+    #[must_use]
+    pub fn now(&self) -> UnixMillis {
+        self.registry.ports.clock.now()
+    }
+
+    /// The journal behind the actors, for reading.
+    #[must_use]
+    pub fn journal(&self) -> &Arc<Journal> {
+        &self.registry.ports.journal
+    }
+
+    /// The live index, for gauges and measurements.
+    #[must_use]
+    pub fn index(&self) -> &Arc<LiveIndex> {
+        &self.registry.ports.index
+    }
+
+    /// Makes an entity's actor panic: a drill that its neighbours must not notice. True if it lives.
+    #[must_use]
+    pub fn crash(&self, entity: Entity) -> bool {
+        self.registry.crash(entity)
+    }
+
+    /// Refuses new commands, waits until everything decided is recorded, and ends the actors.
+    pub async fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.registry.ports.journal.flush().await;
+        for arbiter in &self.arbiters {
+            arbiter.stop();
+        }
+    }
+}
