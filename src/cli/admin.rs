@@ -56,8 +56,7 @@ pub(super) async fn run(command: AdminCommand, config: &Config) -> anyhow::Resul
     if made {
         say(&format!("password (shown once): {password}"));
     }
-    store.pool.close().await;
-    store.database.close().await?;
+    store.close().await?;
     Ok(ExitCode::SUCCESS)
 }
 
