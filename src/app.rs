@@ -66,7 +66,18 @@ impl Store {
     /// # Errors
     /// [`StartError`]
     pub async fn open(config: &Config) -> Result<Self, StartError> {
-        let database = Database::open(source(config)?).await?;
+        Self::of(config, Database::open(source(config)?).await?).await
+    }
+
+    /// As [`Store::open`], for tools: an engine may be running on it.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn open_beside(config: &Config) -> Result<Self, StartError> {
+        Self::of(config, Database::open_beside(source(config)?).await?).await
+    }
+
+    async fn of(config: &Config, database: Database) -> Result<Self, StartError> {
         if let Some(owner) = database.owner_options() {
             migrate(owner).await?;
         }

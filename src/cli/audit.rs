@@ -11,7 +11,7 @@ use crate::readmodel::audit;
 const BROKEN: u8 = 3;
 
 pub(super) async fn run(config: &Config) -> anyhow::Result<ExitCode> {
-    let store = Store::open(config).await?;
+    let store = Store::open_beside(config).await?;
     let findings = audit(&store.pool, |checking| progress(&format!("checking {checking}"))).await?;
     let mut broken = 0;
     for finding in &findings {

@@ -25,7 +25,7 @@ pub(super) struct SeedArgs {
 }
 
 pub(super) async fn run(args: SeedArgs, config: &Config) -> anyhow::Result<ExitCode> {
-    let store = Store::open(config).await?;
+    let store = Store::open_beside(config).await?;
     let all = args.drivers + args.passengers;
     let people = app::seed(config, &store, (args.drivers, args.passengers), |made| {
         progress(&format!("{made} of {all} people"));

@@ -13,7 +13,7 @@ use ibora_domain::machines::{
     DriverProfile, DriverRecords, OnlineAs, PastCommand, RideRecords, Slot,
 };
 use ibora_domain::refusal::Refusal;
-use ibora_domain::ride::{Offer, Ride, VehicleCard};
+use ibora_domain::ride::{Offer, VehicleCard};
 use ibora_domain::units::{Metres, Seconds, UnixMillis};
 use parking_lot::Mutex;
 use serde::Deserialize;
