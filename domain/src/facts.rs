@@ -108,7 +108,7 @@ macro_rules! debug_without_body {
 debug_without_body! {
     Done: |done| format!("Done(version {})", done.version),
     EventRow: |event| format!("EventRow({} {})", event.seq, event.kind),
-    RideRow: |ride| format!("RideRow({} {} version {})", ride.id, ride.status.as_str(), ride.version),
+    RideRow: |ride| format!("RideRow({} {:?} version {})", ride.id, ride.status, ride.version),
     StreamRow: |event| format!("StreamRow({} {} on {})", event.op, event.key, event.stream),
 }
 

@@ -1,4 +1,5 @@
-//! The driver's machine: online or not, what he may be offered, and the one ride he is about to get.
+//! The driver's machine: online or not, what he may be offered, and the one ride that he has or
+//! is about to get.
 //!
 //! He is reserved in memory while an accept is on its way; the ride records the outcome. He stores
 //! no "busy" of his own: a rebuilt machine is told his active ride and open offers.

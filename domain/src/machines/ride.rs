@@ -75,7 +75,8 @@ pub enum RideInput<R> {
     WhoseIsIt {
         driver: DriverId,
     },
-    /// A passenger's machine lost track of its ride, or of its request. Answered by opened or ended.
+    /// A passenger's machine lost track of its ride, or of its request. Answered by opened or
+    /// ended.
     DoesItExist {
         passenger: PassengerId,
     },

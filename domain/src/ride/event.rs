@@ -25,7 +25,8 @@ pub enum RideEvent {
         offer: OfferId,
         reason: Option<String>,
     },
-    /// The driver can no longer take it: he got another ride, or went offline. He may be asked again.
+    /// The driver can no longer take it: he got another ride, or went offline. He may be asked
+    /// again.
     OfferWithdrawn {
         driver: DriverId,
         offer: OfferId,

@@ -98,13 +98,13 @@ fn every_command_in_every_status() {
             let decided = run(&ride, command);
             assert_eq!(shown(&decided), expected, "{command} when {status:?}");
             if let Ok(Some(event)) = decided {
-                becomes_what_it_should(ride, &event);
+                becomes_what_it_should(&ride, &event);
             }
         }
     }
 }
 
-fn becomes_what_it_should(before: Ride, event: &RideEvent) {
+fn becomes_what_it_should(before: &Ride, event: &RideEvent) {
     let mut ride = before.clone();
     ride.apply(event, soon());
     let expected = match event.kind() {
