@@ -155,7 +155,7 @@ fn check_vehicle(form: VehicleForm, now: UnixMillis) -> Result<Vehicle, AccountE
     let year = u16::try_from(form.year).ok().filter(|_| (YEAR_MIN..=newest).contains(&form.year));
     if year.is_none() {
         let detail = format!("a year is from {YEAR_MIN} to {newest}");
-        faults.push(FieldError::new("year", "out_of_range", &detail));
+        faults.push(FieldError::new("year", "out_of_range", detail));
     }
     let mut categories = form.categories;
     categories.sort_unstable();
@@ -185,7 +185,7 @@ fn plain(
         faults.push(FieldError::new(field, "invalid_character", "no control characters"));
     } else if !(1..=chars_max).contains(&text.chars().count()) {
         let detail = format!("1 to {chars_max} characters");
-        faults.push(FieldError::new(field, "out_of_range", &detail));
+        faults.push(FieldError::new(field, "out_of_range", detail));
     }
     text.to_owned()
 }

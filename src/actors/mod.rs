@@ -7,6 +7,7 @@ mod activate;
 mod alarms;
 mod clock;
 mod commands;
+pub mod parse;
 mod ports;
 mod positions;
 mod quotes;
