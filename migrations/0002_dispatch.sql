@@ -159,10 +159,7 @@ CREATE TABLE stream_events (
     PRIMARY KEY (user_id, seq)
 );
 
-CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
-END $$;
+-- refuse_change() is of 0001_accounts.
 CREATE TRIGGER events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON events
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER attempts_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ride_accept_attempts

@@ -2,6 +2,8 @@
 
 pub mod accounts;
 pub mod actors;
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod geo;
 pub mod journal;

@@ -12,6 +12,7 @@ use ibora_domain::machines::{
 use super::ports::{Ports, Reply};
 use super::registry::Address;
 use super::shell::{Shell, Vitals};
+use crate::journal::ReadError;
 
 /// Starts the actor of `entity` on this arbiter. `read`: it may have records.
 ///
@@ -22,7 +23,7 @@ pub(super) async fn start(
     read: bool,
     ports: &Arc<Ports>,
     vitals: &Arc<Vitals>,
-) -> Result<Address, sqlx::Error> {
+) -> Result<Address, ReadError> {
     let records = ports.journal.records();
     let mut first = Outputs::new();
     Ok(match entity {

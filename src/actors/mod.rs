@@ -31,7 +31,7 @@ use ibora_domain::units::{Metres, Millis, UnixMillis};
 use tokio::sync::oneshot;
 
 use crate::geo::{LiveIndex, Router};
-use crate::journal::Journal;
+use crate::journal::{Journal, ReadError};
 use crate::obs::Metrics;
 use alarms::Alarms;
 use commands::Running;
@@ -101,7 +101,7 @@ impl Dispatch {
     pub async fn start(
         parts: DispatchParts,
         options: DispatchOptions,
-    ) -> Result<Arc<Self>, sqlx::Error> {
+    ) -> Result<Arc<Self>, ReadError> {
         let count = match options.arbiters {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             count => count,
@@ -191,16 +191,22 @@ impl Dispatch {
             },
             _ => None,
         };
-        if let Command::Online { location: Some(place), .. } = &sent.command {
-            self.registry.ports.index.update(caller.user.into(), *place, self.now());
-        }
+        let online_at = match &sent.command {
+            Command::Online { location, .. } => *location,
+            _ => None,
+        };
         let at = self.last_position(caller.user.into());
         let Sent { id: _, if_version, command } = sent;
-        self.ask(|reply| {
-            let ask = Ask { by: caller.user, key, if_version, reply };
-            commands::envelope(caller, command, ask, (order, at))
-        })
-        .await
+        let answer = self
+            .ask(|reply| {
+                let ask = Ask { by: caller.user, key, if_version, reply };
+                commands::envelope(caller, command, ask, (order, at))
+            })
+            .await;
+        if let (Some(place), Ok(_)) = (online_at, &answer) {
+            self.registry.ports.index.update(caller.user.into(), place, self.now());
+        }
+        answer
     }
 
     async fn known_or(

@@ -57,8 +57,6 @@ pub enum Why {
     Rate { low: Decimal, high: Decimal },
     #[error("must not be above {other}")]
     Above { other: &'static str },
-    #[error("must have as many entries as {other}, and at least one")]
-    Lengths { other: &'static str },
     #[error("`{0}` is no origin: write one like `https://app.example.com`")]
     Origin(String),
     #[error(transparent)]

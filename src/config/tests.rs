@@ -183,7 +183,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("journal.writers", "-1", "journal.writers: "),
     ("journal.batch_max", "8193", "journal.batch_max: 8193 is not within"),
     ("session.active_ms", "20000", "session.active_ms: must not be above session.idle_ms"),
-    ("dispatch.waves", "1,3", "dispatch.waves: must have as many entries as"),
+    ("dispatch.waves", "[]", "dispatch.waves: must not be empty"),
     ("log.level", "inof", "log.level: \"inof\" is no level"),
     ("http.allowed_origins", "*", "http.allowed_origins: `*` is no origin"),
     ("http.allowed_origins", "https://a.example/x", "http.allowed_origins: "),

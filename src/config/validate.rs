@@ -201,8 +201,9 @@ impl Found {
 
     fn waves(&mut self, config: &Config) {
         let (waves, radii) = (&config.dispatch.waves, &config.dispatch.radii_m);
-        let paired = !waves.is_empty() && waves.len() == radii.len();
-        self.unless(paired, "dispatch.waves", Why::Lengths { other: "dispatch.radii_m" });
+        // Of different lengths they may be: the last figure of each holds for all later waves.
+        self.unless(!waves.is_empty(), "dispatch.waves", Why::Empty);
+        self.unless(!radii.is_empty(), "dispatch.radii_m", Why::Empty);
         let waves = waves.iter().map(|wave| ("dispatch.waves", u64::from(*wave), 1..=10_000));
         let radii = radii.iter().map(|r| ("dispatch.radii_m", u64::from(r.0), 1..=100_000));
         self.ranges(&waves.chain(radii).collect::<Vec<_>>());

@@ -45,6 +45,16 @@ impl Fence {
         Ok(Self { node: node.to_owned(), incarnation, epochs })
     }
 
+    /// A fence of its own for a tool beside an engine: it owns no shard.
+    pub(super) async fn beside(pool: &PgPool) -> Result<Self, sqlx::Error> {
+        let node = format!("tool-{}", uuid::Uuid::now_v7());
+        sqlx::query("INSERT INTO node_fence (node, lane, incarnation) VALUES ($1, 0, 1)")
+            .bind(&node)
+            .execute(pool)
+            .await?;
+        Ok(Self { node, incarnation: 1, epochs: Vec::new() })
+    }
+
     pub(super) fn epoch(&self, shard: u16) -> i64 {
         self.epochs.get(usize::from(shard)).copied().unwrap_or(0)
     }

@@ -35,6 +35,11 @@ pub use account_rows::{
 };
 pub(crate) use append::Append;
 pub use records::{InFlight, Records};
+/// Why something recorded could not be read.
+pub use sqlx::Error as ReadError;
+
+/// Account rows that may wait in a journal for tools.
+const TOOL_QUEUE: usize = 1024;
 
 /// Why something was not recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -118,12 +123,38 @@ impl Journal {
         }))
     }
 
+    /// A journal for tools that run beside an engine: it records accounts, takes no shard from
+    /// anybody, and so may record no decision.
+    ///
+    /// # Errors
+    /// Whatever the database reports.
+    pub async fn for_tools(
+        connect: PgConnectOptions,
+        pool: PgPool,
+        metrics: Arc<Metrics>,
+    ) -> Result<Arc<Self>, sqlx::Error> {
+        let fence = Arc::new(Fence::beside(&pool).await?);
+        let streams = Arc::new(Streams::new(pool.clone(), 0));
+        let (accounts, inbox) = mpsc::channel(TOOL_QUEUE);
+        let lane = Lane::new(
+            (0, TOOL_QUEUE),
+            inbox,
+            store::Store::new(connect, fence, 0),
+            (Arc::clone(&streams), Arc::new(|_| {})),
+            metrics,
+        );
+        tokio::spawn(lane.run());
+        let records = Records::new(pool);
+        Ok(Arc::new(Self { lanes: vec![], accounts, streams, records, queue_max: TOOL_QUEUE }))
+    }
+
     /// Hands over a decision. Its outcome is told to `append.done`, also when the queue is full.
     pub(crate) fn append(&self, append: Append) {
         let sender = match append.entity() {
-            Some(entity) => &self.lanes[self.lane_of(entity.shard())],
-            None => &self.accounts,
+            Some(entity) => self.lanes.get(self.lane_of(entity.shard())),
+            None => Some(&self.accounts),
         };
+        let Some(sender) = sender else { return append.finish(Err(CommitError::Fenced)) };
         if let Err(refused) = sender.try_send(append) {
             let (append, error) = match refused {
                 TrySendError::Full(append) => (append, CommitError::Overloaded),
@@ -152,7 +183,7 @@ impl Journal {
     /// [`CommitError::Unavailable`] when the writers are gone.
     pub(crate) async fn settled(&self, entity: Entity) -> Result<(), CommitError> {
         let (append, done) = Append::barrier();
-        let lane = &self.lanes[self.lane_of(entity.shard())];
+        let lane = self.lanes.get(self.lane_of(entity.shard())).ok_or(CommitError::Fenced)?;
         lane.send(append).await.map_err(|_| CommitError::Unavailable)?;
         done.await.map_err(|_| CommitError::Unavailable)?
     }
@@ -194,7 +225,7 @@ impl Journal {
     }
 
     fn lane_of(&self, shard: Shard) -> usize {
-        usize::from(shard.number()) % self.lanes.len()
+        usize::from(shard.number()) % self.lanes.len().max(1)
     }
 }
 

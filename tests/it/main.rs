@@ -3,3 +3,5 @@
 mod accounts;
 mod embedded_postgres;
 mod pg;
+mod rides;
+mod world;

@@ -24,9 +24,19 @@ pub(crate) async fn database() -> PgConnectOptions {
     let server = server();
     TEMPLATE.get_or_init(|| make_template(server)).await;
     let name = format!("t_{}", Uuid::now_v7().simple());
-    let create = format!("CREATE DATABASE {name} TEMPLATE ibora_template");
+    let create = format!("CREATE DATABASE {name} TEMPLATE ibora_template OWNER ibora_owner");
     run(&server.options, &create).await;
     server.options.clone().database(&name)
+}
+
+/// URLs of a fresh database, as the engine's configuration takes them: app role and owner.
+pub(crate) async fn urls() -> (String, String) {
+    let options = database().await;
+    let socket = options.get_socket().expect("a unix socket").display().to_string();
+    let socket = socket.replace('/', "%2F");
+    let name = options.get_database().expect("a name").to_owned();
+    let url = |role: &str| format!("postgres://{role}@{socket}/{name}");
+    (url("ibora_app"), url("ibora_owner"))
 }
 
 async fn make_template(server: &Server) {
@@ -35,9 +45,10 @@ async fn make_template(server: &Server) {
         assert!(Instant::now() < deadline, "the test database does not start: {error}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    run(&server.options, "CREATE ROLE ibora_app").await;
-    run(&server.options, "CREATE DATABASE ibora_template").await;
-    let template = server.options.clone().database("ibora_template");
+    run(&server.options, "CREATE ROLE ibora_app LOGIN").await;
+    run(&server.options, "CREATE ROLE ibora_owner LOGIN").await;
+    run(&server.options, "CREATE DATABASE ibora_template OWNER ibora_owner").await;
+    let template = server.options.clone().database("ibora_template").username("ibora_owner");
     let mut connection = template.connect().await.expect("the template opens");
     MIGRATOR.run(&mut connection).await.expect("migrations apply");
     connection.close().await.expect("the template closes");

@@ -1,0 +1,103 @@
+//! The command line. Exit codes: 0 done, 1 failed, 2 called wrongly, 3 an audit found something.
+
+mod admin;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, DEFAULTS, Sources};
+
+/// A realtime dispatch engine for ride-hailing.
+#[derive(Parser)]
+#[command(name = "ibora", version, propagate_version = true)]
+struct Cli {
+    #[command(flatten)]
+    given: Given,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Where the configuration comes from.
+#[derive(Args, Clone)]
+struct Given {
+    /// Configuration file (TOML); also IBORA_CONFIG. Keys: `ibora config defaults`
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Set one key, e.g. --set http.listen=127.0.0.1:9000; may be repeated
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = key_value)]
+    set: Vec<(String, String)>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the engine until SIGTERM or Ctrl-C
+    Serve,
+    /// Bring the database's schema up to date, as its owner
+    Migrate,
+    /// People with power over others
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
+    /// What the engine is configured to
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Every key with its value in force; secrets masked
+    Print,
+    /// Every key with its default and its meaning
+    Defaults,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let config = match load(&cli.given) {
+        Ok(config) => config,
+        Err(error) => return failed(&error),
+    };
+    if let Err(error) = crate::obs::init(&config.log_options()) {
+        return failed(&error.into());
+    }
+    let system = actix_web::rt::System::new();
+    match system.block_on(run(cli.command, &config)) {
+        Ok(code) => code,
+        Err(error) => failed(&error),
+    }
+}
+
+fn load(given: &Given) -> anyhow::Result<Config> {
+    Ok(Config::load(&Sources::of_process(given.config.clone(), given.set.clone()))?)
+}
+
+async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve => serve::serve(config).await,
+        Command::Migrate => serve::migrate(config).await,
+        Command::Admin(command) => admin::run(command, config).await,
+        Command::Config(ConfigCommand::Print) => Ok(print(config.redacted())),
+        Command::Config(ConfigCommand::Defaults) => Ok(print(DEFAULTS)),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the command's product")]
+fn print(text: &str) -> ExitCode {
+    println!("{text}");
+    ExitCode::SUCCESS
+}
+
+#[expect(clippy::print_stderr, reason = "a person reads it, logs may not be set up")]
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("ibora: {error:#}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,45 @@
+//! `ibora serve` and `ibora migrate`.
+
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::app::{self, App};
+use crate::config::Config;
+use crate::postgres::Database;
+
+/// Serves until SIGTERM or SIGINT; a second signal ends at once.
+pub(super) async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let app = tokio::select! {
+        app = App::start(config) => app?,
+        _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
+        _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: recording what was decided, then closing");
+    tokio::select! {
+        stopped = app.stop() => {
+            stopped?;
+            Ok(ExitCode::SUCCESS)
+        }
+        _ = terminate.recv() => Ok(ExitCode::FAILURE),
+        _ = interrupt.recv() => Ok(ExitCode::FAILURE),
+    }
+}
+
+/// Migrates as the owner of the schema.
+pub(super) async fn migrate(config: &Config) -> anyhow::Result<ExitCode> {
+    let database = Database::open(app::source(config)?).await?;
+    let Some(owner) = database.owner_options() else {
+        anyhow::bail!("database.migrate_url is not set: migrations need the owner's access");
+    };
+    app::migrate(owner).await?;
+    database.close().await?;
+    tracing::info!("the schema is up to date");
+    Ok(ExitCode::SUCCESS)
+}
