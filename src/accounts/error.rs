@@ -28,6 +28,9 @@ pub enum AccountError {
     Forbidden,
     #[error(transparent)]
     Review(#[from] ReviewRefused),
+    /// Nothing was done: the command has a stored answer, which the caller gives.
+    #[error("answered before")]
+    AnsweredBefore,
     #[error("too many requests at once")]
     Overloaded,
     /// Not known to be stored: ask again.
