@@ -15,6 +15,7 @@ mod positions;
 mod quotes;
 mod registry;
 mod shell;
+mod snapshot;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,6 +46,7 @@ pub use clock::Clock;
 pub use commands::{Caller, Command, RideRequest, RunningGuard, Sent};
 pub use ports::PushEphemeral;
 pub use quotes::{Quote, Tariffs, Trip};
+pub use snapshot::Snapshot;
 
 /// How often idle actors are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
