@@ -11,3 +11,4 @@ pub mod obs;
 pub mod postgres;
 pub mod readmodel;
 pub mod realtime;
+pub mod seed;

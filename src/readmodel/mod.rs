@@ -2,12 +2,14 @@
 //!
 //! For `accounts`, `api`, `realtime`, `console` and `jobs`. SQL takes bound parameters only.
 
+mod audit;
 mod people;
 
 use serde::Serialize;
 use thiserror::Error;
 use tracing::warn;
 
+pub use audit::{Finding, audit};
 pub use people::{AuditEntry, Credentials, DriverProfile, Family, People, UserStatus, UserView};
 
 /// Why a question has no answer.
