@@ -107,7 +107,8 @@ impl Outbox {
         self.changed.notify_one();
     }
 
-    /// Ends the session: what waits is still written, unless `close` is abrupt. The first word wins.
+    /// Ends the session: what waits is still written, unless `close` is abrupt. The first call
+    /// wins.
     pub(super) fn close(&self, close: Close) {
         self.inner.lock().close(close);
         self.changed.notify_one();
@@ -136,14 +137,21 @@ impl Outbox {
         loop {
             let inner = self.inner.lock();
             let open = !matches!(inner.stage, Stage::Closing(_));
-            let crowded = inner.frames.len() > self.bounds.frames / 4
-                || inner.bytes > self.bounds.bytes / 4;
+            let crowded =
+                inner.frames.len() > self.bounds.frames / 4 || inner.bytes > self.bounds.bytes / 4;
             drop(inner);
             if !(open && crowded) {
                 return;
             }
             self.taken.notified().await;
         }
+    }
+
+    fn is_crowded(&self) -> bool {
+        let inner = self.inner.lock();
+        let Bounds { frames, bytes } = self.bounds;
+        let open = !matches!(inner.stage, Stage::Closing(_));
+        open && (inner.frames.len() > frames / 4 || inner.bytes > bytes / 4)
     }
 
     /// Returns when something changed since this was last awaited.

@@ -222,7 +222,8 @@ async fn read(
         let reached = message.is_none();
         match message {
             Some(Some(Ok(AggregatedMessage::Text(text)))) => {
-                if link.on_text(now, &text) {
+                let answered = link.on_text(now, &text);
+                if answered {
                     link.outbox.roomy().await;
                 }
             }

@@ -20,9 +20,7 @@ use crate::world::{World, request};
 async fn refused(world: &World, first: &Value) -> u16 {
     let mut client = Client::dial(world).await;
     client.send(first).await;
-    let code = client.closed().await;
-    client.ended().await;
-    code
+    client.closed().await
 }
 
 fn hello(bearer: &str) -> Value {
@@ -204,7 +202,6 @@ async fn what_is_no_text_of_ours_ends_the_session_at_once() {
         let mut client = Client::open(&world, passenger).await;
         client.message(message.clone()).await;
         assert_eq!(client.closed().await, code);
-        client.ended().await;
         let mut stranger = Client::dial(&world).await;
         stranger.message(message).await;
         assert_eq!(stranger.closed().await, code, "also before the hello");
@@ -306,6 +303,7 @@ async fn a_client_that_does_not_read_its_answers_is_slowed_down_and_then_cut_off
         tokio::time::timeout(std::time::Duration::from_millis(100), send).await.ok();
     }
     world.until("it is gone", async || world.app().hub.sessions() == 0).await;
+    drop(client);
 
     let mut honest = Client::open(&world, world.passenger().await).await;
     for n in 0..5000 {
