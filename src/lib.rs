@@ -10,4 +10,5 @@ pub mod journal;
 pub mod obs;
 pub mod postgres;
 pub mod readmodel;
+pub mod realtime;
 pub mod seed;

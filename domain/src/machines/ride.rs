@@ -201,6 +201,8 @@ impl<R> RideMachine<R> {
         let ride = Ride::requested(self.id, order, turn.now);
         let mut decision = self.decision(turn);
         record::push_event(&mut decision, &ride, &event);
+        // Also for the passenger who asked: the answer reaches one device, the event all.
+        record::tell_people(&mut decision, &ride, None);
         let body = done(ride.version, ride.json_for(Reader::Passenger));
         turn.note(record::moved(None, &ride));
         self.ride = Some(ride);

@@ -146,7 +146,7 @@ fn row_of(ride: &Ride) -> RideRow {
 
 /// Puts the ride as it now is on the streams of its people. `driver` had it before the event: one
 /// who gave it back is not told what happens next, his answer says it.
-fn tell_people(decision: &mut Decision, ride: &Ride, driver: Option<DriverId>) {
+pub(super) fn tell_people(decision: &mut Decision, ride: &Ride, driver: Option<DriverId>) {
     let event = |stream, reader| StreamRow {
         stream,
         op: "ride.updated",
