@@ -63,10 +63,7 @@ pub(super) fn may_go_online(
         }
         None => profile.vehicles.iter().find(suits),
     };
-    Ok(OnlineAs {
-        category: wanted,
-        vehicle: chosen.map(|(card, _)| card.id),
-    })
+    Ok(OnlineAs { category: wanted, vehicle: chosen.map(|(card, _)| card.id) })
 }
 
 /// The driver as a passenger sees him.
@@ -77,9 +74,7 @@ pub(super) fn card(
 ) -> DriverCard {
     DriverCard {
         id,
-        name: profile
-            .map(|profile| profile.name.clone())
-            .unwrap_or_default(),
+        name: profile.map(|profile| profile.name.clone()).unwrap_or_default(),
         rating: profile.map_or(0, |profile| profile.rating),
         vehicle: vehicle(profile, online).cloned(),
     }
@@ -107,9 +102,6 @@ pub(super) fn json(
 
 fn vehicle(profile: Option<&DriverProfile>, online: Option<OnlineAs>) -> Option<&VehicleCard> {
     let chosen = online?.vehicle?;
-    let (card, _) = profile?
-        .vehicles
-        .iter()
-        .find(|(card, _)| card.id == chosen)?;
+    let (card, _) = profile?.vehicles.iter().find(|(card, _)| card.id == chosen)?;
     Some(card)
 }
