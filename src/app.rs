@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::{App as WebApp, HttpServer, web};
+use actix_web::{App as WebApp, HttpServer};
 use ibora_domain::machines::DriverPolicy;
 use ibora_domain::units::{Millis, UnixMillis};
 use secrecy::SecretString;
@@ -18,11 +18,13 @@ use thiserror::Error;
 
 use crate::accounts::{AccountError, AccountOptions, Accounts, HashingOptions, OptionsError};
 use crate::actors::{Clock, Dispatch, DispatchOptions, DispatchParts};
+use crate::api::{Api, ApiOptions, ApiParts, LimitOptions};
 use crate::config::{Config, Mode, RoutingKind};
 use crate::geo::{IndexOptions, LiveIndex, PowerLaw, RoadGraph, RoadGraphError, Router};
 use crate::journal::{Journal, JournalOptions};
 use crate::obs::Metrics;
 use crate::postgres::{Database, DatabaseSource, EmbeddedOptions, PostgresError};
+use crate::readmodel::Rides;
 
 /// Every schema change, in order.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
@@ -86,6 +88,7 @@ pub struct App {
     pub address: SocketAddr,
     ready: Arc<AtomicBool>,
     server: ServerHandle,
+    metrics_server: Option<ServerHandle>,
 }
 
 impl App {
@@ -120,10 +123,22 @@ impl App {
         .await?;
         let accounts = Arc::new(accounts(config, store.pool.clone(), Arc::clone(&journal))?);
         let ready = Arc::new(AtomicBool::new(true));
-        let (address, server) = listen(config)?;
+        let api = api(config, &store.pool, (&dispatch, &accounts), (&metrics, &ready));
+        let (address, server) = listen(config, &api)?;
+        let metrics_server = listen_metrics(config, &api)?;
         tokio::spawn(refresh_gauges(Arc::downgrade(&dispatch), Arc::clone(&metrics)));
         tracing::info!(%address, "ready");
-        Ok(Self { store, dispatch, accounts, journal, metrics, address, ready, server })
+        Ok(Self {
+            store,
+            dispatch,
+            accounts,
+            journal,
+            metrics,
+            address,
+            ready,
+            server,
+            metrics_server,
+        })
     }
 
     /// Stops in order: no new work, everything decided recorded, sockets closed, then the database.
@@ -134,6 +149,9 @@ impl App {
         self.ready.store(false, Ordering::Release);
         self.dispatch.close().await;
         self.server.stop(true).await;
+        if let Some(server) = self.metrics_server {
+            server.stop(false).await;
+        }
         self.store.pool.close().await;
         self.store.database.close().await?;
         tracing::info!("stopped");
@@ -319,28 +337,73 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     std::fs::rename(&half, path)
 }
 
-/// Mounts every route.
-fn routes(_routes: &mut web::ServiceConfig) {}
+fn api(
+    config: &Config,
+    pool: &PgPool,
+    (dispatch, accounts): (&Arc<Dispatch>, &Arc<Accounts>),
+    (metrics, ready): (&Arc<Metrics>, &Arc<AtomicBool>),
+) -> Arc<Api> {
+    let parts = ApiParts {
+        dispatch: Arc::clone(dispatch),
+        accounts: Arc::clone(accounts),
+        metrics: Arc::clone(metrics),
+        rides: Rides::new(pool.clone()),
+        ready: Arc::clone(ready),
+        end_sessions: Arc::new(|_| {}),
+    };
+    let limits = &config.limits;
+    let options = ApiOptions {
+        body_bytes_max: config.http.max_body_bytes,
+        allowed_origins: config.http.allowed_origins.clone(),
+        metrics_here: config.metrics.listen.is_none(),
+        limits: LimitOptions {
+            enabled: limits.enabled,
+            user_per_s: limits.user_per_s,
+            user_burst: limits.user_burst,
+            anonymous_per_min: limits.anonymous_per_min,
+            auth_per_min: limits.auth_per_min,
+        },
+    };
+    Api::new(parts, options)
+}
 
-fn listen(config: &Config) -> Result<(SocketAddr, ServerHandle), StartError> {
+fn listen(config: &Config, api: &Arc<Api>) -> Result<(SocketAddr, ServerHandle), StartError> {
     let address = config.http.listen;
-    let failed = |source| StartError::Listen { address, source };
     let workers = match config.http.workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         workers => workers,
     };
-    let server = HttpServer::new(move || WebApp::new().configure(routes))
+    let api = Arc::clone(api);
+    let make = move || WebApp::new().configure(|routes| api.configure(routes));
+    let server = HttpServer::new(make)
         .workers(workers)
         .disable_signals()
         .client_request_timeout(Duration::from_secs(10))
         .shutdown_timeout(10)
         .bind(address)
-        .map_err(failed)?;
+        .map_err(|source| StartError::Listen { address, source })?;
     let bound = server.addrs().first().copied().unwrap_or(address);
     let server = server.run();
     let handle = server.handle();
     tokio::spawn(server);
     Ok((bound, handle))
+}
+
+/// Serves `/metrics` on its own address, where it has one.
+fn listen_metrics(config: &Config, api: &Arc<Api>) -> Result<Option<ServerHandle>, StartError> {
+    let Some(address) = config.metrics.listen else { return Ok(None) };
+    let api = Arc::clone(api);
+    let make = move || WebApp::new().configure(|routes| api.configure_metrics(routes));
+    let server = HttpServer::new(make)
+        .workers(1)
+        .disable_signals()
+        .client_request_timeout(Duration::from_secs(10))
+        .bind(address)
+        .map_err(|source| StartError::Listen { address, source })?
+        .run();
+    let handle = server.handle();
+    tokio::spawn(server);
+    Ok(Some(handle))
 }
 
 /// Keeps the gauges that are counted rather than moved.

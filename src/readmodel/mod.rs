@@ -3,12 +3,16 @@
 //! For `accounts`, `api`, `realtime`, `console` and `jobs`. SQL takes bound parameters only.
 
 mod people;
+mod rides;
+mod timeline;
 
 use serde::Serialize;
 use thiserror::Error;
 use tracing::warn;
 
 pub use people::{AuditEntry, Credentials, DriverProfile, Family, People, UserStatus, UserView};
+pub use rides::{RideFilter, Rides};
+pub use timeline::Step;
 
 /// Why a question has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
