@@ -16,7 +16,7 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use thiserror::Error;
 
-use crate::accounts::{AccountError, AccountOptions, Accounts, HashingOptions, OptionsError};
+use crate::accounts::{AccountOptions, Accounts, HashingOptions, OptionsError};
 use crate::actors::{Clock, Dispatch, DispatchOptions, DispatchParts};
 use crate::api::{Api, ApiOptions, ApiParts, LimitOptions};
 use crate::config::{Config, Mode, RoutingKind};
@@ -25,6 +25,7 @@ use crate::journal::{Journal, JournalOptions};
 use crate::obs::Metrics;
 use crate::postgres::{Database, DatabaseSource, EmbeddedOptions, PostgresError};
 use crate::readmodel::Rides;
+use crate::seed::{SeedError, Seeded};
 
 /// Every schema change, in order.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
@@ -52,7 +53,7 @@ pub enum StartError {
     #[error(transparent)]
     Accounts(#[from] OptionsError),
     #[error(transparent)]
-    Account(#[from] AccountError),
+    Seed(#[from] SeedError),
 }
 
 /// The database opened and its schema in order.
@@ -67,13 +68,35 @@ impl Store {
     /// # Errors
     /// [`StartError`]
     pub async fn open(config: &Config) -> Result<Self, StartError> {
-        let database = Database::open(source(config)?).await?;
+        Self::of(config, Database::open(source(config)?).await?).await
+    }
+
+    /// As [`Store::open`], for tools: an engine may be running on it.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn open_beside(config: &Config) -> Result<Self, StartError> {
+        Self::of(config, Database::open_beside(source(config)?).await?).await
+    }
+
+    async fn of(config: &Config, database: Database) -> Result<Self, StartError> {
         if let Some(owner) = database.owner_options() {
             migrate(owner).await?;
         }
         let pool = pool(config, database.app_options()).await?;
         check_owner(config, &pool).await?;
         Ok(Self { database, pool })
+    }
+}
+
+impl Store {
+    /// Closes the pool, and stops a private server.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn close(self) -> Result<(), StartError> {
+        self.pool.close().await;
+        Ok(self.database.close().await?)
     }
 }
 
@@ -152,8 +175,7 @@ impl App {
         if let Some(server) = self.metrics_server {
             server.stop(false).await;
         }
-        self.store.pool.close().await;
-        self.store.database.close().await?;
+        self.store.close().await?;
         tracing::info!("stopped");
         Ok(())
     }
@@ -167,6 +189,25 @@ pub async fn accounts_for_tools(config: &Config, store: &Store) -> Result<Accoun
     let connect = store.database.app_options();
     let journal = Journal::for_tools(connect, store.pool.clone(), Metrics::new()).await?;
     accounts(config, store.pool.clone(), journal)
+}
+
+/// Makes simulated people in the store; `progress` hears how many there are so far.
+///
+/// # Errors
+/// [`StartError`], of a [`SeedError`] too.
+pub async fn seed(
+    config: &Config,
+    store: &Store,
+    counts: (usize, usize),
+    progress: impl FnMut(usize),
+) -> Result<Vec<Seeded>, StartError> {
+    if !config.seed.enabled {
+        return Err(SeedError::Disabled.into());
+    }
+    let connect = store.database.app_options();
+    let journal = Journal::for_tools(connect, store.pool.clone(), Metrics::new()).await?;
+    let accounts = accounts(config, store.pool.clone(), Arc::clone(&journal))?;
+    Ok(crate::seed::seed((&accounts, &journal), counts, wall_clock(), progress).await?)
 }
 
 /// Brings the schema up to date as its owner.

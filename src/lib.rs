@@ -11,3 +11,4 @@ pub mod journal;
 pub mod obs;
 pub mod postgres;
 pub mod readmodel;
+pub mod seed;

@@ -88,6 +88,7 @@ pub struct Point {
 pub struct Dispatch {
     registry: Arc<Registry>,
     arbiters: Vec<Arbiter>,
+    tasks: [tokio::task::AbortHandle; 2],
     quotes: Quotes,
     running: Running,
     deadline: Duration,
@@ -139,9 +140,9 @@ impl Dispatch {
             alarms.set(Entity::Driver(driver), Some(absent_at));
         }
         let ring = Arc::clone(&registry);
-        tokio::spawn(alarms.run(parts.clock, move |entity| ring.ring(entity)));
+        let ringing = tokio::spawn(alarms.run(parts.clock, move |entity| ring.ring(entity)));
         let sweep = Arc::downgrade(&registry);
-        tokio::spawn(async move {
+        let sweeping = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(SWEEP_EVERY).await;
                 let Some(registry) = sweep.upgrade() else { return };
@@ -151,6 +152,7 @@ impl Dispatch {
         Ok(Arc::new(Self {
             registry,
             arbiters,
+            tasks: [ringing.abort_handle(), sweeping.abort_handle()],
             quotes: Quotes::new(parts.tariffs, options.quote_ttl),
             running: Running::default(),
             deadline: options.command_deadline,
@@ -357,6 +359,9 @@ impl Dispatch {
     /// Refuses new commands, waits until everything decided is recorded, and ends the actors.
     pub async fn close(&self) {
         self.closed.store(true, Ordering::Release);
+        for task in &self.tasks {
+            task.abort();
+        }
         self.registry.ports.journal.flush().await;
         for arbiter in &self.arbiters {
             arbiter.stop();

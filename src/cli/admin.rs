@@ -42,7 +42,7 @@ pub(super) async fn run(command: AdminCommand, config: &Config) -> anyhow::Resul
     } else {
         (hex::encode(rand::random::<[u8; 12]>()), true)
     };
-    let store = Store::open(config).await?;
+    let store = Store::open_beside(config).await?;
     let accounts = app::accounts_for_tools(config, &store).await?;
     let form = AdminForm {
         name: create.name,
@@ -56,8 +56,7 @@ pub(super) async fn run(command: AdminCommand, config: &Config) -> anyhow::Resul
     if made {
         say(&format!("password (shown once): {password}"));
     }
-    store.pool.close().await;
-    store.database.close().await?;
+    store.close().await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,6 +1,8 @@
 //! The command line. Exit codes: 0 done, 1 failed, 2 called wrongly, 3 an audit found something.
 
 mod admin;
+mod audit;
+mod seed;
 mod serve;
 
 use std::path::PathBuf;
@@ -40,6 +42,10 @@ enum Command {
     /// People with power over others
     #[command(subcommand)]
     Admin(admin::AdminCommand),
+    /// Check every promise over the whole database; exit code 3 if one is broken
+    Audit,
+    /// Make simulated people for load tests; needs seed.enabled
+    Seed(seed::SeedArgs),
     /// What the engine is configured to
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -85,6 +91,8 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
         Command::Serve => serve::serve(config).await,
         Command::Migrate => serve::migrate(config).await,
         Command::Admin(command) => admin::run(command, config).await,
+        Command::Audit => audit::run(config).await,
+        Command::Seed(args) => seed::run(args, config).await,
         Command::Config(ConfigCommand::Print) => Ok(print(config.redacted())),
         Command::Config(ConfigCommand::Defaults) => Ok(print(DEFAULTS)),
     }
@@ -94,6 +102,12 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
 fn print(text: &str) -> ExitCode {
     println!("{text}");
     ExitCode::SUCCESS
+}
+
+/// Shows how far long work is.
+#[expect(clippy::print_stderr, reason = "a person waits")]
+fn progress(text: &str) {
+    eprintln!("{text}");
 }
 
 #[expect(clippy::print_stderr, reason = "a person reads it, logs may not be set up")]

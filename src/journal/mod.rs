@@ -12,6 +12,7 @@ mod lane;
 mod records;
 mod store;
 mod streams;
+mod sweep;
 
 use std::sync::Arc;
 
@@ -114,6 +115,7 @@ impl Journal {
             tokio::spawn(lane.run());
             sender
         };
+        tokio::spawn(sweep::run(pool.clone()));
         Ok(Arc::new(Self {
             lanes: (0..lanes).map(start).collect(),
             accounts: start(lanes),

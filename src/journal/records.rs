@@ -13,7 +13,7 @@ use ibora_domain::machines::{
     DriverProfile, DriverRecords, OnlineAs, PastCommand, RideRecords, Slot,
 };
 use ibora_domain::refusal::Refusal;
-use ibora_domain::ride::{Offer, Ride, VehicleCard};
+use ibora_domain::ride::{Offer, VehicleCard};
 use ibora_domain::units::{Metres, Seconds, UnixMillis};
 use parking_lot::Mutex;
 use serde::Deserialize;
@@ -38,9 +38,20 @@ pub struct Records {
     warm: Mutex<HashMap<RideId, WarmRide>>,
 }
 
+#[derive(Default)]
 struct WarmRide {
     state: String,
     waves: Vec<(i32, OffsetDateTime, String)>,
+    attempts: Vec<String>,
+}
+
+/// An attempt as its row holds it.
+#[derive(Deserialize)]
+struct AttemptLine {
+    driver: Uuid,
+    outcome: String,
+    command: Option<String>,
+    fingerprint: Option<i64>,
 }
 
 /// What was in flight when the engine started.
@@ -72,34 +83,26 @@ impl Records {
     /// # Errors
     /// Whatever the database reports.
     pub async fn load_in_flight(&self) -> Result<InFlight, sqlx::Error> {
-        let rides: Vec<(Uuid, bool, String)> = sqlx::query_as(
-            "SELECT id, active_driver_id IS NOT NULL, state FROM rides
-             WHERE active_passenger_id IS NOT NULL",
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        let waves: Vec<(Uuid, i32, OffsetDateTime, String)> = sqlx::query_as(
-            "SELECT o.ride_id, o.wave, o.expires_at, o.offers::text
-             FROM ride_offers o JOIN rides r ON r.id = o.ride_id
-             WHERE r.active_passenger_id IS NOT NULL AND r.status = 'searching'",
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        let timers: Vec<(Uuid, String, OffsetDateTime)> =
-            sqlx::query_as("SELECT entity_id, entity_kind, due_at FROM timers")
-                .fetch_all(&self.pool)
-                .await?;
-        let online: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM driver_states WHERE online")
-            .fetch_all(&self.pool)
-            .await?;
+        let (rides, waves, attempts, timers, online) = tokio::try_join!(
+            self.flying_rides(),
+            self.flying_waves(),
+            self.flying_attempts(),
+            self.timers(),
+            self.online_drivers(),
+        )?;
         let with_driver = rides.iter().filter(|(_, driven, _)| *driven).count();
         let mut warm: HashMap<RideId, WarmRide> = rides
             .into_iter()
-            .map(|(id, _, state)| (RideId(id), WarmRide { state, waves: Vec::new() }))
+            .map(|(id, _, state)| (RideId(id), WarmRide { state, ..WarmRide::default() }))
             .collect();
         for (ride, wave, expires_at, offers) in waves {
             if let Some(ride) = warm.get_mut(&RideId(ride)) {
                 ride.waves.push((wave, expires_at, offers));
+            }
+        }
+        for (ride, attempts) in attempts {
+            if let Some(ride) = warm.get_mut(&RideId(ride)) {
+                ride.attempts.push(attempts);
             }
         }
         let rides = warm.len();
@@ -121,19 +124,62 @@ impl Records {
         })
     }
 
+    async fn flying_rides(&self) -> Result<Vec<(Uuid, bool, String)>, sqlx::Error> {
+        sqlx::query_as(
+            "SELECT id, active_driver_id IS NOT NULL, state FROM rides
+             WHERE active_passenger_id IS NOT NULL",
+        )
+        .fetch_all(&self.pool)
+        .await
+    }
+
+    async fn flying_waves(&self) -> Result<Vec<(Uuid, i32, OffsetDateTime, String)>, sqlx::Error> {
+        sqlx::query_as(
+            "SELECT o.ride_id, o.wave, o.expires_at, o.offers::text
+             FROM ride_offers o JOIN rides r ON r.id = o.ride_id
+             WHERE r.active_passenger_id IS NOT NULL ORDER BY o.ride_id, o.search, o.wave",
+        )
+        .fetch_all(&self.pool)
+        .await
+    }
+
+    /// Only attempts that were refused under a command id: those answers must stay what they are.
+    async fn flying_attempts(&self) -> Result<Vec<(Uuid, String)>, sqlx::Error> {
+        sqlx::query_as(
+            "SELECT a.ride_id, a.attempts::text
+             FROM ride_accept_attempts a JOIN rides r ON r.id = a.ride_id
+             WHERE r.active_passenger_id IS NOT NULL",
+        )
+        .fetch_all(&self.pool)
+        .await
+    }
+
+    async fn timers(&self) -> Result<Vec<(Uuid, String, OffsetDateTime)>, sqlx::Error> {
+        sqlx::query_as("SELECT entity_id, entity_kind, due_at FROM timers")
+            .fetch_all(&self.pool)
+            .await
+    }
+
+    async fn online_drivers(&self) -> Result<Vec<Uuid>, sqlx::Error> {
+        sqlx::query_scalar("SELECT id FROM driver_states WHERE online").fetch_all(&self.pool).await
+    }
+
     /// What is known of a ride.
     ///
-    /// A ride in flight at the start comes without its past commands: their results are found by
-    /// their key when a command is repeated, which is rare, and reading them for all is not.
+    /// A ride in flight at the start comes without the commands that have results of their own:
+    /// those are found by their key when a command is repeated, which is rare.
     ///
     /// # Errors
     /// Whatever the database reports; a row that cannot be understood is an error too.
     pub async fn ride(&self, id: RideId) -> Result<RideRecords, sqlx::Error> {
         let warm = self.warm.lock().remove(&id);
-        if let Some(WarmRide { state, waves }) = warm {
-            let ride: Ride = serde_json::from_str(&state).map_err(broken)?;
-            let offers = offers_of(waves)?;
-            return Ok(RideRecords { ride: Some(ride), offers, ..RideRecords::default() });
+        if let Some(WarmRide { state, waves, attempts }) = warm {
+            return Ok(RideRecords {
+                ride: Some(serde_json::from_str(&state).map_err(broken)?),
+                offers: offers_of(waves)?,
+                commands: refused_in(&attempts)?,
+                ..RideRecords::default()
+            });
         }
         let state: Option<String> = sqlx::query_scalar("SELECT state FROM rides WHERE id = $1")
             .bind(id.0)
@@ -327,16 +373,28 @@ impl Records {
 
     /// Refused accepts are kept with the attempts, not with the results.
     async fn refused_accepts(&self, ride: RideId) -> Result<Vec<PastCommand>, sqlx::Error> {
-        let rows: Vec<(Uuid, String, i64, String)> = sqlx::query_as(
-            "SELECT driver_id, command_id, fingerprint, outcome FROM ride_accept_attempt_lines
-             WHERE ride_id = $1 AND command_id IS NOT NULL AND at > now() - $2::interval",
+        let attempts: Vec<String> = sqlx::query_scalar(
+            "SELECT attempts::text FROM ride_accept_attempts WHERE ride_id = $1",
         )
         .bind(ride.0)
-        .bind(KNOWN_FOR)
         .fetch_all(&self.pool)
         .await?;
-        Ok(rows.into_iter().map(past_command).collect())
+        refused_in(&attempts)
     }
+}
+
+/// The refused commands among attempts.
+fn refused_in(attempts: &[String]) -> Result<Vec<PastCommand>, sqlx::Error> {
+    let mut commands = Vec::new();
+    for json in attempts {
+        let lines: Vec<AttemptLine> = serde_json::from_str(json).map_err(broken)?;
+        for line in lines {
+            if let (Some(id), Some(fingerprint)) = (line.command, line.fingerprint) {
+                commands.push(past_command((line.driver, id, fingerprint, line.outcome)));
+            }
+        }
+    }
+    Ok(commands)
 }
 
 fn past_command((principal, id, fingerprint, outcome): (Uuid, String, i64, String)) -> PastCommand {

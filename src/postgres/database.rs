@@ -37,15 +37,35 @@ impl Database {
     pub async fn open(source: DatabaseSource) -> Result<Self, PostgresError> {
         match source {
             DatabaseSource::Embedded(options) => {
-                let server = EmbeddedPostgres::start(options).await?;
-                let (app, owner) = (server.app_options(), Some(server.owner_options()));
-                Ok(Self { app, owner, embedded: Some(server) })
+                Ok(Self::running(EmbeddedPostgres::start(options).await?))
             }
             DatabaseSource::Urls { app, migrate } => {
                 let app = with_time_limits(parse("database.url", &app)?);
                 let owner = migrate.map(|url| parse("database.migrate_url", &url)).transpose()?;
                 Ok(Self { app, owner, embedded: None })
             }
+        }
+    }
+
+    fn running(server: EmbeddedPostgres) -> Self {
+        let (app, owner) = (server.app_options(), Some(server.owner_options()));
+        Self { app, owner, embedded: Some(server) }
+    }
+
+    /// As [`Database::open`], for tools: beside an engine that runs on the data directory its server
+    /// is used, and left running.
+    ///
+    /// # Errors
+    /// [`PostgresError`]
+    pub async fn open_beside(source: DatabaseSource) -> Result<Self, PostgresError> {
+        let DatabaseSource::Embedded(options) = source else { return Self::open(source).await };
+        match EmbeddedPostgres::start(options.clone()).await {
+            Ok(server) => Ok(Self::running(server)),
+            Err(PostgresError::InUse { .. }) => {
+                let (app, owner) = EmbeddedPostgres::of_another(&options)?;
+                Ok(Self { app, owner: Some(owner), embedded: None })
+            }
+            Err(error) => Err(error),
         }
     }
 

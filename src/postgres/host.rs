@@ -72,6 +72,16 @@ impl Host {
         Ok(Self { layout, secrets, socket_dir, user, binaries, settings, _lock: lock })
     }
 
+    /// Where the server of a running engine answers, and what it asks for. Locks nothing, starts
+    /// nothing.
+    pub(super) fn of_another(
+        options: &EmbeddedOptions,
+    ) -> Result<(PathBuf, Secrets), PostgresError> {
+        let layout = Layout::prepare(&options.data_dir)?;
+        let user = ServerUser::choose(&layout.cluster())?;
+        Ok((layout.socket_dir(&user)?, Secrets::load(&layout.secrets(), false)?))
+    }
+
     /// Takes over the server a killed engine left. One that would not serve as asked (it does not
     /// answer, its settings are others, its socket is out of sight) is stopped: `None`.
     pub(super) async fn adopt(&self) -> Result<Option<Running>, PostgresError> {

@@ -55,6 +55,18 @@ impl EmbeddedPostgres {
         Ok(server)
     }
 
+    /// How app role and owner reach the server that a running engine keeps.
+    ///
+    /// # Errors
+    /// [`PostgresError`] where its secrets or its socket's place cannot be told.
+    pub(super) fn of_another(
+        options: &EmbeddedOptions,
+    ) -> Result<(PgConnectOptions, PgConnectOptions), PostgresError> {
+        let (socket_dir, secrets) = Host::of_another(options)?;
+        let app = roles::connect_options(&socket_dir, APP_ROLE, &secrets.app);
+        Ok((app, roles::connect_options(&socket_dir, OWNER_ROLE, &secrets.owner)))
+    }
+
     /// As the owner of everything in the database: for migrations only.
     #[must_use]
     pub fn owner_options(&self) -> PgConnectOptions {

@@ -2,6 +2,7 @@
 //!
 //! For `accounts`, `api`, `realtime`, `console` and `jobs`. SQL takes bound parameters only.
 
+mod audit;
 mod people;
 mod rides;
 mod timeline;
@@ -10,6 +11,7 @@ use serde::Serialize;
 use thiserror::Error;
 use tracing::warn;
 
+pub use audit::{Finding, audit};
 pub use people::{AuditEntry, Credentials, DriverProfile, Family, People, UserStatus, UserView};
 pub use rides::{RideFilter, Rides};
 pub use timeline::Step;

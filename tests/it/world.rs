@@ -1,6 +1,6 @@
 //! A whole engine for one test: its own database, a random port, people in it.
 //!
-//! When dropped it checks what every test owes: the database holds what the invariants promise.
+//! When stopped it checks what every test owes: the database holds what the invariants promise.
 
 use std::sync::Arc;
 
@@ -194,7 +194,12 @@ impl World {
         json(&ride)["status"].as_str().expect("a status").to_owned()
     }
 
+    /// Checks what every test owes, and ends the engine in order.
     pub(crate) async fn stop(mut self) {
+        self.app().journal.flush().await;
+        let findings = ibora::readmodel::audit(self.database(), |_| {}).await.expect("audits");
+        let broken: Vec<_> = findings.iter().filter(|found| found.violations > 0).collect();
+        assert!(broken.is_empty(), "promises broken: {broken:?}");
         self.app.take().expect("runs").stop().await.expect("stops");
     }
 }

@@ -33,6 +33,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("webhooks", LEAF),
     ("bus", LEAF),
     ("config", LEAF),
+    ("seed", &["accounts", "journal", "domain", "obs"]),
     ("obs", &["domain"]),
     // The server process only; `app` and `cli` start it, nobody else knows that it exists.
     ("postgres", &["obs"]),

@@ -1,0 +1,48 @@
+//! Sweeping: takes away what is kept for a while only, in small bites that delay no commit.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+
+/// How often old rows are looked for.
+const EVERY: Duration = Duration::from_secs(60);
+/// Rows taken away by one statement.
+const BITE: i64 = 2000;
+
+/// Each takes away one bite, `$1` rows at most.
+const STATEMENTS: &[&str] = &[
+    "DELETE FROM journal_batches WHERE id IN (SELECT id FROM journal_batches
+     WHERE at < now() - interval '1 hour' LIMIT $1)",
+    "DELETE FROM command_results WHERE (principal, id) IN (SELECT principal, id
+     FROM command_results WHERE at < now() - interval '24 hours' LIMIT $1)",
+    // The newest event of a stream stays: it says where the numbers go on.
+    "DELETE FROM stream_events WHERE (user_id, seq) IN (SELECT e.user_id, e.seq
+     FROM stream_events e WHERE e.at < now() - interval '24 hours' AND EXISTS (
+         SELECT 1 FROM stream_events newer WHERE newer.user_id = e.user_id AND newer.seq > e.seq)
+     LIMIT $1)",
+    "DELETE FROM node_fence f WHERE f.node LIKE 'tool-%' AND f.ctid IN (SELECT ctid
+     FROM node_fence WHERE node LIKE 'tool-%' ORDER BY node LIMIT greatest(0, (SELECT count(*)
+         FROM node_fence WHERE node LIKE 'tool-%') - 100)) AND $1 > 0",
+];
+
+/// Sweeps for ever.
+pub(super) async fn run(pool: PgPool) {
+    loop {
+        tokio::time::sleep(EVERY).await;
+        for statement in STATEMENTS {
+            if let Err(error) = sweep(&pool, statement).await {
+                tracing::warn!(%error, "old rows cannot be taken away, trying again later");
+            }
+        }
+    }
+}
+
+async fn sweep(pool: &PgPool, statement: &'static str) -> Result<(), sqlx::Error> {
+    loop {
+        let taken = sqlx::query(statement).bind(BITE).execute(pool).await?.rows_affected();
+        if taken < u64::try_from(BITE).unwrap_or(u64::MAX) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

@@ -1,0 +1,174 @@
+//! The audit of every promise that the database alone can prove or break.
+//!
+//! Used by `cli` and the load test. Reads only. Each check is one statement that returns what
+//! breaks an invariant; the fold of events is checked ride by ride.
+
+use futures_util::TryStreamExt;
+use ibora_domain::ids::RideId;
+use ibora_domain::invariants::{self, Invariant};
+use ibora_domain::ride::{Ride, RideEvent};
+use ibora_domain::units::UnixMillis;
+use sqlx::PgPool;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// What was found for one invariant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    pub invariant: Invariant,
+    /// How often it is broken.
+    pub violations: u64,
+    /// Ids of a few entities that break it.
+    pub examples: Vec<Uuid>,
+}
+
+/// Examples named for each broken invariant.
+const EXAMPLES: usize = 5;
+
+/// Each returns the ids of the entities that break it.
+const CHECKS: &[(Invariant, &str)] = &[
+    (
+        invariants::RIDE_1,
+        "SELECT entity_id FROM events WHERE kind IN ('assigned', 'released') GROUP BY entity_id
+         HAVING count(*) FILTER (WHERE kind = 'assigned')
+              > 1 + count(*) FILTER (WHERE kind = 'released')",
+    ),
+    (
+        invariants::RIDE_2,
+        "SELECT active_driver_id FROM rides WHERE active_driver_id IS NOT NULL
+         GROUP BY active_driver_id HAVING count(*) > 1",
+    ),
+    (
+        invariants::RIDE_3,
+        "SELECT active_passenger_id FROM rides WHERE active_passenger_id IS NOT NULL
+         GROUP BY active_passenger_id HAVING count(*) > 1",
+    ),
+    (
+        invariants::RIDE_4,
+        "SELECT r.id FROM rides r LEFT JOIN
+             (SELECT entity_id, count(*) AS n, max(seq) AS last FROM events GROUP BY entity_id) e
+             ON e.entity_id = r.id
+         WHERE e.n IS DISTINCT FROM r.version OR e.last IS DISTINCT FROM r.version",
+    ),
+    (
+        invariants::RIDE_5,
+        "SELECT entity_id FROM (
+             SELECT e.entity_id, e.kind, lag(e.kind) OVER (PARTITION BY e.entity_id ORDER BY e.seq) AS before
+             FROM events e JOIN rides r ON r.id = e.entity_id
+             WHERE e.kind IN ('requested', 'assigned', 'released', 'arriving', 'arrived', 'started',
+                              'completed', 'canceled', 'no_driver')) steps
+         WHERE (coalesce(before, 'none'), kind) NOT IN (
+             ('none', 'requested'), ('requested', 'assigned'), ('requested', 'canceled'),
+             ('requested', 'no_driver'), ('assigned', 'arriving'), ('assigned', 'arrived'),
+             ('assigned', 'released'), ('assigned', 'canceled'), ('arriving', 'arrived'),
+             ('arriving', 'released'), ('arriving', 'canceled'), ('arrived', 'started'),
+             ('arrived', 'released'), ('arrived', 'canceled'), ('released', 'assigned'),
+             ('released', 'canceled'), ('released', 'no_driver'), ('started', 'completed'),
+             ('started', 'canceled'))",
+    ),
+    (
+        invariants::RIDE_6,
+        "SELECT o.ride_id FROM ride_offers o JOIN events e ON e.entity_id = o.ride_id
+         WHERE e.kind IN ('completed', 'canceled', 'no_driver') AND o.offered_at > e.at",
+    ),
+    (
+        invariants::ACK_1,
+        "SELECT r.id FROM command_results c JOIN rides r ON r.id = c.owner
+         WHERE c.outcome = 'ok' AND c.version > r.version
+         UNION ALL
+         SELECT e.entity_id FROM events e WHERE e.kind = 'assigned' AND NOT EXISTS (
+             SELECT 1 FROM ride_offer_lines o WHERE o.ride_id = e.entity_id
+             AND o.driver_id = (e.body::json -> 'driver' ->> 'id')::uuid)",
+    ),
+    (
+        invariants::RESULT_1,
+        "SELECT principal FROM command_results GROUP BY principal, id HAVING count(*) > 1",
+    ),
+    (
+        invariants::STREAM_1,
+        "SELECT user_id FROM stream_events GROUP BY user_id
+         HAVING max(seq) - min(seq) + 1 <> count(*)",
+    ),
+    (
+        invariants::TIMER_1,
+        "SELECT r.id FROM rides r LEFT JOIN timers t ON t.entity_id = r.id
+         WHERE (r.status = 'searching' AND t.entity_id IS NULL)
+            OR (r.active_passenger_id IS NULL AND t.entity_id IS NOT NULL)",
+    ),
+    (
+        invariants::FENCE_1,
+        "SELECT entity_id FROM (
+             SELECT entity_id, epoch, lag(epoch) OVER (PARTITION BY entity_id ORDER BY seq) AS before
+             FROM events) steps WHERE epoch < before",
+    ),
+];
+
+/// Checks everything; `progress` is told what is being checked and is given a chance to show it.
+///
+/// # Errors
+/// Whatever the database reports.
+pub async fn audit(
+    pool: &PgPool,
+    mut progress: impl FnMut(&str),
+) -> Result<Vec<Finding>, sqlx::Error> {
+    let mut findings = Vec::new();
+    for (invariant, statement) in CHECKS {
+        progress(invariant.id());
+        let broken: Vec<Uuid> = sqlx::query_scalar(*statement).fetch_all(pool).await?;
+        findings.push(finding(*invariant, &broken));
+    }
+    progress("events folded into rides");
+    let broken = unfolded(pool).await?;
+    if let Some(versions) = findings.iter_mut().find(|f| f.invariant == invariants::RIDE_4) {
+        versions.violations += u64::try_from(broken.len()).unwrap_or(u64::MAX);
+        versions.examples.extend(broken.into_iter().map(|id| id.0).take(EXAMPLES));
+    }
+    Ok(findings)
+}
+
+fn finding(invariant: Invariant, broken: &[Uuid]) -> Finding {
+    Finding {
+        invariant,
+        violations: u64::try_from(broken.len()).unwrap_or(u64::MAX),
+        examples: broken.iter().copied().take(EXAMPLES).collect(),
+    }
+}
+
+/// Rides whose row is not what their events make of them.
+async fn unfolded(pool: &PgPool) -> Result<Vec<RideId>, sqlx::Error> {
+    let mut rows = sqlx::query_as::<_, (Uuid, String, OffsetDateTime, String)>(
+        "SELECT r.id, r.state, e.at, e.body FROM rides r JOIN events e ON e.entity_id = r.id
+         ORDER BY r.id, e.seq",
+    )
+    .fetch(pool);
+    let mut broken = Vec::new();
+    let mut folding: Option<(RideId, String, Option<Ride>)> = None;
+    while let Some((id, state, at, body)) = rows.try_next().await? {
+        let id = RideId(id);
+        if folding.as_ref().is_none_or(|(of, _, _)| *of != id) {
+            broken.extend(folding.take().and_then(differs));
+            folding = Some((id, state, None));
+        }
+        let Ok(event) = serde_json::from_str::<RideEvent>(&body) else {
+            continue;
+        };
+        let at = UnixMillis(i64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or(0));
+        if let Some((_, _, ride)) = &mut folding {
+            match (ride.as_mut(), event) {
+                (None, RideEvent::Requested { order }) => {
+                    *ride = Some(Ride::requested(id, *order, at));
+                }
+                (Some(ride), event) => ride.apply(&event, at),
+                (None, _) => {}
+            }
+        }
+    }
+    broken.extend(folding.and_then(differs));
+    Ok(broken)
+}
+
+fn differs((id, state, folded): (RideId, String, Option<Ride>)) -> Option<RideId> {
+    let folded = folded.and_then(|ride| serde_json::to_value(&ride).ok());
+    let stored: Option<serde_json::Value> = serde_json::from_str(&state).ok();
+    (folded != stored).then_some(id)
+}

@@ -1,0 +1,151 @@
+//! The engine as a process of its own, to be killed: what an in-process test cannot show.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::pg;
+
+const SIGNING_KEY: &str = "a key that only tests use, 32 bytes long";
+
+/// A person made for the test.
+#[derive(Clone)]
+pub(crate) struct Person {
+    pub(crate) id: String,
+    pub(crate) role: String,
+    pub(crate) token: String,
+}
+
+/// An engine process and its database.
+pub(crate) struct Process {
+    child: Option<Child>,
+    urls: (String, String),
+    port: u16,
+    settings: Vec<(String, String)>,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts an engine on a fresh database and waits until it is ready.
+    pub(crate) async fn start(settings: &[(&str, &str)]) -> Self {
+        let urls = pg::urls().await;
+        let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        let log = std::env::temp_dir().join(format!("ibora-it-{}.log", Uuid::now_v7().simple()));
+        let settings = settings.iter().map(own).collect();
+        let mut process = Self { child: None, urls, port: free_port(), settings, log };
+        process.launch().await;
+        process
+    }
+
+    /// Starts the engine again, on the same database and port.
+    pub(crate) async fn launch(&mut self) {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log);
+        let log = log.expect("a log");
+        let child = self.command().arg("serve").stderr(log).spawn().expect("starts");
+        self.child = Some(child);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !self.is_ready().await {
+            assert!(Instant::now() < deadline, "never ready: {}", self.log_text());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ibora"));
+        command.stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
+        let base = [
+            ("database.url", self.urls.0.as_str()),
+            ("database.migrate_url", self.urls.1.as_str()),
+            ("auth.signing_key", SIGNING_KEY),
+            ("limits.enabled", "false"),
+            ("seed.enabled", "true"),
+            ("http.workers", "1"),
+            ("log.level", "warn"),
+            ("database.pool_size", "4"),
+        ];
+        for (key, value) in base {
+            command.arg("--set").arg(format!("{key}={value}"));
+        }
+        for (key, value) in &self.settings {
+            command.arg("--set").arg(format!("{key}={value}"));
+        }
+        command.arg("--set").arg(format!("http.listen=127.0.0.1:{}", self.port));
+        command
+    }
+
+    /// Makes people through the command line.
+    pub(crate) fn seed(&self, drivers: usize, passengers: usize) -> Vec<Person> {
+        let out = std::env::temp_dir().join(format!("ibora-it-{}", Uuid::now_v7().simple()));
+        let mut command = self.command();
+        command.args(["seed", "--drivers", &drivers.to_string()]);
+        command.args(["--passengers", &passengers.to_string(), "--out"]).arg(&out);
+        assert!(command.status().expect("runs").success());
+        let text = std::fs::read_to_string(&out).expect("people");
+        std::fs::remove_file(&out).expect("removed");
+        let person = |line: &str| {
+            let value: Value = serde_json::from_str(line).expect("JSON");
+            let text = |key: &str| value[key].as_str().expect("text").to_owned();
+            Person { id: text("user"), role: text("role"), token: text("token") }
+        };
+        text.lines().map(person).collect()
+    }
+
+    /// Audits the database through the command line: its exit code.
+    pub(crate) fn audit(&self) -> Option<i32> {
+        self.command().arg("audit").status().expect("runs").code()
+    }
+
+    /// kill -9.
+    pub(crate) fn kill(&mut self) {
+        let mut child = self.child.take().expect("runs");
+        child.kill().expect("killed");
+        child.wait().expect("reaped");
+    }
+
+    /// SIGTERM: the exit code of an orderly end.
+    pub(crate) async fn terminate(&mut self) -> Option<i32> {
+        let mut child = self.child.take().expect("runs");
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").arg(&pid).status().expect("runs").success());
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            if let Some(status) = child.try_wait().expect("waits") {
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "does not end");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    async fn is_ready(&self) -> bool {
+        let ready = awc::Client::default().get(self.url("/ready")).send().await;
+        ready.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    pub(crate) fn log_text(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().ok();
+            child.wait().ok();
+        }
+        std::fs::remove_file(&self.log).ok();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address").port()
+}
