@@ -3,5 +3,6 @@
 mod accounts;
 mod embedded_postgres;
 mod pg;
+mod rest;
 mod rides;
 mod world;

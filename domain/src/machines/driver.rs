@@ -226,6 +226,9 @@ impl DriverMachine {
             }
             None => profile.vehicles.iter().find(suits),
         };
+        if chosen.is_none() && !profile.vehicles.is_empty() {
+            return Err(Refusal::VehicleNotSuitable);
+        }
         Ok(OnlineAs {
             category: wanted,
             vehicle: chosen.map(|(card, _)| card.id),

@@ -40,6 +40,8 @@ pub struct PassengerMachine {
     active: Option<RideId>,
     /// A request on its way, and since when.
     reserved: Option<(RideId, UnixMillis)>,
+    /// The key of that request.
+    reserved_key: Option<CommandKey>,
     known: Known,
     passivate_after: Millis,
 }
@@ -58,6 +60,7 @@ impl PassengerMachine {
             id,
             active,
             reserved: None,
+            reserved_key: None,
             known,
             passivate_after,
         }
@@ -70,6 +73,13 @@ impl PassengerMachine {
         (ride, order): (RideId, Box<Order>),
         out: &mut Outputs<R>,
     ) {
+        // The same request again, before word of its outcome has come here: the records know.
+        if let Some(key) = ask.key.clone().filter(|_| self.reserved.is_some())
+            && self.reserved_key.as_ref() == Some(&key)
+        {
+            out.push(Output::Repeat(ask.reply, key));
+            return;
+        }
         if self.active.is_some() || self.reserved.is_some() {
             let mut decision = Decision::new(Entity::Passenger(self.id), now);
             let refusal = Err(Refusal::ActiveRideExists);
@@ -80,6 +90,7 @@ impl PassengerMachine {
             return;
         }
         self.reserved = Some((ride, now));
+        self.reserved_key.clone_from(&ask.key);
         out.push(Output::Send(Envelope::Ride(
             ride,
             RideInput::Request { ask, order },
