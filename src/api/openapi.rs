@@ -23,9 +23,10 @@ mod tests {
         for (path, operations) in document["paths"].as_object().expect("paths") {
             for (method, operation) in operations.as_object().expect("operations") {
                 let security = operation["security"].as_array().expect("said for each");
-                let who = security.first().map_or(Value::Null, |one| {
-                    json!({ "roles": operation["x-roles"], "scope": one["bearer"][0] })
-                });
+                let who = security.first().map_or(
+                    Value::Null,
+                    |one| json!({ "roles": operation["x-roles"], "scope": one["bearer"][0] }),
+                );
                 routes.insert(format!("{} {path}", method.to_uppercase()), who);
             }
         }

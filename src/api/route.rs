@@ -31,6 +31,7 @@ use crate::accounts::Identity;
 const UNMATCHED: &str = "unmatched";
 
 pub(super) type Answered = Result<HttpResponse, Problem>;
+type Serving = LocalBoxFuture<'static, HttpResponse>;
 type Handler = Arc<dyn Fn(Call) -> LocalBoxFuture<'static, Answered> + Send + Sync>;
 type KnownHandler = Arc<dyn Fn(Call, Identity) -> LocalBoxFuture<'static, Answered> + Send + Sync>;
 
@@ -179,8 +180,7 @@ fn other_method(path: &'static str, allow: String) -> Entry {
 fn service(
     api: &Arc<Api>,
     entry: Entry,
-) -> impl Fn(HttpRequest, Payload) -> LocalBoxFuture<'static, HttpResponse> + Clone + 'static + use<>
-{
+) -> impl Fn(HttpRequest, Payload) -> Serving + Clone + 'static + use<> {
     let (api, entry) = (Arc::clone(api), Arc::new(entry));
     move |request, payload| {
         serve(Arc::clone(&api), Arc::clone(&entry), request, payload).boxed_local()

@@ -231,3 +231,129 @@ fn show(told: Vec<Told>, viewer: Viewer) -> Vec<Step> {
     };
     told.into_iter().map(shown).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use ibora_domain::category::Category;
+    use ibora_domain::fare::{Breakdown, Fare};
+    use ibora_domain::ids::{DriverId, OfferId, PassengerId};
+    use ibora_domain::money::Centavos;
+    use ibora_domain::place::Coordinates;
+    use ibora_domain::ride::{
+        CancelReason, DriverCard, Offer, Order, PassengerCard, PaymentMethod, Pin,
+    };
+    use ibora_domain::units::{Metres, Seconds};
+
+    use super::*;
+
+    const FIRST: Uuid = Uuid::from_u128(1);
+    const SECOND: Uuid = Uuid::from_u128(2);
+
+    fn order() -> Box<Order> {
+        let none = Centavos::ZERO;
+        let breakdown = Breakdown { base: none, distance: none, time: none, adjustment: none };
+        let place = Coordinates::new(0.0, 0.0).expect("a place");
+        Box::new(Order {
+            passenger: PassengerCard { id: PassengerId(FIRST), name: "Ana".into(), rating: 500 },
+            category: Category::Economy,
+            pickup: place,
+            dropoff: place,
+            stops: vec![],
+            payment_method: PaymentMethod::Cash,
+            notes: None,
+            fare: Fare { estimated: none, breakdown },
+            distance: Metres(0),
+            duration: Seconds(0),
+            pin: Pin::new(1),
+        })
+    }
+
+    fn assigned(driver: Uuid) -> RideEvent {
+        let card =
+            DriverCard { id: DriverId(driver), name: "D".into(), rating: 500, vehicle: None };
+        RideEvent::Assigned { driver: Box::new(card), offer: OfferId(driver) }
+    }
+
+    fn wave(at: UnixMillis, drivers: &[Uuid]) -> RideEvent {
+        let offer = |id: &Uuid| Offer {
+            id: OfferId(*id),
+            driver: DriverId(*id),
+            wave: 1,
+            expires_at: at,
+            distance: Metres(1),
+            eta: Seconds(1),
+        };
+        let offers = drivers.iter().map(offer).collect();
+        RideEvent::OffersMade { wave: 1, offers, next_wave_at: at }
+    }
+
+    fn line(search: u16, driver: Uuid, at: i64) -> OfferLine {
+        let at = UnixMillis(at);
+        OfferLine { search, wave: 1, offer_id: driver, driver, at, distance_m: 10, eta_s: 5 }
+    }
+
+    fn tried(rank: u64, driver: Uuid, outcome: &str, at: i64) -> AttemptLine {
+        let (outcome, at) = (outcome.to_owned(), UnixMillis(at));
+        AttemptLine { rank, driver, outcome, at, latency_ms: 1 }
+    }
+
+    /// Offered to both; the first wins, gives the ride back at 40, the second gets it at 50.
+    fn records() -> Records {
+        let reason = CancelReason::Vehicle;
+        let released = RideEvent::Released { driver: DriverId(FIRST), reason, note: None };
+        let events = vec![
+            (10, RideEvent::Requested { order: order() }),
+            (10, wave(UnixMillis(30), &[FIRST, SECOND])),
+            (20, assigned(FIRST)),
+            (40, released),
+            (40, wave(UnixMillis(60), &[SECOND])),
+            (50, assigned(SECOND)),
+        ];
+        Records {
+            events: events.into_iter().map(|(at, event)| (UnixMillis(at), event)).collect(),
+            offers: vec![line(0, FIRST, 10), line(0, SECOND, 10), line(1, SECOND, 40)],
+            attempts: vec![
+                tried(1, FIRST, "accepted", 20),
+                tried(2, SECOND, "ride_already_assigned", 20),
+                tried(3, SECOND, "accepted", 50),
+            ],
+        }
+    }
+
+    fn told(viewer: Viewer) -> Vec<String> {
+        let steps = assemble(RideId(Uuid::from_u128(9)), records(), viewer);
+        let word = |step: &Step| {
+            let driver = step.driver.as_deref().unwrap_or("-");
+            let driver = driver.trim_start_matches(['0', '-']);
+            format!("{} {} {driver}", step.at.0, step.kind)
+        };
+        steps.iter().map(|step| word(step).trim_end().to_owned()).collect()
+    }
+
+    #[test]
+    fn each_search_is_followed_by_its_offers_and_each_win_preceded_by_its_attempt() {
+        let expected = [
+            "10 requested",
+            "10 offers_made",
+            "10 offer 1",
+            "10 offer 2",
+            "20 attempt 1",
+            "20 assigned 1",
+            "20 attempt 2",
+            "40 released 1",
+            "40 offers_made",
+            "40 offer 2",
+            "50 attempt 2",
+            "50 assigned 2",
+        ];
+        assert_eq!(told(Viewer::Admin), expected.map(str::to_owned));
+    }
+
+    #[test]
+    fn who_follows_the_second_driver_knows_the_first_by_a_number() {
+        let told = told(Viewer::Person { knows: Some(SECOND) });
+        assert_eq!(told[2], "10 offer driver 1");
+        assert_eq!(told[7], "40 released driver 1");
+        assert_eq!(told[11], "50 assigned 2");
+    }
+}

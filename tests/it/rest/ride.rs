@@ -78,85 +78,101 @@ async fn driver_online(world: &World, admin: &str) -> (String, String) {
     (driver, token)
 }
 
+/// Asks for prices and orders at the first; the ride.
+async fn order(world: &World, riding: &str) -> Value {
+    let post = |path: &str| world.call(Method::POST, path).token(riding);
+    let quotes = post("/v1/rides/estimate").json(&from_to()).await.good(200);
+    assert_eq!(quotes["quotes"].as_array().map(Vec::len), Some(5), "one a category");
+    let quote = &quotes["quotes"][0];
+    assert_eq!((&quote["category"], &quote["currency"]), (&json!("economy"), &json!("BRL")));
+    assert!(quote["pickup_eta_s"].as_u64().is_some_and(|eta| eta < 600), "{quote}");
+    fits(world, "Quote", quote).await;
+
+    let mut order = ride_request();
+    order["quote_id"] = quote["quote_id"].clone();
+    order["notes"] = json!("portão vermelho");
+    let asked = post("/v1/rides").json(&order).await;
+    assert_eq!(asked.header("etag"), "\"1\"");
+    let ride = asked.good(201);
+    assert_eq!(ride["status"], "searching");
+    assert_eq!(ride["fare"]["estimated"], quote["fare"], "the price that was told");
+    fits(world, "Ride", &ride).await;
+    let twice = post("/v1/rides").json(&ride_request()).await;
+    assert_eq!(twice.problem(409), "active_ride_exists");
+    ride
+}
+
+/// The object has the fields that the description says, and no others.
+async fn fits(world: &World, schema: &str, value: &Value) {
+    let document = world.call(Method::GET, "/openapi.json").empty().await.good(200);
+    let schema = &document["components"]["schemas"][schema];
+    for name in value.as_object().expect("an object").keys() {
+        assert!(schema["properties"].get(name).is_some(), "{name} is not described");
+    }
+    for name in schema["required"].as_array().expect("a list") {
+        assert!(value.get(name.as_str().expect("a name")).is_some(), "{name} is missing");
+    }
+}
+
+/// Each sees the ride in `/me`, the passenger with the PIN and where the driver is.
+async fn both_see(world: &World, ride: &Value, (riding, driving): (&str, &str)) {
+    let me = async |token| {
+        let me = world.call(Method::GET, "/v1/me").token(token).empty().await.good(200);
+        fits(world, "Me", &me).await;
+        assert_eq!(me["active_ride"]["id"], ride["id"]);
+        me
+    };
+    let passenger = me(riding).await;
+    assert_eq!(passenger["user"]["id"], ride["passenger"]["id"]);
+    assert_eq!(passenger["driver"], Value::Null);
+    assert_eq!(passenger["active_ride"]["pin"], ride["pin"]);
+    assert!(passenger["active_ride"]["driver"]["location"]["lat"].is_number(), "{passenger}");
+    let driver = me(driving).await;
+    assert_eq!(driver["driver"]["approval"], "approved");
+    assert_eq!(driver["active_ride"]["pin"], Value::Null);
+    fits(world, "Driver", &driver["driver"]).await;
+}
+
 #[actix_web::test]
 async fn a_ride_is_driven_to_its_end_over_rest_alone() {
     let world = World::start().await;
     let admin = log_admin_in(&world).await;
     let (driver, driving) = driver_online(&world, &admin).await;
-    let (passenger, riding) = register(&world, "passenger", 1).await;
-    let estimate = world.call(Method::POST, "/v1/rides/estimate").token(&riding);
-    let quotes = estimate.json(&from_to()).await.good(200);
-    assert_eq!(quotes["quotes"].as_array().map(Vec::len), Some(5), "one a category");
-    let quote = &quotes["quotes"][0];
-    assert_eq!((&quote["category"], &quote["currency"]), (&json!("economy"), &json!("BRL")));
-    assert!(quote["pickup_eta_s"].as_u64().is_some_and(|eta| eta < 600), "{quote}");
-
-    let mut order = ride_request();
-    order["quote_id"] = quote["quote_id"].clone();
-    order["notes"] = json!("portão vermelho");
-    let asked = world.call(Method::POST, "/v1/rides").token(&riding).json(&order).await;
-    assert_eq!(asked.header("etag"), "\"1\"");
-    let ride = asked.good(201);
-    assert_eq!(
-        (&ride["status"], &ride["fare"]["estimated"]),
-        (&json!("searching"), &quote["fare"])
-    );
-    let pin = text(&ride, "/pin").to_owned();
+    let (_, riding) = register(&world, "passenger", 1).await;
+    let ride = order(&world, &riding).await;
     let path = format!("/v1/rides/{}", text(&ride, "/id"));
-    let twice = world.call(Method::POST, "/v1/rides").token(&riding).json(&ride_request()).await;
-    assert_eq!(twice.problem(409), "active_ride_exists");
-
-    let timeline = format!("{path}/timeline");
-    let steps = async |token: &str| {
-        let steps = world.call(Method::GET, &timeline).token(token).empty().await.good(200);
-        steps["items"].as_array().expect("steps").clone()
+    let kinds = async |token: &str| {
+        let timeline = world.call(Method::GET, &format!("{path}/timeline")).token(token);
+        let steps = timeline.empty().await.good(200);
+        let steps = steps["items"].as_array().expect("steps").iter();
+        steps.map(|step| text(step, "/kind").to_owned()).collect::<Vec<_>>()
     };
-    world
-        .until("an offer", async || steps(&admin).await.iter().any(|s| s["kind"] == "offer"))
-        .await;
+    world.until("an offer", async || kinds(&admin).await.contains(&"offer".to_owned())).await;
+
     let drive = async |step: &str, body: Value| {
         let path = format!("{path}/{step}");
         world.call(Method::POST, &path).token(&driving).json(&body).await
     };
     let accepted = drive("accept", Value::Null).await.good(200);
     assert_eq!((&accepted["driver"]["id"], &accepted["pin"]), (&json!(driver), &Value::Null));
-    assert_eq!(drive("start", json!({"pin": pin})).await.problem(409), "illegal_transition");
+    let pin = json!({"pin": ride["pin"]});
+    assert_eq!(drive("start", pin.clone()).await.problem(409), "illegal_transition");
     assert_eq!(drive("arrive", json!({})).await.good(200)["status"], "arrived");
     assert_eq!(drive("start", json!({})).await.faults(), ["pin: required"]);
-    assert_eq!(drive("start", json!({"pin": pin})).await.good(200)["status"], "started");
+    assert_eq!(drive("start", pin).await.good(200)["status"], "started");
+    both_see(&world, &ride, (&riding, &driving)).await;
+    let there = json!({"location": {"lat": -23.5614, "lng": -46.6559}});
+    let end = drive("complete", there).await.good(200);
+    assert_eq!(end["fare"]["final"], ride["fare"]["estimated"]);
 
-    let me = world.call(Method::GET, "/v1/me").token(&riding).empty().await.good(200);
-    assert_eq!((&me["user"]["id"], &me["driver"]), (&json!(passenger), &Value::Null));
-    assert_eq!((&me["active_ride"]["id"], text(&me, "/active_ride/pin")), (&ride["id"], &*pin));
-    assert!(me["active_ride"]["driver"]["location"]["lat"].is_number(), "{me}");
-    let me = world.call(Method::GET, "/v1/me").token(&driving).empty().await.good(200);
-    assert_eq!(
-        (&me["driver"]["approval"], &me["active_ride"]["pin"]),
-        (&json!("approved"), &Value::Null)
-    );
-
-    let end =
-        drive("complete", json!({"location": {"lat": -23.5614, "lng": -46.6559}})).await.good(200);
-    assert_eq!(end["fare"]["final"], quote["fare"]);
     let shown = world.call(Method::GET, &path).token(&riding).empty().await;
     assert_eq!(shown.header("etag"), format!("\"{}\"", end["version"]));
     let shown = shown.good(200);
-    assert_eq!(
-        (&shown["status"], &shown["driver"]["location"]),
-        (&json!("completed"), &Value::Null)
-    );
-    let kinds: Vec<_> = steps(&riding).await.iter().map(|s| text(s, "/kind").to_owned()).collect();
-    let expected = [
-        "requested",
-        "offers_made",
-        "offer",
-        "attempt",
-        "assigned",
-        "arrived",
-        "started",
-        "completed",
-    ];
-    assert_eq!(kinds, expected);
+    assert_eq!(shown["status"], "completed");
+    assert_eq!(shown["driver"]["location"], Value::Null, "nobody is followed home");
+    let expected =
+        "requested offers_made offer attempt assigned arrived started completed".split(' ');
+    assert_eq!(kinds(&riding).await, expected.collect::<Vec<_>>());
     world.stop().await;
 }
 
