@@ -63,6 +63,9 @@ pub(super) fn may_go_online(
         }
         None => profile.vehicles.iter().find(suits),
     };
+    if chosen.is_none() && !profile.vehicles.is_empty() {
+        return Err(Refusal::VehicleNotSuitable);
+    }
     Ok(OnlineAs { category: wanted, vehicle: chosen.map(|(card, _)| card.id) })
 }
 
