@@ -98,6 +98,9 @@ impl Store {
     }
 }
 
+/// Mounts routes beside the engine's own; called once a worker.
+pub type Mount = Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>;
+
 /// A running engine.
 pub struct App {
     pub store: Store,
@@ -117,6 +120,14 @@ impl App {
     /// # Errors
     /// [`StartError`]
     pub async fn start(config: &Config) -> Result<Self, StartError> {
+        Self::start_with(config, Arc::new(|_| {})).await
+    }
+
+    /// As [`App::start`], with routes that not every engine has.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn start_with(config: &Config, more: Mount) -> Result<Self, StartError> {
         let metrics = Metrics::new();
         crate::obs::set_global(Arc::clone(&metrics));
         let store = Store::open(config).await?;
@@ -143,7 +154,7 @@ impl App {
         .await?;
         let accounts = Arc::new(accounts(config, store.pool.clone(), Arc::clone(&journal))?);
         let ready = Arc::new(AtomicBool::new(true));
-        let (address, server) = listen(config)?;
+        let (address, server) = listen(config, more)?;
         tokio::spawn(refresh_gauges(Arc::downgrade(&dispatch), Arc::clone(&metrics)));
         tracing::info!(%address, "ready");
         Ok(Self { store, dispatch, accounts, journal, metrics, address, ready, server })
@@ -218,7 +229,11 @@ pub fn source(config: &Config) -> Result<DatabaseSource, StartError> {
     }))
 }
 
-fn data_dir(config: &Config) -> Result<PathBuf, StartError> {
+/// The folder for what the engine keeps.
+///
+/// # Errors
+/// [`StartError`] where none is configured and none can be told.
+pub fn data_dir(config: &Config) -> Result<PathBuf, StartError> {
     match &config.data.dir {
         Some(dir) => Ok(dir.clone()),
         None => Ok(EmbeddedOptions::default_data_dir()?),
@@ -363,20 +378,21 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
 /// Mounts every route.
 fn routes(_routes: &mut web::ServiceConfig) {}
 
-fn listen(config: &Config) -> Result<(SocketAddr, ServerHandle), StartError> {
+fn listen(config: &Config, more: Mount) -> Result<(SocketAddr, ServerHandle), StartError> {
     let address = config.http.listen;
     let failed = |source| StartError::Listen { address, source };
     let workers = match config.http.workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         workers => workers,
     };
-    let server = HttpServer::new(move || WebApp::new().configure(routes))
-        .workers(workers)
-        .disable_signals()
-        .client_request_timeout(Duration::from_secs(10))
-        .shutdown_timeout(10)
-        .bind(address)
-        .map_err(failed)?;
+    let server =
+        HttpServer::new(move || WebApp::new().configure(routes).configure(|config| more(config)))
+            .workers(workers)
+            .disable_signals()
+            .client_request_timeout(Duration::from_secs(10))
+            .shutdown_timeout(10)
+            .bind(address)
+            .map_err(failed)?;
     let bound = server.addrs().first().copied().unwrap_or(address);
     let server = server.run();
     let handle = server.handle();

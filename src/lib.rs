@@ -3,8 +3,10 @@
 pub mod accounts;
 pub mod actors;
 pub mod app;
+pub mod bots;
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod geo;
 pub mod journal;
 pub mod obs;

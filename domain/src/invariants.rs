@@ -70,17 +70,11 @@ mod tests {
 
     #[test]
     fn every_invariant_has_an_id_of_its_own_and_one_sentence() {
-        let ids: HashSet<_> = Invariant::ALL
-            .iter()
-            .map(|invariant| invariant.id())
-            .collect();
+        let ids: HashSet<_> = Invariant::ALL.iter().map(|invariant| invariant.id()).collect();
         assert_eq!(ids.len(), Invariant::ALL.len());
         for invariant in Invariant::ALL {
             let sentence = invariant.sentence();
-            assert!(
-                sentence.ends_with('.') && sentence.matches('.').count() == 1,
-                "{sentence}"
-            );
+            assert!(sentence.ends_with('.') && sentence.matches('.').count() == 1, "{sentence}");
         }
     }
 

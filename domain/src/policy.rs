@@ -55,11 +55,7 @@ impl RidePolicy {
     /// How long after wave `wave` the next one starts.
     #[must_use]
     pub fn next_wave_after(&self, wave: u16) -> Millis {
-        if wave <= 1 {
-            self.head_start
-        } else {
-            self.wave_every
-        }
+        if wave <= 1 { self.head_start } else { self.wave_every }
     }
 
     /// Whether wave `wave` looks farther than the one before it.
@@ -70,9 +66,7 @@ impl RidePolicy {
 }
 
 fn pick<T: Copy>(list: &[T], wave: u16) -> Option<T> {
-    list.get(usize::from(wave).saturating_sub(1))
-        .or_else(|| list.last())
-        .copied()
+    list.get(usize::from(wave).saturating_sub(1)).or_else(|| list.last()).copied()
 }
 
 impl Default for RidePolicy {

@@ -2,6 +2,7 @@
 
 mod admin;
 mod audit;
+mod demo;
 mod seed;
 mod serve;
 
@@ -11,6 +12,10 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, DEFAULTS, Sources};
+
+/// The demo draws on the terminal: in place of the default level it logs only what is wrong.
+const DEMO_REPLACES: &str = "info";
+const DEMO_LOGS: &str = "warn";
 
 /// A realtime dispatch engine for ride-hailing.
 #[derive(Parser)]
@@ -46,6 +51,8 @@ enum Command {
     Audit,
     /// Make simulated people for load tests; needs seed.enabled
     Seed(seed::SeedArgs),
+    /// Watch the engine match a simulated city: in the terminal, and on a page at its address
+    Demo(demo::DemoArgs),
     /// What the engine is configured to
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -72,7 +79,11 @@ pub fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return failed(&error),
     };
-    if let Err(error) = crate::obs::init(&config.log_options()) {
+    let mut log = config.log_options();
+    if matches!(cli.command, Command::Demo(_)) && log.level == DEMO_REPLACES {
+        DEMO_LOGS.clone_into(&mut log.level);
+    }
+    if let Err(error) = crate::obs::init(&log) {
         return failed(&error.into());
     }
     let system = actix_web::rt::System::new();
@@ -93,6 +104,7 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
         Command::Admin(command) => admin::run(command, config).await,
         Command::Audit => audit::run(config).await,
         Command::Seed(args) => seed::run(args, config).await,
+        Command::Demo(args) => demo::run(args, config).await,
         Command::Config(ConfigCommand::Print) => Ok(print(config.redacted())),
         Command::Config(ConfigCommand::Defaults) => Ok(print(DEFAULTS)),
     }

@@ -79,11 +79,7 @@ impl<R> DispatcherMachine<R> {
     /// The dispatcher of `zone`.
     #[must_use]
     pub fn new(zone: Zone) -> Self {
-        Self {
-            zone,
-            waves: HashMap::default(),
-            replies: std::marker::PhantomData,
-        }
+        Self { zone, waves: HashMap::default(), replies: std::marker::PhantomData }
     }
 
     fn seek(&mut self, now: UnixMillis, seek: Seek, out: &mut Outputs<R>) {
@@ -93,13 +89,7 @@ impl<R> DispatcherMachine<R> {
         }
         out.push(Output::Find(seek.clone()));
         let give_up_at = now + SLOTS_WITHIN;
-        let wave = Wave {
-            seek,
-            asked: vec![],
-            reserve: vec![],
-            granted: vec![],
-            give_up_at,
-        };
+        let wave = Wave { seek, asked: vec![], reserve: vec![], granted: vec![], give_up_at };
         if let Some(earlier) = self.waves.insert(wave.seek.ride, wave) {
             self.give_back(&earlier, out);
         }
@@ -113,11 +103,7 @@ impl<R> DispatcherMachine<R> {
         mut candidates: Vec<Candidate>,
         out: &mut Outputs<R>,
     ) {
-        let Some(wave) = self
-            .waves
-            .get_mut(&ride)
-            .filter(|wave| wave.seek.wave == number)
-        else {
+        let Some(wave) = self.waves.get_mut(&ride).filter(|wave| wave.seek.wave == number) else {
             return;
         };
         candidates.reverse();
@@ -134,11 +120,8 @@ impl<R> DispatcherMachine<R> {
         (driver, granted): (DriverId, bool),
         out: &mut Outputs<R>,
     ) {
-        let position = self
-            .waves
-            .get_mut(&ride)
-            .filter(|wave| wave.seek.wave == number)
-            .and_then(|wave| {
+        let position =
+            self.waves.get_mut(&ride).filter(|wave| wave.seek.wave == number).and_then(|wave| {
                 let at = wave.asked.iter().position(|asked| asked.driver == driver)?;
                 Some((at, wave))
             });
@@ -160,11 +143,7 @@ impl<R> DispatcherMachine<R> {
     }
 
     fn close_if_complete(&mut self, ride: RideId, out: &mut Outputs<R>) {
-        if self
-            .waves
-            .get(&ride)
-            .is_some_and(|wave| wave.asked.is_empty())
-        {
+        if self.waves.get(&ride).is_some_and(|wave| wave.asked.is_empty()) {
             self.close(ride, out);
             self.arm(out);
         }
@@ -175,8 +154,7 @@ impl<R> DispatcherMachine<R> {
         let Some(mut wave) = self.waves.remove(&ride) else {
             return;
         };
-        wave.granted
-            .sort_by_key(|candidate| (candidate.eta, candidate.distance));
+        wave.granted.sort_by_key(|candidate| (candidate.eta, candidate.distance));
         let offers = RideInput::Offers {
             search: wave.seek.search,
             wave: wave.seek.wave,
@@ -187,9 +165,7 @@ impl<R> DispatcherMachine<R> {
 
     fn give_back(&self, wave: &Wave, out: &mut Outputs<R>) {
         for candidate in wave.granted.iter().chain(&wave.asked) {
-            let free = DriverInput::OfferClosed {
-                ride: wave.seek.ride,
-            };
+            let free = DriverInput::OfferClosed { ride: wave.seek.ride };
             out.push(Output::Send(Envelope::Driver(candidate.driver, free)));
         }
     }
@@ -216,11 +192,7 @@ fn ask_next<R>(zone: Zone, now: UnixMillis, wave: &mut Wave, count: usize, out: 
             return;
         };
         let until = now + wave.seek.slots_until;
-        let slot = Slot {
-            ride: wave.seek.ride,
-            wave: wave.seek.wave,
-            until,
-        };
+        let slot = Slot { ride: wave.seek.ride, wave: wave.seek.wave, until };
         let input = DriverInput::Slot { slot, zone };
         out.push(Output::Send(Envelope::Driver(candidate.driver, input)));
         wave.asked.push(candidate);
@@ -234,19 +206,10 @@ impl<R> Machine for DispatcherMachine<R> {
     fn step(&mut self, now: UnixMillis, input: DispatcherInput, out: &mut Outputs<R>) {
         match input {
             DispatcherInput::Seek(seek) => self.seek(now, *seek, out),
-            DispatcherInput::Found {
-                ride,
-                wave,
-                candidates,
-            } => {
+            DispatcherInput::Found { ride, wave, candidates } => {
                 self.found(now, (ride, wave), candidates, out);
             }
-            DispatcherInput::SlotAnswer {
-                ride,
-                wave,
-                driver,
-                granted,
-            } => {
+            DispatcherInput::SlotAnswer { ride, wave, driver, granted } => {
                 self.slot_answer(now, (ride, wave), (driver, granted), out);
             }
             DispatcherInput::Alarm => self.alarm(now, out),

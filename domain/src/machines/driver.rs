@@ -143,11 +143,7 @@ impl DriverMachine {
         records: DriverRecords,
         now: UnixMillis,
     ) -> Self {
-        let slots = records
-            .open_offers
-            .into_iter()
-            .map(|slot| (slot.ride, slot))
-            .collect();
+        let slots = records.open_offers.into_iter().map(|slot| (slot.ride, slot)).collect();
         Self {
             id,
             policy,
@@ -226,10 +222,7 @@ impl DriverMachine {
             }
             None => profile.vehicles.iter().find(suits),
         };
-        Ok(OnlineAs {
-            category: wanted,
-            vehicle: chosen.map(|(card, _)| card.id),
-        })
+        Ok(OnlineAs { category: wanted, vehicle: chosen.map(|(card, _)| card.id) })
     }
 
     fn set_offline<R>(&mut self, now: UnixMillis, ask: Ask<R>, out: &mut Outputs<R>) {
@@ -250,12 +243,7 @@ impl DriverMachine {
     fn record(&mut self, kind: &'static str, at: UnixMillis, decision: &mut Decision) {
         self.version += 1;
         let Done { version, body } = self.view();
-        let event = EventRow {
-            seq: version,
-            kind,
-            at,
-            body: Arc::clone(&body),
-        };
+        let event = EventRow { seq: version, kind, at, body: Arc::clone(&body) };
         decision.events.push(event);
         decision.rows.push(Row::Driver(DriverRow {
             id: self.id,
@@ -309,12 +297,7 @@ impl DriverMachine {
             self.reserved = Some((ride, now));
         }
         let driver = Box::new(self.card());
-        let input = RideInput::Accept {
-            ask,
-            driver,
-            offer,
-            at,
-        };
+        let input = RideInput::Accept { ask, driver, offer, at };
         out.push(Output::Send(Envelope::Ride(ride, input)));
         self.wake(out);
     }
@@ -323,18 +306,11 @@ impl DriverMachine {
         let profile = self.profile.as_ref();
         let chosen = self.online.and_then(|online| online.vehicle);
         let vehicle = profile
-            .and_then(|profile| {
-                profile
-                    .vehicles
-                    .iter()
-                    .find(|(card, _)| Some(card.id) == chosen)
-            })
+            .and_then(|profile| profile.vehicles.iter().find(|(card, _)| Some(card.id) == chosen))
             .map(|(card, _)| card.clone());
         DriverCard {
             id: self.id,
-            name: profile
-                .map(|profile| profile.name.clone())
-                .unwrap_or_default(),
+            name: profile.map(|profile| profile.name.clone()).unwrap_or_default(),
             rating: profile.map_or(0, |profile| profile.rating),
             vehicle,
         }
@@ -345,11 +321,7 @@ impl DriverMachine {
         let chosen = self.online.and_then(|online| online.vehicle);
         let view = DriverView {
             id: self.id,
-            status: if self.online.is_some() {
-                "online"
-            } else {
-                "offline"
-            },
+            status: if self.online.is_some() { "online" } else { "offline" },
             approval: profile.map_or("pending", |profile| &profile.approval),
             category: self.online.map(|online| online.category),
             vehicle: profile
@@ -357,10 +329,7 @@ impl DriverMachine {
                 .map(|(card, _)| card),
             rating: rating(profile.map_or(0, |profile| profile.rating)),
         };
-        done(
-            self.version,
-            serde_json::to_string(&view).unwrap_or_default(),
-        )
+        done(self.version, serde_json::to_string(&view).unwrap_or_default())
     }
 
     /// Keeps a slot for a ride, if he may be offered one.
@@ -374,17 +343,8 @@ impl DriverMachine {
         if granted {
             self.slots.insert(slot.ride, slot);
         }
-        let Slot {
-            ride,
-            wave,
-            until: _,
-        } = slot;
-        let answer = DispatcherInput::SlotAnswer {
-            ride,
-            wave,
-            driver: self.id,
-            granted,
-        };
+        let Slot { ride, wave, until: _ } = slot;
+        let answer = DispatcherInput::SlotAnswer { ride, wave, driver: self.id, granted };
         out.push(Output::Send(Envelope::Dispatcher(zone, answer)));
     }
 
@@ -453,11 +413,7 @@ impl<R> Machine for Driving<R> {
     fn step(&mut self, now: UnixMillis, input: DriverInput<R>, out: &mut Outputs<R>) {
         let machine = &mut self.0;
         match input {
-            DriverInput::Online {
-                ask,
-                category,
-                vehicle,
-            } => {
+            DriverInput::Online { ask, category, vehicle } => {
                 if let Some(ask) = machine.known.replay(ask, out) {
                     machine.set_online(now, ask, (category, vehicle), out);
                 }
@@ -467,12 +423,7 @@ impl<R> Machine for Driving<R> {
                     machine.set_offline(now, ask, out);
                 }
             }
-            DriverInput::Accept {
-                ask,
-                ride,
-                offer,
-                at,
-            } => {
+            DriverInput::Accept { ask, ride, offer, at } => {
                 machine.last_seen = now;
                 if let Some(ask) = machine.known.replay(ask, out) {
                     machine.accept(now, ask, (ride, offer, at), out);

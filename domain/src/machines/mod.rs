@@ -80,28 +80,12 @@ pub enum Output<R> {
 /// A happening that operators count.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Note {
-    RideMoved {
-        from: Option<&'static str>,
-        to: &'static str,
-        category: Category,
-    },
-    RideCanceled {
-        by: &'static str,
-        reason: &'static str,
-    },
-    RideEnded {
-        category: Category,
-        lasted: Millis,
-    },
-    Accepted {
-        waited: Millis,
-    },
-    Attempt {
-        outcome: &'static str,
-    },
-    OffersMade {
-        count: usize,
-    },
+    RideMoved { from: Option<&'static str>, to: &'static str, category: Category },
+    RideCanceled { by: &'static str, reason: &'static str },
+    RideEnded { category: Category, lasted: Millis },
+    Accepted { waited: Millis },
+    Attempt { outcome: &'static str },
+    OffersMade { count: usize },
 }
 
 /// The outputs of a turn.
@@ -211,12 +195,8 @@ enum Replay {
 
 impl Known {
     fn remember(&mut self, key: &CommandKey, refusal: Option<Refusal>) {
-        let known = KnownAnswer {
-            fingerprint: key.fingerprint,
-            refusal,
-        };
-        self.by_id
-            .insert((key.principal, Arc::clone(&key.id)), known);
+        let known = KnownAnswer { fingerprint: key.fingerprint, refusal };
+        self.by_id.insert((key.principal, Arc::clone(&key.id)), known);
     }
 
     fn find(&self, key: Option<&CommandKey>) -> Option<Replay> {
@@ -272,25 +252,16 @@ fn answer<R>(
     decision: &mut Decision,
     out: &mut Outputs<R>,
 ) {
-    let stored = answer
-        .as_ref()
-        .map_or_else(|refusal| refusal.is_result(), |_| true);
+    let stored = answer.as_ref().map_or_else(|refusal| refusal.is_result(), |_| true);
     if let Some(key) = ask.key.filter(|_| stored) {
         known.remember(&key, answer.as_ref().err().copied());
         let owner = decision.entity.id();
-        decision.results.push(ResultRow {
-            key,
-            owner,
-            answer: answer.clone(),
-        });
+        decision.results.push(ResultRow { key, owner, answer: answer.clone() });
     }
     out.push(Output::Reply(ask.reply, answer));
 }
 
 /// An answer that goes well.
 fn done(version: u64, body: String) -> Done {
-    Done {
-        version,
-        body: body.into(),
-    }
+    Done { version, body: body.into() }
 }

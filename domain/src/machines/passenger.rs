@@ -54,13 +54,7 @@ impl PassengerMachine {
         passivate_after: Millis,
     ) -> Self {
         let known = commands.into_iter().collect();
-        Self {
-            id,
-            active,
-            reserved: None,
-            known,
-            passivate_after,
-        }
+        Self { id, active, reserved: None, known, passivate_after }
     }
 
     fn request<R>(
@@ -80,10 +74,7 @@ impl PassengerMachine {
             return;
         }
         self.reserved = Some((ride, now));
-        out.push(Output::Send(Envelope::Ride(
-            ride,
-            RideInput::Request { ask, order },
-        )));
+        out.push(Output::Send(Envelope::Ride(ride, RideInput::Request { ask, order })));
         out.push(Output::Alarm(Some(now + OUTCOME_WITHIN)));
     }
 
@@ -116,10 +107,7 @@ impl PassengerMachine {
 }
 
 /// A passenger's machine answers to `R`, of which it holds none.
-pub struct Riding<R>(
-    pub PassengerMachine,
-    pub std::marker::PhantomData<fn() -> R>,
-);
+pub struct Riding<R>(pub PassengerMachine, pub std::marker::PhantomData<fn() -> R>);
 
 impl<R> Machine for Riding<R> {
     type Input = PassengerInput<R>;

@@ -84,16 +84,9 @@ pub enum RideInput<R> {
 /// What a driver does on his ride.
 #[derive(Debug, Clone)]
 pub enum DriverCommand {
-    Arrive {
-        location: Option<Coordinates>,
-    },
-    Start {
-        pin: String,
-    },
-    Complete {
-        location: Option<Coordinates>,
-        reason: Option<String>,
-    },
+    Arrive { location: Option<Coordinates> },
+    Start { pin: String },
+    Complete { location: Option<Coordinates>, reason: Option<String> },
 }
 
 /// In whose name a ride is read.
@@ -155,9 +148,7 @@ impl<R> RideMachine<R> {
     /// The next deadline, for arming a rebuilt machine.
     #[must_use]
     pub fn deadline(&self) -> Option<UnixMillis> {
-        self.ride
-            .as_ref()
-            .and_then(|ride| ride.deadline(&self.policy))
+        self.ride.as_ref().and_then(|ride| ride.deadline(&self.policy))
     }
 
     /// The ride, if it exists.
@@ -173,9 +164,7 @@ impl<R> RideMachine<R> {
             return;
         }
         let passenger = order.passenger.id;
-        let event = RideEvent::Requested {
-            order: Box::new(order.clone()),
-        };
+        let event = RideEvent::Requested { order: Box::new(order.clone()) };
         let ride = Ride::requested(self.id, order, now);
         let mut decision = Decision::new(Entity::Ride(self.id), now);
         push_event(&mut decision, &ride, &event, now);
@@ -249,9 +238,7 @@ impl<R> RideMachine<R> {
             return;
         };
         let mut decision = Decision::new(Entity::Ride(self.id), now);
-        let stale = ask
-            .if_version
-            .is_some_and(|version| version != ride.version);
+        let stale = ask.if_version.is_some_and(|version| version != ride.version);
         let decided = if stale {
             Decided::refuse(Refusal::VersionConflict)
         } else {
@@ -284,10 +271,7 @@ impl<R> RideMachine<R> {
             |ride, policy| match command {
                 DriverCommand::Arrive { location } => ride.arrive(location, policy).into(),
                 DriverCommand::Start { pin } => ride.start(&pin, now, policy).into(),
-                DriverCommand::Complete {
-                    location: _,
-                    reason,
-                } => ride.complete(reason).into(),
+                DriverCommand::Complete { location: _, reason } => ride.complete(reason).into(),
             },
             out,
         );
@@ -300,25 +284,10 @@ impl<R> RideMachine<R> {
             CancelAs::Admin => Reader::Admin,
         };
         let reason = cancel.reason;
-        self.command(
-            now,
-            ask,
-            reader,
-            |ride, policy| ride.cancel(cancel, now, policy).into(),
-            out,
-        );
-        let canceled = self
-            .ride
-            .as_ref()
-            .and_then(|ride| ride.cancellation.as_ref());
-        if let Some(by) = canceled
-            .filter(|canceled| canceled.at == now)
-            .map(|c| c.by.as_str())
-        {
-            out.push(Output::Note(Note::RideCanceled {
-                by,
-                reason: reason.as_str(),
-            }));
+        self.command(now, ask, reader, |ride, policy| ride.cancel(cancel, now, policy).into(), out);
+        let canceled = self.ride.as_ref().and_then(|ride| ride.cancellation.as_ref());
+        if let Some(by) = canceled.filter(|canceled| canceled.at == now).map(|c| c.by.as_str()) {
+            out.push(Output::Note(Note::RideCanceled { by, reason: reason.as_str() }));
         }
         self.seek_if_due(now, out);
     }
@@ -377,15 +346,9 @@ impl<R> RideMachine<R> {
     }
 
     fn exists(&self, passenger: PassengerId, out: &mut Outputs<R>) {
-        let open = self
-            .ride
-            .as_ref()
-            .is_some_and(|ride| !ride.status.is_final());
+        let open = self.ride.as_ref().is_some_and(|ride| !ride.status.is_final());
         let input = if open {
-            PassengerInput::Opened {
-                ride: self.id,
-                key: None,
-            }
+            PassengerInput::Opened { ride: self.id, key: None }
         } else {
             PassengerInput::Ended { ride: self.id }
         };
@@ -401,19 +364,13 @@ struct Decided {
 
 impl Decided {
     fn refuse(refusal: Refusal) -> Self {
-        Self {
-            event: None,
-            refusal: Some(refusal),
-        }
+        Self { event: None, refusal: Some(refusal) }
     }
 }
 
 impl From<Result<Option<RideEvent>, Refusal>> for Decided {
     fn from(decided: Result<Option<RideEvent>, Refusal>) -> Self {
-        decided.map_or_else(Self::refuse, |event| Self {
-            event,
-            refusal: None,
-        })
+        decided.map_or_else(Self::refuse, |event| Self { event, refusal: None })
     }
 }
 
@@ -430,36 +387,18 @@ impl<R> Machine for RideMachine<R> {
     fn step(&mut self, now: UnixMillis, input: RideInput<R>, out: &mut Outputs<R>) {
         match input {
             RideInput::Request { ask, order } => self.request(now, ask, *order, out),
-            RideInput::Accept {
-                ask,
-                driver,
-                offer,
-                at,
-            } => {
+            RideInput::Accept { ask, driver, offer, at } => {
                 if let Some(ask) = self.replay_accept(ask, driver.id, out) {
                     self.accept(now, ask, &driver, (offer, at), out);
                 }
             }
-            RideInput::Decline {
-                ask,
-                driver,
-                offer,
-                reason,
-            } => {
+            RideInput::Decline { ask, driver, offer, reason } => {
                 if let Some(ask) = self.known.replay(ask, out) {
                     self.decline(now, ask, (driver, offer, reason), out);
                 }
             }
-            RideInput::Drive {
-                ask,
-                driver,
-                command,
-            } => {
-                if !self
-                    .ride
-                    .as_ref()
-                    .is_some_and(|ride| ride.is_driven_by(driver))
-                {
+            RideInput::Drive { ask, driver, command } => {
+                if !self.ride.as_ref().is_some_and(|ride| ride.is_driven_by(driver)) {
                     out.push(Output::Reply(ask.reply, Err(Refusal::NotFound)));
                 } else if let Some(ask) = self.known.replay(ask, out) {
                     self.drive(now, ask, command, out);
@@ -473,11 +412,7 @@ impl<R> Machine for RideMachine<R> {
                 }
             }
             RideInput::Read { by, reply } => self.read(by, reply, out),
-            RideInput::Offers {
-                search,
-                wave,
-                candidates,
-            } => {
+            RideInput::Offers { search, wave, candidates } => {
                 self.offers_found(now, (search, wave), candidates, out);
             }
             RideInput::Position { driver, position } => self.position(now, driver, position, out),
@@ -518,12 +453,7 @@ impl<R> RideMachine<R> {
 
 fn push_event(decision: &mut Decision, ride: &Ride, event: &RideEvent, at: UnixMillis) {
     let body = serde_json::to_string(event).unwrap_or_default().into();
-    decision.events.push(EventRow {
-        seq: ride.version,
-        kind: event.kind(),
-        at,
-        body,
-    });
+    decision.events.push(EventRow { seq: ride.version, kind: event.kind(), at, body });
 }
 
 fn row_of(ride: &Ride) -> RideRow {
@@ -553,13 +483,8 @@ fn tell_people(decision: &mut Decision, ride: &Ride, driver: Option<DriverId>) {
     };
     let passenger = StreamId::Passenger(ride.order.passenger.id);
     decision.streams.push(event(passenger, Reader::Passenger));
-    if let Some(driver) = ride
-        .driver_id()
-        .or(driver.filter(|_| ride.status.is_final()))
-    {
-        decision
-            .streams
-            .push(event(StreamId::Driver(driver), Reader::Driver));
+    if let Some(driver) = ride.driver_id().or(driver.filter(|_| ride.status.is_final())) {
+        decision.streams.push(event(StreamId::Driver(driver), Reader::Driver));
     }
 }
 
@@ -572,17 +497,11 @@ fn announce<R>(ride: &Ride, driver: Option<DriverId>, now: UnixMillis, out: &mut
     }
     if over {
         let ended = PassengerInput::Ended { ride: ride.id };
-        out.push(Output::Send(Envelope::Passenger(
-            ride.order.passenger.id,
-            ended,
-        )));
+        out.push(Output::Send(Envelope::Passenger(ride.order.passenger.id, ended)));
     }
     if ride.status == Status::Completed {
         let lasted = ride.started_at.map_or(Millis(0), |start| now.since(start));
-        out.push(Output::Note(Note::RideEnded {
-            category: ride.order.category,
-            lasted,
-        }));
+        out.push(Output::Note(Note::RideEnded { category: ride.order.category, lasted }));
     }
 }
 

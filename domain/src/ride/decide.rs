@@ -62,10 +62,7 @@ impl Ride {
             return Err(Refusal::OfferExpired);
         }
         let driver = Box::new(driver.clone());
-        Ok(Some(RideEvent::Assigned {
-            driver,
-            offer: state.offer.id,
-        }))
+        Ok(Some(RideEvent::Assigned { driver, offer: state.offer.id }))
     }
 
     /// Whether `driver` may turn the offer down. `Ok(None)`: it was no longer open to him.
@@ -88,11 +85,7 @@ impl Ride {
         if !state.open {
             return Ok(None);
         }
-        Ok(Some(RideEvent::OfferDeclined {
-            driver,
-            offer: state.offer.id,
-            reason,
-        }))
+        Ok(Some(RideEvent::OfferDeclined { driver, offer: state.offer.id, reason }))
     }
 
     /// Whether the driver may say that he is at the pickup. `location` is his own claim; without
@@ -148,10 +141,7 @@ impl Ride {
         }
         let locked = self.pin_tries + 1 >= policy.pin_tries_max;
         let locked_until = locked.then(|| now + policy.pin_lock);
-        Ok((
-            Some(RideEvent::PinRefused { locked_until }),
-            Some(Refusal::PinWrong),
-        ))
+        Ok((Some(RideEvent::PinRefused { locked_until }), Some(Refusal::PinWrong)))
     }
 
     /// Whether the driver may end the ride at its destination. The final fare is the quote.
@@ -160,10 +150,9 @@ impl Ride {
     /// [`Refusal::IllegalTransition`].
     pub fn complete(&self, reason: Option<String>) -> Decided {
         match self.status {
-            Status::Started => Ok(Some(RideEvent::Completed {
-                fare: self.order.fare.estimated,
-                reason,
-            })),
+            Status::Started => {
+                Ok(Some(RideEvent::Completed { fare: self.order.fare.estimated, reason }))
+            }
             Status::Completed => Ok(None),
             Status::Searching
             | Status::Accepted
@@ -187,12 +176,7 @@ impl Ride {
         if self.status.is_final() {
             return Err(Refusal::RideClosed);
         }
-        let canceled = |by, fee| RideEvent::Canceled {
-            by,
-            reason,
-            note: note.clone(),
-            fee,
-        };
+        let canceled = |by, fee| RideEvent::Canceled { by, reason, note: note.clone(), fee };
         let event = match by {
             CancelAs::Admin => canceled(Party::Admin, Centavos::ZERO),
             CancelAs::Passenger => canceled(Party::Passenger, self.passenger_fee(now, policy)),
@@ -207,11 +191,7 @@ impl Ride {
                 Status::Accepted | Status::Arriving | Status::Arrived
                     if self.search.reassignments < policy.reassignments_max =>
                 {
-                    RideEvent::Released {
-                        driver,
-                        reason,
-                        note,
-                    }
+                    RideEvent::Released { driver, reason, note }
                 }
                 Status::Accepted | Status::Arriving | Status::Arrived | Status::Started => {
                     canceled(Party::Driver, Centavos::ZERO)

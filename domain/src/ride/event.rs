@@ -108,18 +108,11 @@ impl Ride {
         match event {
             // Opens a ride (`Ride::requested`), never changes one.
             RideEvent::Requested { .. } => self.version -= 1,
-            RideEvent::OffersMade {
-                wave,
-                offers,
-                next_wave_at,
-            } => {
+            RideEvent::OffersMade { wave, offers, next_wave_at } => {
                 self.search.wave = *wave;
                 self.search.next_wave_at = *next_wave_at;
                 for offer in offers {
-                    let state = OfferState {
-                        offer: offer.clone(),
-                        open: true,
-                    };
+                    let state = OfferState { offer: offer.clone(), open: true };
                     self.offers.insert(offer.driver, state);
                 }
             }
@@ -145,11 +138,7 @@ impl Ride {
                 self.arrived_at = Some(at);
             }
             RideEvent::PinRefused { locked_until } => {
-                self.pin_tries = if locked_until.is_some() {
-                    0
-                } else {
-                    self.pin_tries + 1
-                };
+                self.pin_tries = if locked_until.is_some() { 0 } else { self.pin_tries + 1 };
                 self.pin_locked_until = *locked_until;
             }
             RideEvent::Started => {
@@ -161,12 +150,7 @@ impl Ride {
                 self.completed_at = Some(at);
                 self.final_fare = Some(*fare);
             }
-            RideEvent::Canceled {
-                by,
-                reason,
-                note,
-                fee,
-            } => {
+            RideEvent::Canceled { by, reason, note, fee } => {
                 self.status = Status::Canceled;
                 self.cancellation = Some(Cancellation {
                     by: *by,

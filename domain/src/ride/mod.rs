@@ -321,18 +321,13 @@ impl Ride {
 
     /// The drivers whose offers are open, with them.
     pub fn open_offers(&self) -> impl Iterator<Item = &Offer> {
-        self.offers
-            .values()
-            .filter(|state| state.open)
-            .map(|state| &state.offer)
+        self.offers.values().filter(|state| state.open).map(|state| &state.offer)
     }
 
     /// When `driver` was offered this ride.
     #[must_use]
     pub fn offered_at(&self, driver: DriverId, policy: &RidePolicy) -> Option<UnixMillis> {
-        self.offers
-            .get(&driver)
-            .map(|state| state.offer.expires_at - policy.offer_ttl)
+        self.offers.get(&driver).map(|state| state.offer.expires_at - policy.offer_ttl)
     }
 
     /// Whether `driver` was ever offered this ride, as far as this memory reaches.

@@ -137,10 +137,7 @@ impl Ride {
             arrived_at: self.arrived_at,
             started_at: self.started_at,
             completed_at: self.completed_at,
-            canceled_at: self
-                .cancellation
-                .as_ref()
-                .map(|cancellation| cancellation.at),
+            canceled_at: self.cancellation.as_ref().map(|cancellation| cancellation.at),
             cancellation: self.cancellation.as_ref().map(cancellation),
         }
     }
@@ -160,20 +157,13 @@ impl Ride {
             name: &card.name,
             rating: rating(card.rating),
             vehicle,
-            location: self
-                .driver_at
-                .filter(|_| shown)
-                .map(|position| position.place),
+            location: self.driver_at.filter(|_| shown).map(|position| position.place),
         }
     }
 }
 
 fn passenger(card: &PassengerCard) -> PassengerView<'_> {
-    PassengerView {
-        id: card.id,
-        name: &card.name,
-        rating: rating(card.rating),
-    }
+    PassengerView { id: card.id, name: &card.name, rating: rating(card.rating) }
 }
 
 fn cancellation(cancellation: &Cancellation) -> CancellationView<'_> {

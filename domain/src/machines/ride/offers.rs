@@ -17,11 +17,7 @@ impl<R> RideMachine<R> {
     /// Asks the dispatcher for the next wave, and again later should the question be lost: a
     /// dispatcher keeps nothing on disk.
     pub(super) fn start_wave(&self, now: UnixMillis, out: &mut Outputs<R>) {
-        let Some(ride) = self
-            .ride
-            .as_ref()
-            .filter(|ride| ride.status == Status::Searching)
-        else {
+        let Some(ride) = self.ride.as_ref().filter(|ride| ride.status == Status::Searching) else {
             return;
         };
         let wave = ride.search.wave.saturating_add(1);
@@ -40,18 +36,12 @@ impl<R> RideMachine<R> {
         out.push(Output::Send(Envelope::Dispatcher(WHOLE_AREA, input)));
         let ask_again = now + ASK_AGAIN_AFTER;
         let due = self.deadline().filter(|due| *due > now);
-        out.push(Output::Alarm(Some(
-            due.map_or(ask_again, |due| due.min(ask_again)),
-        )));
+        out.push(Output::Alarm(Some(due.map_or(ask_again, |due| due.min(ask_again)))));
     }
 
     /// Starts the next wave where the last event made it due at once.
     pub(super) fn seek_if_due(&self, now: UnixMillis, out: &mut Outputs<R>) {
-        if self
-            .ride
-            .as_ref()
-            .is_some_and(|ride| ride.search.next_wave_at <= now)
-        {
+        if self.ride.as_ref().is_some_and(|ride| ride.search.next_wave_at <= now) {
             self.start_wave(now, out);
         }
     }
@@ -79,43 +69,24 @@ impl<R> RideMachine<R> {
         let expires_at = now + self.policy.offer_ttl;
         let offers: Vec<Offer> = candidates
             .into_iter()
-            .map(
-                |Candidate {
-                     driver,
-                     offer,
-                     distance,
-                     eta,
-                 }| {
-                    Offer {
-                        id: offer,
-                        driver,
-                        wave,
-                        expires_at,
-                        distance,
-                        eta,
-                    }
-                },
-            )
+            .map(|Candidate { driver, offer, distance, eta }| Offer {
+                id: offer,
+                driver,
+                wave,
+                expires_at,
+                distance,
+                eta,
+            })
             .collect();
         // Nobody in reach: look farther at once, while there is a farther.
         let at_once = offers.is_empty() && self.policy.grows_after(wave);
-        let next_wave_at = if at_once {
-            now
-        } else {
-            now + self.policy.next_wave_after(wave)
-        };
+        let next_wave_at = if at_once { now } else { now + self.policy.next_wave_after(wave) };
         let mut decision = Decision::new(Entity::Ride(self.id), now);
         if !offers.is_empty() {
             self.tell_offers(&mut decision, &offers, (search, wave, expires_at));
-            out.push(Output::Note(Note::OffersMade {
-                count: offers.len(),
-            }));
+            out.push(Output::Note(Note::OffersMade { count: offers.len() }));
         }
-        let event = RideEvent::OffersMade {
-            wave,
-            offers,
-            next_wave_at,
-        };
+        let event = RideEvent::OffersMade { wave, offers, next_wave_at };
         self.record(now, &event, &mut decision, out);
         self.finish(decision, out);
         if at_once {
@@ -160,13 +131,7 @@ impl<R> RideMachine<R> {
             eta: offer.eta,
         };
         let offers = offers.iter().map(line).collect();
-        decision.rows.push(Row::Wave(WaveRow {
-            ride: ride.id,
-            wave,
-            search,
-            expires_at,
-            offers,
-        }));
+        decision.rows.push(Row::Wave(WaveRow { ride: ride.id, wave, search, expires_at, offers }));
     }
 
     /// A refused accept waits here until it is recorded; asked again meanwhile, it waits twice.
@@ -195,15 +160,9 @@ impl<R> RideMachine<R> {
             self.refuse_driver(ask, driver.id, Refusal::OfferNotFound, out);
             return;
         };
-        let stale = ask
-            .if_version
-            .is_some_and(|version| version != ride.version);
+        let stale = ask.if_version.is_some_and(|version| version != ride.version);
         let decided = ride.accept(driver, offer, now, &self.policy);
-        match if stale {
-            Err(Refusal::VersionConflict)
-        } else {
-            decided
-        } {
+        match if stale { Err(Refusal::VersionConflict) } else { decided } {
             Ok(Some(event)) => self.win(now, ask, (driver.id, position), &event, out),
             Ok(None) => {
                 let answered = done(ride.version, ride.json_for(Reader::Driver));
@@ -221,14 +180,8 @@ impl<R> RideMachine<R> {
                 if let Some(key) = &ask.key {
                     self.known.remember(key, Some(refusal));
                 }
-                out.push(Output::Note(Note::Attempt {
-                    outcome: refusal.code(),
-                }));
-                self.losers.push(Loser {
-                    ask,
-                    attempt,
-                    refusal,
-                });
+                out.push(Output::Note(Note::Attempt { outcome: refusal.code() }));
+                self.losers.push(Loser { ask, attempt, refusal });
             }
         }
     }
@@ -251,12 +204,8 @@ impl<R> RideMachine<R> {
         }
         let Some(ride) = &self.ride else { return };
         let won = done(ride.version, ride.json_for(Reader::Driver));
-        out.push(Output::Note(Note::Accepted {
-            waited: now.since(ride.search.since),
-        }));
-        out.push(Output::Note(Note::Attempt {
-            outcome: "accepted",
-        }));
+        out.push(Output::Note(Note::Accepted { waited: now.since(ride.search.since) }));
+        out.push(Output::Note(Note::Attempt { outcome: "accepted" }));
         self.attempts += 1;
         decision.rows.push(Row::Attempts(AttemptsRow {
             ride: self.id,
@@ -264,10 +213,7 @@ impl<R> RideMachine<R> {
             attempts: vec![attempt],
         }));
         answer(ask, Ok(won), &mut self.known, &mut decision, out);
-        out.push(Output::Send(Envelope::Driver(
-            driver,
-            DriverInput::Won { ride: self.id },
-        )));
+        out.push(Output::Send(Envelope::Driver(driver, DriverInput::Won { ride: self.id })));
         self.finish(decision, out);
     }
 
@@ -278,18 +224,9 @@ impl<R> RideMachine<R> {
         outcome: &'static str,
         command: Option<CommandKey>,
     ) -> Attempt {
-        let offered = self
-            .ride
-            .as_ref()
-            .and_then(|ride| ride.offered_at(driver, &self.policy));
+        let offered = self.ride.as_ref().and_then(|ride| ride.offered_at(driver, &self.policy));
         let latency = offered.map(|at| now.since(at)).unwrap_or_default();
-        Attempt {
-            driver,
-            outcome,
-            at: now,
-            latency,
-            command,
-        }
+        Attempt { driver, outcome, at: now, latency, command }
     }
 
     fn refuse_driver(&self, ask: Ask<R>, driver: DriverId, refusal: Refusal, out: &mut Outputs<R>) {
@@ -305,25 +242,15 @@ impl<R> RideMachine<R> {
         }
         let first_rank = self.attempts + 1;
         let mut attempts = Vec::with_capacity(self.losers.len());
-        for Loser {
-            ask,
-            attempt,
-            refusal,
-        } in std::mem::take(&mut self.losers)
-        {
+        for Loser { ask, attempt, refusal } in std::mem::take(&mut self.losers) {
             let driver = attempt.driver;
             attempts.push(attempt);
             self.refuse_driver(ask, driver, refusal, out);
         }
-        self.attempts = self
-            .attempts
-            .saturating_add(u32::try_from(attempts.len()).unwrap_or(u32::MAX));
+        self.attempts =
+            self.attempts.saturating_add(u32::try_from(attempts.len()).unwrap_or(u32::MAX));
         let mut decision = Decision::new(Entity::Ride(self.id), now);
-        decision.rows.push(Row::Attempts(AttemptsRow {
-            ride: self.id,
-            first_rank,
-            attempts,
-        }));
+        decision.rows.push(Row::Attempts(AttemptsRow { ride: self.id, first_rank, attempts }));
         out.push(Output::Persist(Box::new(decision)));
     }
 
@@ -334,10 +261,7 @@ impl<R> RideMachine<R> {
         (driver, offer, reason): (DriverId, Option<OfferId>, Option<String>),
         out: &mut Outputs<R>,
     ) {
-        let offered = self
-            .ride
-            .as_ref()
-            .is_some_and(|ride| ride.was_offered_to(driver));
+        let offered = self.ride.as_ref().is_some_and(|ride| ride.was_offered_to(driver));
         if !offered {
             out.push(Output::Reply(ask.reply, Err(Refusal::OfferNotFound)));
             return;
@@ -363,11 +287,7 @@ impl<R> RideMachine<R> {
 
     /// Something is due: offers are over, the next wave starts, or the search is given up.
     pub(super) fn alarm(&mut self, now: UnixMillis, out: &mut Outputs<R>) {
-        let Some(ride) = self
-            .ride
-            .as_ref()
-            .filter(|ride| ride.status == Status::Searching)
-        else {
+        let Some(ride) = self.ride.as_ref().filter(|ride| ride.status == Status::Searching) else {
             return;
         };
         let mut decision = Decision::new(Entity::Ride(self.id), now);
@@ -387,10 +307,7 @@ impl<R> RideMachine<R> {
         if give_up {
             return;
         }
-        let due = self
-            .ride
-            .as_ref()
-            .is_some_and(|ride| ride.search.next_wave_at <= now);
+        let due = self.ride.as_ref().is_some_and(|ride| ride.search.next_wave_at <= now);
         if due {
             self.start_wave(now, out);
         } else if expired {
@@ -407,21 +324,15 @@ impl<R> RideMachine<R> {
 
     fn withdraw(&mut self, except: Option<DriverId>, reason: &'static str) {
         if let Some(ride) = &self.ride {
-            let closed = ride
-                .open_offers()
-                .filter(|offer| Some(offer.driver) != except);
-            self.withdrawn
-                .extend(closed.map(|offer| (offer.clone(), reason)));
+            let closed = ride.open_offers().filter(|offer| Some(offer.driver) != except);
+            self.withdrawn.extend(closed.map(|offer| (offer.clone(), reason)));
         }
     }
 
     fn withdraw_these(&mut self, drivers: &[DriverId], reason: &'static str) {
         if let Some(ride) = &self.ride {
-            let closed = ride
-                .open_offers()
-                .filter(|offer| drivers.contains(&offer.driver));
-            self.withdrawn
-                .extend(closed.map(|offer| (offer.clone(), reason)));
+            let closed = ride.open_offers().filter(|offer| drivers.contains(&offer.driver));
+            self.withdrawn.extend(closed.map(|offer| (offer.clone(), reason)));
         }
     }
 
@@ -435,11 +346,7 @@ impl<R> RideMachine<R> {
         for (offer, reason) in std::mem::take(&mut self.withdrawn) {
             let free = DriverInput::OfferClosed { ride: self.id };
             out.push(Output::Send(Envelope::Driver(offer.driver, free)));
-            if self
-                .losers
-                .iter()
-                .any(|loser| loser.attempt.driver == offer.driver)
-            {
+            if self.losers.iter().any(|loser| loser.attempt.driver == offer.driver) {
                 continue;
             }
             let body = serde_json::json!({
