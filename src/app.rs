@@ -23,10 +23,14 @@ use crate::geo::{IndexOptions, LiveIndex, PowerLaw, RoadGraph, RoadGraphError, R
 use crate::journal::{Journal, JournalOptions};
 use crate::obs::Metrics;
 use crate::postgres::{Database, DatabaseSource, EmbeddedOptions, PostgresError};
+use crate::realtime::{self, Hub, Rate, RealtimeParts, RealtimeState, SessionOptions};
 use crate::seed::{SeedError, Seeded};
 
 /// Every schema change, in order.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+
+/// Time in which the sessions of an engine that stops are sent away.
+const DRAIN_WITHIN: Duration = Duration::from_secs(2);
 
 /// Connections beside the pool: the journal's writers and the migrations.
 const CONNECTIONS_BESIDE: u32 = 8;
@@ -108,6 +112,8 @@ pub struct App {
     pub accounts: Arc<Accounts>,
     pub journal: Arc<Journal>,
     pub metrics: Arc<Metrics>,
+    /// Who is connected.
+    pub hub: Arc<Hub>,
     /// Where it listens; the port it got where the configuration says 0.
     pub address: SocketAddr,
     ready: Arc<AtomicBool>,
@@ -131,12 +137,16 @@ impl App {
         let metrics = Metrics::new();
         crate::obs::set_global(Arc::clone(&metrics));
         let store = Store::open(config).await?;
+        let hub = Hub::new(config.session.passenger_devices_max, Arc::clone(&metrics));
+        let streams = Arc::clone(&hub);
         let journal = Journal::start(
             journal_options(config),
             store.database.app_options(),
             store.pool.clone(),
             Arc::clone(&metrics),
-            Arc::new(|_| {}),
+            Arc::new(move |events| {
+                streams.publish(events.into_iter().map(|event| (event.seq, event.row)));
+            }),
         )
         .await?;
         let dispatch = Dispatch::start(
@@ -146,7 +156,7 @@ impl App {
                 router: router(config)?,
                 clock: Clock::new(config.clock.speed),
                 metrics: Arc::clone(&metrics),
-                push: Arc::new(|_| {}),
+                push: hub.pusher(),
                 tariffs: tariffs(config),
             },
             dispatch_options(config),
@@ -154,10 +164,20 @@ impl App {
         .await?;
         let accounts = Arc::new(accounts(config, store.pool.clone(), Arc::clone(&journal))?);
         let ready = Arc::new(AtomicBool::new(true));
-        let (address, server) = listen(config, more)?;
+        let sessions = RealtimeState::new(
+            RealtimeParts {
+                hub: Arc::clone(&hub),
+                dispatch: Arc::clone(&dispatch),
+                accounts: Arc::clone(&accounts),
+                wall_clock: Arc::new(wall_clock),
+                metrics: Arc::clone(&metrics),
+            },
+            session_options(config),
+        );
+        let (address, server) = listen(config, sessions, more)?;
         tokio::spawn(refresh_gauges(Arc::downgrade(&dispatch), Arc::clone(&metrics)));
         tracing::info!(%address, "ready");
-        Ok(Self { store, dispatch, accounts, journal, metrics, address, ready, server })
+        Ok(Self { store, dispatch, accounts, journal, metrics, hub, address, ready, server })
     }
 
     /// Stops in order: no new work, everything decided recorded, sockets closed, then the database.
@@ -166,6 +186,7 @@ impl App {
     /// [`PostgresError`] of a private server that does not stop.
     pub async fn stop(self) -> Result<(), StartError> {
         self.ready.store(false, Ordering::Release);
+        self.hub.drain(DRAIN_WITHIN).await;
         self.dispatch.close().await;
         self.server.stop(true).await;
         self.store.close().await?;
@@ -290,6 +311,25 @@ fn dispatch_options(config: &Config) -> DispatchOptions {
     }
 }
 
+fn session_options(config: &Config) -> SessionOptions {
+    let session = &config.session;
+    let ms = Duration::from_millis;
+    SessionOptions {
+        hello_timeout: ms(session.hello_timeout_ms),
+        idle: ms(session.idle_ms),
+        grace: ms(session.grace_ms),
+        active: ms(session.active_ms),
+        active_grace: ms(session.active_grace_ms),
+        frame_bytes_max: session.frame_bytes_max,
+        cmd: Rate { per_s: session.cmd_per_s, burst: session.cmd_burst },
+        tel: Rate { per_s: session.tel_per_s, burst: session.tel_burst },
+        outbox_frames_max: session.outbox_events_max,
+        outbox_bytes_max: session.outbox_bytes_max,
+        write_timeout: ms(session.write_timeout_ms),
+        allowed_origins: config.http.allowed_origins.clone(),
+    }
+}
+
 fn index(config: &Config) -> Arc<LiveIndex> {
     let stale_after = config.dispatch.position_stale_ms;
     Arc::new(LiveIndex::new(IndexOptions { stale_after, ..IndexOptions::default() }))
@@ -376,23 +416,30 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
 }
 
 /// Mounts every route.
-fn routes(_routes: &mut web::ServiceConfig) {}
+fn routes(routes: &mut web::ServiceConfig, sessions: &RealtimeState) {
+    realtime::configure(routes, sessions);
+}
 
-fn listen(config: &Config, more: Mount) -> Result<(SocketAddr, ServerHandle), StartError> {
+fn listen(
+    config: &Config,
+    sessions: RealtimeState,
+    more: Mount,
+) -> Result<(SocketAddr, ServerHandle), StartError> {
     let address = config.http.listen;
     let failed = |source| StartError::Listen { address, source };
     let workers = match config.http.workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         workers => workers,
     };
-    let server =
-        HttpServer::new(move || WebApp::new().configure(routes).configure(|config| more(config)))
-            .workers(workers)
-            .disable_signals()
-            .client_request_timeout(Duration::from_secs(10))
-            .shutdown_timeout(10)
-            .bind(address)
-            .map_err(failed)?;
+    let app =
+        move || WebApp::new().configure(|cfg| routes(cfg, &sessions)).configure(|cfg| more(cfg));
+    let server = HttpServer::new(app)
+        .workers(workers)
+        .disable_signals()
+        .client_request_timeout(Duration::from_secs(10))
+        .shutdown_timeout(10)
+        .bind(address)
+        .map_err(failed)?;
     let bound = server.addrs().first().copied().unwrap_or(address);
     let server = server.run();
     let handle = server.handle();

@@ -12,4 +12,5 @@ pub mod journal;
 pub mod obs;
 pub mod postgres;
 pub mod readmodel;
+pub mod realtime;
 pub mod seed;

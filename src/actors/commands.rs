@@ -112,12 +112,15 @@ impl Command {
 
     /// A digest of op, entity and parsed fields: the same for the same command however written.
     fn fingerprint(&self) -> i64 {
-        let text = serde_json::to_vec(self).unwrap_or_default();
-        let digest = Sha256::digest(&text);
-        let mut first = [0; 8];
-        first.copy_from_slice(&digest[..8]);
-        i64::from_be_bytes(first)
+        digest(&serde_json::to_vec(self).unwrap_or_default())
     }
+}
+
+pub(super) fn digest(text: &[u8]) -> i64 {
+    let digest = Sha256::digest(text);
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest[..8]);
+    i64::from_be_bytes(first)
 }
 
 impl Sent {
@@ -225,7 +228,7 @@ pub(super) struct Running {
 }
 
 /// Ends a command's entry, however it ends.
-pub(super) struct RunningGuard<'a> {
+pub struct RunningGuard<'a> {
     running: &'a Running,
     key: (UserId, Arc<str>),
 }

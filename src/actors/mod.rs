@@ -7,11 +7,15 @@ mod activate;
 mod alarms;
 mod clock;
 mod commands;
+mod estimates;
+mod once;
+pub mod parse;
 mod ports;
 mod positions;
 mod quotes;
 mod registry;
 mod shell;
+mod snapshot;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +23,7 @@ use std::time::Duration;
 
 use actix::Arbiter;
 use ibora_domain::category::Category;
-use ibora_domain::facts::{Answer, Entity};
+use ibora_domain::facts::{Answer, CommandKey, Entity};
 use ibora_domain::ids::{DriverId, PassengerId, RideId, UserId};
 use ibora_domain::machines::{Ask, DriverInput, DriverPolicy, DriverProfile, Envelope, RideInput};
 use ibora_domain::place::Coordinates;
@@ -39,9 +43,10 @@ use quotes::Quotes;
 use registry::Registry;
 
 pub use clock::Clock;
-pub use commands::{Caller, Command, RideRequest, Sent};
+pub use commands::{Caller, Command, RideRequest, RunningGuard, Sent};
 pub use ports::PushEphemeral;
 pub use quotes::{Quote, Tariffs, Trip};
+pub use snapshot::Snapshot;
 
 /// How often idle actors are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
@@ -210,21 +215,9 @@ impl Dispatch {
         answer
     }
 
-    async fn known_or(
-        &self,
-        key: Option<ibora_domain::facts::CommandKey>,
-        refusal: Refusal,
-    ) -> Answer {
+    async fn known_or(&self, key: Option<CommandKey>, refusal: Refusal) -> Answer {
         let Some(key) = key else { return Err(refusal) };
-        let stored = self.registry.ports.journal.records().answer(key.principal, &key.id).await;
-        match stored {
-            Ok(Some((fingerprint, _))) if fingerprint != key.fingerprint => {
-                Err(Refusal::IdempotencyKeyReused)
-            }
-            Ok(Some((_, answer))) => answer,
-            Ok(None) => Err(refusal),
-            Err(_) => Err(Refusal::Unavailable),
-        }
+        self.answered(&key).await?.unwrap_or(Err(refusal))
     }
 
     /// Sends a message and waits for its answer, for no longer than the deadline.

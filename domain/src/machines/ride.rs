@@ -168,6 +168,8 @@ impl<R> RideMachine<R> {
         let ride = Ride::requested(self.id, order, now);
         let mut decision = Decision::new(Entity::Ride(self.id), now);
         push_event(&mut decision, &ride, &event, now);
+        // Also for the passenger who asked: the answer reaches one device, the event all.
+        tell_people(&mut decision, &ride, None);
         let body = done(ride.version, ride.json_for(Reader::Passenger));
         out.push(Output::Note(moved(None, &ride)));
         self.ride = Some(ride);
