@@ -435,6 +435,8 @@ fn listen(
         move || WebApp::new().configure(|cfg| routes(cfg, &sessions)).configure(|cfg| more(cfg));
     let server = HttpServer::new(app)
         .workers(workers)
+        // A frame that waits for the acknowledgement of the one before waits 40 ms.
+        .tcp_nodelay(true)
         .disable_signals()
         .client_request_timeout(Duration::from_secs(10))
         .shutdown_timeout(10)
