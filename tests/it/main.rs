@@ -4,4 +4,5 @@ mod accounts;
 mod embedded_postgres;
 mod pg;
 mod rides;
+mod session;
 mod world;
