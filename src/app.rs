@@ -25,11 +25,11 @@ use crate::seed::{SeedError, Seeded};
 mod settings;
 mod web;
 
-pub use settings::source;
 use settings::{
     accounts, dispatch_options, index, journal_options, router, session_options, tariffs,
     wall_clock,
 };
+pub use settings::{data_dir, source};
 
 /// Every schema change, in order.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");

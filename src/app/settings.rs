@@ -36,7 +36,11 @@ pub fn source(config: &Config) -> Result<DatabaseSource, StartError> {
     }))
 }
 
-pub(super) fn data_dir(config: &Config) -> Result<PathBuf, StartError> {
+/// Where the engine keeps what is its own.
+///
+/// # Errors
+/// [`StartError`] for a user without home, where none is configured.
+pub fn data_dir(config: &Config) -> Result<PathBuf, StartError> {
     match &config.data.dir {
         Some(dir) => Ok(dir.clone()),
         None => Ok(EmbeddedOptions::default_data_dir()?),
