@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod actors;
+pub mod api;
 pub mod app;
 pub mod cli;
 pub mod config;

@@ -25,11 +25,7 @@ impl FieldError {
         code: &'static str,
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self {
-            field: field.into(),
-            code,
-            detail: detail.into(),
-        }
+        Self { field: field.into(), code, detail: detail.into() }
     }
 
     /// A fault of the value as a whole, of which only its reader knows the name.
@@ -45,10 +41,7 @@ impl FieldError {
             "" => name.to_owned(),
             inner => format!("{name}.{inner}"),
         };
-        Self {
-            field: field.into(),
-            ..self
-        }
+        Self { field: field.into(), ..self }
     }
 }
 

@@ -352,7 +352,8 @@ impl Dispatch {
         &self.registry.ports.index
     }
 
-    /// Makes an entity's actor panic: a drill that its neighbours must not notice. True if it lives.
+    /// Makes an entity's actor panic: a drill that its neighbours must not notice. True if it
+    /// lives.
     #[must_use]
     pub fn crash(&self, entity: Entity) -> bool {
         self.registry.crash(entity)
