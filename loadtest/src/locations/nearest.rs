@@ -26,6 +26,8 @@ const WEST: f64 = -46.88;
 const SIDE: f64 = 0.45;
 
 const NOW: UnixMillis = UnixMillis(1_000_000);
+/// How far is looked: the first wave of the defaults.
+pub(super) const RADIUS_M: u32 = 1500;
 /// Operations between two looks at the clock.
 const AT_ONCE: usize = 256;
 
@@ -64,7 +66,7 @@ impl Crowd {
     fn ask(&self, at: Coordinates) -> usize {
         let found = self.index.nearest(&Query {
             at,
-            radius: Metres(5000),
+            radius: Metres(RADIUS_M),
             limit: 10,
             category: CategoryBits(Category::Economy.bit()),
             now: NOW,

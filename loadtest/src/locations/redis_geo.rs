@@ -8,7 +8,7 @@ use deadpool_redis::redis::{Pipeline, pipe};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-use super::nearest::anywhere;
+use super::nearest::{RADIUS_M, anywhere};
 use super::{Options, PerCpuSecond};
 use crate::procs;
 use crate::redis::RedisServer;
@@ -37,7 +37,7 @@ pub(super) async fn run(redis: &RedisServer, options: Options) -> anyhow::Result
         for _ in 0..AT_ONCE {
             let place = anywhere(&mut random)?;
             queries.cmd("GEOSEARCH").arg("drivers").arg("FROMLONLAT").arg(place.lng());
-            queries.arg(place.lat()).arg("BYRADIUS").arg(5000).arg("m").arg("ASC");
+            queries.arg(place.lat()).arg("BYRADIUS").arg(RADIUS_M).arg("m").arg("ASC");
             queries.arg("COUNT").arg(10).ignore();
         }
         Ok(queries.query_async(&mut connection.clone()).await?)
