@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod actors;
+pub mod api;
 pub mod app;
 pub mod cli;
 pub mod config;
@@ -10,4 +11,5 @@ pub mod journal;
 pub mod obs;
 pub mod postgres;
 pub mod readmodel;
+pub mod realtime;
 pub mod seed;

@@ -6,6 +6,7 @@
 pub mod category;
 pub mod facts;
 pub mod fare;
+pub mod field;
 pub mod ids;
 pub mod invariants;
 pub mod machines;

@@ -5,10 +5,13 @@
 //! the same commit as the review.
 
 use ibora_domain::category::Category;
+use ibora_domain::facts::{CommandKey, Done, ResultRow};
 use ibora_domain::ids::{DriverId, VehicleId};
 use ibora_domain::person::{Approval, Plate};
+use ibora_domain::refusal::Refusal;
 use ibora_domain::units::UnixMillis;
 use ibora_domain::vehicle::Vehicle;
+use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -16,7 +19,7 @@ use super::Accounts;
 use super::audit::Act;
 use super::error::{AccountError, FieldError};
 use super::options::Caller;
-use crate::journal::{AccountRow, ReviewRow, VehicleRow};
+use crate::journal::{AccountRow, AnswerRow, ReviewRow, VehicleRow};
 use crate::readmodel::DriverProfile;
 
 /// Vehicles that one driver may have.
@@ -28,8 +31,15 @@ const TEXT_CHARS_MAX: usize = 40;
 /// The oldest vehicle.
 const YEAR_MIN: i64 = 1950;
 
+/// What an admin decides about a driver.
+#[derive(Debug, Clone)]
+pub struct Review {
+    pub to: Approval,
+    pub reason: Option<String>,
+}
+
 /// What a driver sends to add a vehicle.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct VehicleForm {
     pub plate: String,
     pub make: String,
@@ -41,20 +51,22 @@ pub struct VehicleForm {
 
 impl Accounts {
     /// Approves, rejects or suspends a driver; audited. What is already so stays so, unaudited.
+    /// With `once`, the answer is stored under that key in the same commit.
     ///
     /// # Errors
     /// `Forbidden`, `NotFound`, `Invalid` for the reason, `Review` where the present approval
-    /// does not allow it, `Overloaded`, `Unavailable`.
+    /// does not allow it, `AnsweredBefore`, `Overloaded`, `Unavailable`.
     pub async fn review_driver(
         &self,
         caller: &Caller,
         driver: DriverId,
-        to: Approval,
-        reason: Option<String>,
+        review: Review,
+        once: Option<&CommandKey>,
     ) -> Result<DriverProfile, AccountError> {
         if !caller.is_admin() {
             return Err(AccountError::Forbidden);
         }
+        let Review { to, reason } = review;
         let mut faults = Vec::new();
         let reason = reason.map(|text| plain(&mut faults, "reason", &text, REASON_CHARS_MAX));
         if !faults.is_empty() {
@@ -63,33 +75,58 @@ impl Accounts {
         // Twice: whoever loses against another review decides again on what that one left.
         for _ in 0..2 {
             let mut profile = self.driver_profile(driver).await?;
-            if !profile.approval.review(to)? {
-                return Ok(profile);
+            let reviewed = profile.approval.review(to);
+            let mut changes = Vec::new();
+            if let Ok(true) = reviewed {
+                changes = self.review_rows(caller, &profile, to, reason.clone());
+                profile.approval = to;
             }
-            let rows = self.review_rows(caller, &profile, to, reason.clone());
-            match self.store(rows).await? {
+            let answer = reviewed.map(|_| &profile).map_err(|_| Refusal::IllegalTransition);
+            // The answer first: where the command was done before, that is what is found out.
+            let answered = once.map(|key| self.answered(key, driver.0, answer));
+            let rows = answered.into_iter().chain(changes).collect();
+            match self.store_all(rows).await? {
                 Ok(()) => {
-                    profile.approval = to;
+                    reviewed?;
                     return Ok(profile);
                 }
                 Err(constraint) if constraint == "drivers_review" => {}
-                Err(constraint) => {
-                    return Err(AccountError::NotStored { constraint: Some(constraint) });
-                }
+                Err(constraint) => return Err(not_stored(constraint)),
             }
         }
         Err(AccountError::Overloaded)
     }
 
-    /// Adds a vehicle to a driver.
+    /// As `store`, where there may be nothing to store.
+    async fn store_all(&self, rows: Vec<AccountRow>) -> Result<Result<(), String>, AccountError> {
+        if rows.is_empty() { Ok(Ok(())) } else { self.store(rows).await }
+    }
+
+    /// The answer as it is kept: the JSON that goes out.
+    fn answered<T: Serialize>(
+        &self,
+        key: &CommandKey,
+        owner: Uuid,
+        answer: Result<&T, Refusal>,
+    ) -> AccountRow {
+        let done = |shown| {
+            let body = serde_json::to_string(shown).unwrap_or_default();
+            Done { version: 0, body: body.into() }
+        };
+        let result = ResultRow { key: key.clone(), owner, answer: answer.map(done) };
+        AccountRow::Answered(AnswerRow { result, at: self.now() })
+    }
+
+    /// Adds a vehicle to a driver. With `once`, the answer is stored in the same commit.
     ///
     /// # Errors
     /// `Invalid`, also for a plate the driver already has and for one vehicle too many;
-    /// `NotFound` where there is no such driver; `Overloaded`, `Unavailable`.
+    /// `NotFound` where there is no such driver; `AnsweredBefore`, `Overloaded`, `Unavailable`.
     pub async fn add_vehicle(
         &self,
         driver: DriverId,
         form: VehicleForm,
+        once: Option<&CommandKey>,
     ) -> Result<Vehicle, AccountError> {
         let vehicle = check_vehicle(form, self.now())?;
         if self.people.vehicle_count(driver).await? >= VEHICLES_MAX {
@@ -97,7 +134,9 @@ impl Accounts {
             return Err(AccountError::Invalid(vec![fault]));
         }
         let row = VehicleRow { driver, vehicle: vehicle.clone(), at: self.now() };
-        match self.store(vec![AccountRow::VehicleAdded(row)]).await? {
+        let answered = once.map(|key| self.answered(key, driver.0, Ok(&vehicle)));
+        let rows = answered.into_iter().chain([AccountRow::VehicleAdded(row)]);
+        match self.store(rows.collect()).await? {
             Ok(()) => Ok(vehicle),
             Err(constraint) => Err(match constraint.as_str() {
                 "vehicles_driver_plate_key" => {
@@ -105,7 +144,7 @@ impl Accounts {
                     AccountError::Invalid(vec![FieldError::new("plate", "taken", detail)])
                 }
                 "vehicles_driver_fkey" => AccountError::NotFound,
-                _ => AccountError::NotStored { constraint: Some(constraint) },
+                _ => not_stored(constraint),
             }),
         }
     }
@@ -144,6 +183,13 @@ impl Accounts {
     }
 }
 
+fn not_stored(constraint: String) -> AccountError {
+    match constraint.as_str() {
+        "command_results_pkey" => AccountError::AnsweredBefore,
+        _ => AccountError::NotStored { constraint: Some(constraint) },
+    }
+}
+
 fn check_vehicle(form: VehicleForm, now: UnixMillis) -> Result<Vehicle, AccountError> {
     let mut faults = Vec::new();
     let plate = Plate::parse(&form.plate).map_err(|error| faults.push(error.into())).ok();
@@ -155,7 +201,7 @@ fn check_vehicle(form: VehicleForm, now: UnixMillis) -> Result<Vehicle, AccountE
     let year = u16::try_from(form.year).ok().filter(|_| (YEAR_MIN..=newest).contains(&form.year));
     if year.is_none() {
         let detail = format!("a year is from {YEAR_MIN} to {newest}");
-        faults.push(FieldError::new("year", "out_of_range", &detail));
+        faults.push(FieldError::new("year", "out_of_range", detail));
     }
     let mut categories = form.categories;
     categories.sort_unstable();
@@ -185,7 +231,7 @@ fn plain(
         faults.push(FieldError::new(field, "invalid_character", "no control characters"));
     } else if !(1..=chars_max).contains(&text.chars().count()) {
         let detail = format!("1 to {chars_max} characters");
-        faults.push(FieldError::new(field, "out_of_range", &detail));
+        faults.push(FieldError::new(field, "out_of_range", detail));
     }
     text.to_owned()
 }

@@ -2,33 +2,12 @@
 //!
 //! No variant holds a database error: its `Debug` may show the row that was refused.
 
+pub use ibora_domain::field::FieldError;
 use ibora_domain::ids::UserId;
-use ibora_domain::person::{PersonError, ReviewRefused};
-use serde::Serialize;
+use ibora_domain::person::ReviewRefused;
 use thiserror::Error;
 
 use crate::readmodel::ReadError;
-
-/// One field that is not valid, in the shape of the public contract.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct FieldError {
-    pub field: &'static str,
-    pub code: &'static str,
-    /// A sentence for people. It never repeats what was sent.
-    pub detail: String,
-}
-
-impl FieldError {
-    pub(super) fn new(field: &'static str, code: &'static str, detail: &str) -> Self {
-        Self { field, code, detail: detail.to_owned() }
-    }
-}
-
-impl From<PersonError> for FieldError {
-    fn from(error: PersonError) -> Self {
-        Self { field: error.field(), code: error.code(), detail: error.to_string() }
-    }
-}
 
 /// Why a request about accounts is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -49,6 +28,9 @@ pub enum AccountError {
     Forbidden,
     #[error(transparent)]
     Review(#[from] ReviewRefused),
+    /// Nothing was done: the command has a stored answer, which the caller gives.
+    #[error("answered before")]
+    AnsweredBefore,
     #[error("too many requests at once")]
     Overloaded,
     /// Not known to be stored: ask again.

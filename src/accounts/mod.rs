@@ -32,7 +32,7 @@ use sqlx::PgPool;
 use crate::journal::{AccountRow, CommitError, Journal};
 use crate::readmodel::{AuditEntry, DriverProfile, Page, People, UserView};
 
-pub use drivers::VehicleForm;
+pub use drivers::{Review, VehicleForm};
 pub use error::{AccountError, FieldError, OptionsError, TokenError};
 pub use options::{AccountOptions, Caller, Clock, HashingOptions};
 pub use register::{AdminForm, RegisterForm, SignedIn};

@@ -114,17 +114,17 @@ pub(super) fn refuse_password(
     chars_min: usize,
 ) -> Option<FieldError> {
     let text = password.expose_secret();
-    let refused = |code, detail: &str| Some(FieldError::new("password", code, detail));
+    let refused = |code, detail: String| Some(FieldError::new("password", code, detail));
     let count = text.chars().count();
     if count < chars_min || count > CHARS_MAX {
         let detail = format!("a password has {chars_min} to {CHARS_MAX} characters");
-        return refused("out_of_range", &detail);
+        return refused("out_of_range", detail);
     }
     if text.contains('\0') {
-        return refused("invalid_character", "a password has no NUL");
+        return refused("invalid_character", "a password has no NUL".to_owned());
     }
     if email.is_some_and(|email| text.trim().eq_ignore_ascii_case(email.as_str())) {
-        return refused("too_easy", "a password is not the email");
+        return refused("too_easy", "a password is not the email".to_owned());
     }
     None
 }

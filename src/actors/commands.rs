@@ -112,12 +112,15 @@ impl Command {
 
     /// A digest of op, entity and parsed fields: the same for the same command however written.
     fn fingerprint(&self) -> i64 {
-        let text = serde_json::to_vec(self).unwrap_or_default();
-        let digest = Sha256::digest(&text);
-        let mut first = [0; 8];
-        first.copy_from_slice(&digest[..8]);
-        i64::from_be_bytes(first)
+        digest(&serde_json::to_vec(self).unwrap_or_default())
     }
+}
+
+pub(super) fn digest(text: &[u8]) -> i64 {
+    let digest = Sha256::digest(text);
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest[..8]);
+    i64::from_be_bytes(first)
 }
 
 impl Sent {
@@ -225,7 +228,7 @@ pub(super) struct Running {
 }
 
 /// Ends a command's entry, however it ends.
-pub(super) struct RunningGuard<'a> {
+pub struct RunningGuard<'a> {
     running: &'a Running,
     key: (UserId, Arc<str>),
 }
@@ -235,7 +238,8 @@ impl Running {
     pub(super) fn enter(&self, key: &CommandKey) -> Option<RunningGuard<'_>> {
         let key = (key.principal, Arc::clone(&key.id));
         let entered = self.keys.lock().insert(key.clone());
-        entered.then_some(RunningGuard { running: self, key })
+        // Made only where it is given out: one that is dropped ends the entry of the one running.
+        entered.then(|| RunningGuard { running: self, key })
     }
 }
 
@@ -250,5 +254,21 @@ pub(super) fn outcome(answer: &Answer) -> &'static str {
     match answer {
         Ok(_) => "ok",
         Err(refusal) => refusal.code(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_free_again_only_when_the_command_that_took_it_ends() {
+        let running = Running::default();
+        let key = CommandKey { principal: UserId(Uuid::nil()), id: "k".into(), fingerprint: 0 };
+        let first = running.enter(&key).expect("free");
+        assert!(running.enter(&key).is_none());
+        assert!(running.enter(&key).is_none(), "the one refused did not end the one running");
+        drop(first);
+        assert!(running.enter(&key).is_some());
     }
 }

@@ -7,11 +7,15 @@ mod activate;
 mod alarms;
 mod clock;
 mod commands;
+mod estimates;
+mod once;
+pub mod parse;
 mod ports;
 mod positions;
 mod quotes;
 mod registry;
 mod shell;
+mod snapshot;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +23,7 @@ use std::time::Duration;
 
 use actix::Arbiter;
 use ibora_domain::category::Category;
-use ibora_domain::facts::{Answer, Entity};
+use ibora_domain::facts::{Answer, CommandKey, Entity};
 use ibora_domain::ids::{DriverId, PassengerId, RideId, UserId};
 use ibora_domain::machines::{Ask, DriverInput, DriverPolicy, DriverProfile, Envelope, RideInput};
 use ibora_domain::place::Coordinates;
@@ -39,9 +43,10 @@ use quotes::Quotes;
 use registry::Registry;
 
 pub use clock::Clock;
-pub use commands::{Caller, Command, RideRequest, Sent};
+pub use commands::{Caller, Command, RideRequest, RunningGuard, Sent};
 pub use ports::PushEphemeral;
 pub use quotes::{Quote, Tariffs, Trip};
+pub use snapshot::Snapshot;
 
 /// How often idle actors are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
@@ -116,6 +121,7 @@ impl Dispatch {
                 index: parts.index,
                 router: parts.router,
                 clock: parts.clock,
+                positions: positions::Counts::new(&parts.metrics),
                 metrics: parts.metrics,
                 push: parts.push,
                 alarms: Arc::clone(&alarms),
@@ -210,21 +216,9 @@ impl Dispatch {
         answer
     }
 
-    async fn known_or(
-        &self,
-        key: Option<ibora_domain::facts::CommandKey>,
-        refusal: Refusal,
-    ) -> Answer {
+    async fn known_or(&self, key: Option<CommandKey>, refusal: Refusal) -> Answer {
         let Some(key) = key else { return Err(refusal) };
-        let stored = self.registry.ports.journal.records().answer(key.principal, &key.id).await;
-        match stored {
-            Ok(Some((fingerprint, _))) if fingerprint != key.fingerprint => {
-                Err(Refusal::IdempotencyKeyReused)
-            }
-            Ok(Some((_, answer))) => answer,
-            Ok(None) => Err(refusal),
-            Err(_) => Err(Refusal::Unavailable),
-        }
+        self.answered(&key).await?.unwrap_or(Err(refusal))
     }
 
     /// Sends a message and waits for its answer, for no longer than the deadline.
@@ -308,8 +302,7 @@ impl Dispatch {
         let skewed = newest.at.since(now) > TRUSTED_SKEW || now.since(newest.at) > TRUSTED_SKEW;
         let at = if skewed { now } else { newest.at.min(now) };
         let fresh = ports.index.update(driver, newest.place, at);
-        let outcome = if fresh { "applied" } else { "stale" };
-        ports.metrics.positions.with_label_values(&[outcome]).inc();
+        ports.positions.count(fresh);
         if fresh && let Some(ride) = ports.on_ride.of(driver) {
             let position = DriverPosition { place: newest.place, at, accuracy: newest.accuracy };
             let input = RideInput::Position { driver, position };
@@ -359,7 +352,8 @@ impl Dispatch {
         &self.registry.ports.index
     }
 
-    /// Makes an entity's actor panic: a drill that its neighbours must not notice. True if it lives.
+    /// Makes an entity's actor panic: a drill that its neighbours must not notice. True if it
+    /// lives.
     #[must_use]
     pub fn crash(&self, entity: Entity) -> bool {
         self.registry.crash(entity)

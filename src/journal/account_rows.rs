@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use ibora_domain::facts::ResultRow;
 use ibora_domain::ids::{DriverId, Shard, UserId};
 use ibora_domain::person::{Approval, Cpf, Email, PersonName, Phone, Role};
 use ibora_domain::token::{FamilyId, TokenHash};
@@ -40,6 +41,16 @@ pub enum AccountRow {
         at: UnixMillis,
     },
     Audit(AuditRow),
+    /// The stored answer to a command that no actor decides. Refused as `command_results_pkey`
+    /// where its key has one already.
+    Answered(AnswerRow),
+}
+
+/// The answer to a command, kept with what the command did.
+#[derive(Debug)]
+pub struct AnswerRow {
+    pub result: ResultRow,
+    pub at: UnixMillis,
 }
 
 /// A person.
@@ -126,6 +137,7 @@ impl AccountRow {
             Self::FamilyRotated(row) => row.write(connection).await,
             Self::FamilyRevoked { family, at } => revoke_family(connection, *family, *at).await,
             Self::Audit(row) => row.write(connection).await,
+            Self::Answered(row) => row.write(connection).await,
         }
     }
 }
@@ -273,6 +285,29 @@ impl AuditRow {
         .bind(self.user_agent.as_deref())
         .bind(self.request_id.as_deref())
         .bind(self.changes.to_string())
+        .bind(timestamp(self.at))
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+}
+
+impl AnswerRow {
+    async fn write(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let ResultRow { key, owner, answer } = &self.result;
+        let done = answer.as_ref().ok();
+        sqlx::query(
+            "INSERT INTO command_results
+                 (principal, id, owner, fingerprint, outcome, version, body, at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        )
+        .bind(key.principal.0)
+        .bind(&*key.id)
+        .bind(owner)
+        .bind(key.fingerprint)
+        .bind(answer.as_ref().err().map_or("ok", |refusal| refusal.code()))
+        .bind(done.map_or(0, |done| done.version.cast_signed()))
+        .bind(done.map(|done| &*done.body))
         .bind(timestamp(self.at))
         .execute(connection)
         .await?;

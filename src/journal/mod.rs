@@ -32,7 +32,7 @@ use lane::Lane;
 use streams::Streams;
 
 pub use account_rows::{
-    AccountRow, AuditRow, FamilyRow, ReviewRow, RotationRow, UserRow, VehicleRow,
+    AccountRow, AnswerRow, AuditRow, FamilyRow, ReviewRow, RotationRow, UserRow, VehicleRow,
 };
 pub(crate) use append::Append;
 pub use records::{InFlight, Records};

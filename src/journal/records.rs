@@ -295,8 +295,7 @@ impl Records {
                  SELECT * FROM stream_events WHERE user_id = $1 ORDER BY seq DESC LIMIT 100) e
              JOIN rides r ON r.id = e.key AND r.status = 'searching'
              WHERE e.op = 'offer.made' AND e.expires_at > $2
-               AND NOT EXISTS (SELECT 1 FROM stream_events w WHERE w.user_id = $1
-                   AND w.seq > e.seq AND w.op = 'offer.withdrawn' AND w.key = e.key)
+               AND (r.state::jsonb -> 'search' -> 'open') ? (e.body::json ->> 'offer_id')
              ORDER BY e.seq DESC",
         )
         .bind(driver.0)
@@ -315,6 +314,24 @@ impl Records {
             .bind(user.0)
             .fetch_optional(&self.pool)
             .await
+    }
+
+    /// The one ride that this person has not ended, as its driver or as its passenger.
+    ///
+    /// # Errors
+    /// Whatever the database reports.
+    pub async fn active_ride(
+        &self,
+        user: UserId,
+        as_driver: bool,
+    ) -> Result<Option<RideId>, sqlx::Error> {
+        let query = match as_driver {
+            true => "SELECT id FROM rides WHERE active_driver_id = $1",
+            false => "SELECT id FROM rides WHERE active_passenger_id = $1",
+        };
+        let id: Option<Uuid> =
+            sqlx::query_scalar(query).bind(user.0).fetch_optional(&self.pool).await?;
+        Ok(id.map(RideId))
     }
 
     /// A passenger's active ride and past commands.

@@ -8,11 +8,12 @@ use std::collections::HashMap;
 use ibora_domain::category::Category;
 use ibora_domain::ids::{DriverId, UserId, VehicleId};
 use ibora_domain::person::{Approval, Email, PersonName, Phone, Plate, Role};
+use ibora_domain::ride::rating;
 use ibora_domain::token::{FamilyId, TokenHash};
 use ibora_domain::units::{UnixMillis, rfc3339};
 use ibora_domain::vehicle::Vehicle;
 use secrecy::SecretString;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
@@ -63,10 +64,16 @@ pub struct Family {
 pub struct DriverProfile {
     pub id: DriverId,
     pub name: PersonName,
-    /// Hundredths of a star, 100..=500.
+    /// Hundredths of a star, 100..=500; shown in stars.
+    #[serde(rename = "rating", serialize_with = "stars")]
     pub rating_hundredths: u16,
     pub approval: Approval,
     pub vehicles: Vec<Vehicle>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the serializer calls it so")]
+fn stars<S: Serializer>(hundredths: &u16, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(rating(*hundredths))
 }
 
 /// One line of the audit trail, in the shape of the public contract.

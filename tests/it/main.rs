@@ -3,5 +3,7 @@
 mod accounts;
 mod embedded_postgres;
 mod pg;
+mod rest;
 mod rides;
+mod session;
 mod world;

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use ibora::accounts::{AccountError, Caller, VehicleForm};
+use ibora::accounts::{AccountError, Caller, Review, VehicleForm};
 use ibora::journal::{AccountRow, CommitError, ReviewRow};
 use ibora_domain::category::Category;
 use ibora_domain::ids::DriverId;
@@ -18,6 +18,10 @@ impl World {
     async fn driver(&self, number: u32) -> DriverId {
         self.register(form(Role::Driver, number)).await.user.id.into()
     }
+}
+
+fn approved() -> Review {
+    Review { to: Approval::Approved, reason: None }
 }
 
 fn car(plate: &str) -> VehicleForm {
@@ -56,7 +60,7 @@ async fn reviews_change_the_driver_and_leave_a_trail() {
     };
     let review = |to, reason: &str| {
         let reason = Some(reason.to_owned());
-        world.accounts.review_driver(&admin, driver, to, reason)
+        world.accounts.review_driver(&admin, driver, Review { to, reason }, None)
     };
     assert_eq!(
         review(Approval::Approved, "papers fine").await.map(|d| d.approval),
@@ -109,11 +113,11 @@ async fn only_admins_review_and_only_drivers_are_reviewed() {
     let world = World::new().await;
     let driver = world.driver(1).await;
     let own = Caller { principal: Some((driver.into(), Role::Driver)), ..Caller::system() };
-    let refused = world.accounts.review_driver(&own, driver, Approval::Approved, None).await;
+    let refused = world.accounts.review_driver(&own, driver, approved(), None).await;
     assert_eq!(refused, Err(AccountError::Forbidden));
     let admin = world.admin(1).await;
     let nobody = DriverId(Uuid::now_v7());
-    let refused = world.accounts.review_driver(&admin, nobody, Approval::Approved, None).await;
+    let refused = world.accounts.review_driver(&admin, nobody, approved(), None).await;
     assert_eq!(refused, Err(AccountError::NotFound));
     let profile = world.accounts.driver_profile(driver).await.expect("a driver");
     assert_eq!(profile.approval, Approval::Pending);
@@ -127,7 +131,10 @@ async fn of_reviews_at_once_the_trail_tells_what_happened() {
     let review = |to| {
         let accounts = Arc::clone(&world.accounts);
         let admin = admin.clone();
-        tokio::spawn(async move { accounts.review_driver(&admin, driver, to, None).await })
+        tokio::spawn(async move {
+            let review = Review { to, reason: None };
+            accounts.review_driver(&admin, driver, review, None).await
+        })
     };
     let (approved, rejected) = (review(Approval::Approved), review(Approval::Rejected));
     let approved = approved.await.expect("no panic");
@@ -159,19 +166,19 @@ async fn a_review_that_rests_on_an_old_approval_is_not_stored() {
 async fn a_vehicle_is_added_once_and_shown() {
     let world = World::new().await;
     let driver = world.driver(1).await;
-    let added = world.accounts.add_vehicle(driver, car("abc-1d23")).await.expect("added");
+    let added = world.accounts.add_vehicle(driver, car("abc-1d23"), None).await.expect("added");
     let shown = serde_json::to_value(&added).expect("JSON");
     assert_eq!(shown["plate"], "ABC1D23");
     assert_eq!(shown["make"], "Fiat");
     assert_eq!(shown["categories"], serde_json::json!(["economy", "comfort"]));
     let profile = world.accounts.driver_profile(driver).await.expect("a driver");
     assert_eq!(profile.vehicles, [added]);
-    let again = world.accounts.add_vehicle(driver, car("ABC1D23")).await;
+    let again = world.accounts.add_vehicle(driver, car("ABC1D23"), None).await;
     assert_eq!(faults(again), ["plate: taken"]);
     let other = world.driver(2).await;
-    assert!(world.accounts.add_vehicle(other, car("ABC1D23")).await.is_ok(), "a shared car");
+    assert!(world.accounts.add_vehicle(other, car("ABC1D23"), None).await.is_ok(), "a shared car");
     let passenger = world.register(form(Role::Passenger, 3)).await.user.id;
-    let refused = world.accounts.add_vehicle(passenger.into(), car("ABC1234")).await;
+    let refused = world.accounts.add_vehicle(passenger.into(), car("ABC1234"), None).await;
     assert_eq!(refused, Err(AccountError::NotFound));
 }
 
@@ -195,18 +202,19 @@ async fn every_bad_field_of_a_vehicle_is_named() {
         "year: out_of_range",
         "categories: out_of_range",
     ];
-    assert_eq!(faults(world.accounts.add_vehicle(driver, bad).await), expected);
+    assert_eq!(faults(world.accounts.add_vehicle(driver, bad, None).await), expected);
     // The clock of these tests stands in 2026.
     for (year, fits) in [(1950, true), (2027, true), (2028, false), (i64::MAX, false)] {
         let plate = format!("ABC{}{:03}", year % 10, 0);
-        let result = world.accounts.add_vehicle(driver, VehicleForm { year, ..car(&plate) }).await;
+        let result =
+            world.accounts.add_vehicle(driver, VehicleForm { year, ..car(&plate) }, None).await;
         assert_eq!(result.is_ok(), fits, "{year}");
     }
     for number in 2..10 {
         let plate = format!("XYZ{number:04}");
-        world.accounts.add_vehicle(driver, car(&plate)).await.expect("room for ten");
+        world.accounts.add_vehicle(driver, car(&plate), None).await.expect("room for ten");
     }
-    let refused = world.accounts.add_vehicle(driver, car("XYZ9999")).await;
+    let refused = world.accounts.add_vehicle(driver, car("XYZ9999"), None).await;
     assert_eq!(faults(refused), ["plate: too_many"]);
 }
 
@@ -217,11 +225,11 @@ async fn lists_are_read_page_by_page() {
     let mut drivers = Vec::new();
     for number in 1..=5 {
         let driver = world.driver(number).await;
-        world.accounts.add_vehicle(driver, car("ABC1234")).await.expect("added");
+        world.accounts.add_vehicle(driver, car("ABC1234"), None).await.expect("added");
         drivers.push(driver);
     }
     for driver in [drivers[1], drivers[3]] {
-        let done = world.accounts.review_driver(&admin, driver, Approval::Approved, None).await;
+        let done = world.accounts.review_driver(&admin, driver, approved(), None).await;
         done.expect("approved");
     }
     drivers.reverse();
