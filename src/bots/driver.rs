@@ -17,11 +17,12 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::contract::{CommandError, Engine, Event, Person, SessionError, moment};
 use super::frames::Fix;
 use super::habits::DriverHabits;
 use super::leg::{Leg, Motion};
 use super::seen::{DriverDoes, DriverSeen};
-use super::session::{CommandError, Engine, Event, Person, Session, SessionError, moment};
+use super::session::Session;
 use super::town::{Ride, Town};
 
 /// Accuracy that a bot's phone claims.

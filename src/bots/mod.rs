@@ -7,6 +7,7 @@
 
 mod backoff;
 mod clock;
+mod contract;
 mod driver;
 mod figures;
 mod frames;
@@ -20,6 +21,7 @@ mod socket;
 mod town;
 
 pub use clock::EngineClock;
+pub use contract::{CommandError, Done, Engine, Event, Person, SessionError};
 pub use driver::DriverBot;
 pub use figures::{Count, Figures, Gauge, Samples};
 pub use frames::Fix;
@@ -28,5 +30,5 @@ pub use leg::{Leg, Motion};
 pub use passenger::PassengerBot;
 pub use promises::{Promise, Promises, StreamFaults, Told};
 pub use seen::{DriverDoes, DriverSeen, PassengerDoes, PassengerSeen};
-pub use session::{CommandError, Done, Engine, Event, Person, Session, SessionError};
+pub use session::Session;
 pub use town::{Outcome, Pins, Story, Town, Trip};

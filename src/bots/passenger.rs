@@ -15,9 +15,10 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use super::contract::{CommandError, Done, Engine, Event, Person, SessionError};
 use super::habits::PassengerHabits;
 use super::seen::{PassengerDoes, PassengerSeen};
-use super::session::{CommandError, Done, Engine, Event, Person, Session, SessionError};
+use super::session::Session;
 use super::town::{Outcome, Ride, Story, Town, Trip};
 
 /// A waiting passenger looks up this often.

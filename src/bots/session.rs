@@ -1,12 +1,11 @@
-//! A client's session: one socket at a time, commands that are asked until they are answered, events
-//! in order, and everything a well-behaved client owes: heartbeats, acks, back-off and resume.
+//! A client's session: one socket at a time, commands that are asked until they are answered,
+//! events in order, and all that a well-behaved client owes: heartbeats, acks, back-off, resume.
 //!
 //! It belongs to one task, which alone reads and writes; nothing happens between its calls. So
 //! thousands of bots cost thousands of small tasks, and whoever holds one must keep calling
 //! [`Session::next`]. What always holds: a command is sent again only under its first id.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,90 +15,25 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use thiserror::Error;
 use uuid::Uuid;
 
 use super::backoff::{Backoff, Next};
 use super::clock::EngineClock;
-use super::figures::Figures;
+use super::contract::{
+    ASKS_MAX, CommandError, Done, Engine, Event, FAILURES_MAX, Person, SessionError, id_of, moment,
+};
 use super::frames::{self, Down, Fix, Heartbeat, StreamAt};
-use super::promises::{Promise, Promises, Told};
+use super::promises::{Promise, Told};
 use super::socket::{Received, Socket};
 
 /// Events of `prio: 0` are acked this long after the first of them.
 const ACK_WITHIN: Duration = Duration::from_secs(4);
 /// A command without an answer is sent again after this long, so many times.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
-const ASKS_MAX: u32 = 8;
 /// A refusal that may be retried names its pause; where it does not, this one.
 const RETRY: Duration = Duration::from_secs(1);
-/// Failures in a row after which a first connection is given up.
-const FAILURES_MAX: u32 = 8;
 /// Share of the longest silence after which something is sent.
 const BEAT_SHARE: f64 = 0.6;
-
-/// What all sessions of a run share.
-pub struct Engine {
-    pub address: SocketAddr,
-    /// Domain seconds a real second, as the engine is configured.
-    pub speed: u32,
-    pub figures: Figures,
-    /// `None`: answers are not kept.
-    pub promises: Option<Promises>,
-}
-
-/// Who connects.
-#[derive(Clone)]
-pub struct Person {
-    pub id: Uuid,
-    pub token: Arc<str>,
-}
-
-/// Why a session is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum SessionError {
-    #[error("the server ended the session for good, close code {code}")]
-    Stopped { code: u16 },
-    #[error("no session after {FAILURES_MAX} attempts")]
-    Unreachable,
-}
-
-/// Why a command was not done.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum CommandError {
-    #[error("refused: {code}")]
-    Refused { code: Box<str> },
-    #[error("asked {ASKS_MAX} times without an answer")]
-    Unanswered,
-    #[error(transparent)]
-    Session(#[from] SessionError),
-}
-
-impl CommandError {
-    /// Whether it was refused with this code.
-    #[must_use]
-    pub fn is(&self, refusal: Refusal) -> bool {
-        matches!(self, Self::Refused { code } if **code == *refusal.code())
-    }
-}
-
-/// A command that was done.
-#[derive(Debug)]
-pub struct Done {
-    pub version: u64,
-    pub body: Box<RawValue>,
-}
-
-/// Something a client is told without asking.
-#[derive(Debug)]
-pub enum Event {
-    /// The truth as of now; what was known before is void.
-    Snapshot(Box<RawValue>),
-    /// Durable and in order.
-    Durable { op: Box<str>, key: Option<Uuid>, version: u64, body: Box<RawValue> },
-    /// The newest position or time of arrival.
-    Shown { op: Box<str>, key: Option<Uuid>, body: Box<RawValue> },
-}
 
 /// A command on its way.
 struct Asked {
@@ -502,25 +436,4 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.hang_up();
     }
-}
-
-impl PartialEq for Done {
-    fn eq(&self, other: &Self) -> bool {
-        self.version == other.version && self.body.get() == other.body.get()
-    }
-}
-
-/// RFC 3339 as milliseconds.
-pub(super) fn moment(text: &str) -> Option<UnixMillis> {
-    let format = &time::format_description::well_known::Rfc3339;
-    let at = time::OffsetDateTime::parse(text, format).ok()?;
-    i64::try_from(at.unix_timestamp_nanos() / 1_000_000).ok().map(UnixMillis)
-}
-
-fn id_of(body: &RawValue) -> Option<Uuid> {
-    #[derive(serde::Deserialize)]
-    struct Id {
-        id: Uuid,
-    }
-    serde_json::from_str::<Id>(body.get()).ok().map(|body| body.id)
 }

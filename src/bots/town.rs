@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::session::moment;
+use super::contract::moment;
 use crate::geo::Router;
 
 /// From where to where somebody wants to go.
@@ -143,16 +143,16 @@ impl Ride {
 
     /// From request to acceptance.
     pub(super) fn wait(&self) -> Option<Millis> {
-        Some(at(self.accepted_at.as_ref())?.since(moment(&self.requested_at)?))
+        Some(at(self.accepted_at.as_deref())?.since(moment(&self.requested_at)?))
     }
 
     /// From acceptance to arrival.
     pub(super) fn pickup_time(&self) -> Option<Millis> {
-        Some(at(self.arrived_at.as_ref())?.since(at(self.accepted_at.as_ref())?))
+        Some(at(self.arrived_at.as_deref())?.since(at(self.accepted_at.as_deref())?))
     }
 }
 
-fn at(text: Option<&Box<str>>) -> Option<UnixMillis> {
+fn at(text: Option<&str>) -> Option<UnixMillis> {
     moment(text?)
 }
 

@@ -26,6 +26,9 @@ const TRIPS_PER_DRIVER_HOUR: f64 = 3.0;
 /// Pause between two people who connect: a second for five hundred of them.
 const CONNECT_EVERY: Duration = Duration::from_millis(2);
 
+/// Where trips are handed to passengers, by their numbers.
+type Doors = Arc<Mutex<Vec<mpsc::Sender<Trip>>>>;
+
 /// What everybody of a demo shares.
 #[derive(Clone)]
 pub(super) struct Shared {
@@ -101,7 +104,7 @@ impl People {
 
     fn passengers(&mut self, all: Vec<Seeded>, (seed, rate): (u64, f64), live: &Arc<Live>) {
         let (free, whoever_is_free) = mpsc::unbounded_channel();
-        let senders: Arc<Mutex<Vec<mpsc::Sender<Trip>>>> = Arc::default();
+        let senders = Doors::default();
         let doors = Arc::clone(&senders);
         let (shared, live) = (self.shared.clone(), Arc::clone(live));
         let habits = Arc::new(PassengerHabits::default());
@@ -144,7 +147,7 @@ impl People {
 async fn deal(
     mut demand: Demand,
     shared: Shared,
-    (doors, mut free): (Arc<Mutex<Vec<mpsc::Sender<Trip>>>>, mpsc::UnboundedReceiver<usize>),
+    (doors, mut free): (Doors, mpsc::UnboundedReceiver<usize>),
 ) {
     let mut at = shared.clock.now();
     loop {

@@ -93,7 +93,8 @@ fn block(n: &Numbers, url: &str) -> String {
     let mut put = |line: String| writeln!(text, "{line}").ok();
     put(String::new());
     put(format!(
-        "  {BOLD}{GREEN}ibora demo{OFF}   {BOLD}{CYAN}{url}{OFF}   {DIM}{} at {}x, Ctrl-C ends{OFF}",
+        "  {BOLD}{GREEN}ibora demo{OFF}   {BOLD}{CYAN}{url}{OFF}   \
+         {DIM}{} at {}x, Ctrl-C ends{OFF}",
         clock(n.uptime_s),
         n.speed
     ));
@@ -107,8 +108,8 @@ fn block(n: &Numbers, url: &str) -> String {
     ));
     put(String::new());
     put(format!(
-        "  {BOLD}{:>7}{OFF} requested  {BOLD}{GREEN}{:>7}{OFF} completed  {BOLD}{:>5}{OFF} canceled  \
-         {BOLD}{:>5}{OFF} without driver",
+        "  {BOLD}{:>7}{OFF} requested  {BOLD}{GREEN}{:>7}{OFF} completed  \
+         {BOLD}{:>5}{OFF} canceled  {BOLD}{:>5}{OFF} without driver",
         n.requested, n.completed, n.canceled, n.no_driver
     ));
     put(format!(
@@ -120,7 +121,8 @@ fn block(n: &Numbers, url: &str) -> String {
     put(row("accept answered", &ms(n.accept_p50_ms), &ms(n.accept_p99_ms), "p99, real time"));
     put(row("request answered", &ms(n.request_p50_ms), &ms(n.request_p99_ms), "p99, real time"));
     put(format!(
-        "  {:<20}{BOLD}{:>9}{OFF}  {DIM}for{OFF} {:>5} {DIM}decisions a commit, {:.0} commits/s{OFF}",
+        "  {:<20}{BOLD}{:>9}{OFF}  {DIM}for{OFF} {:>5} \
+         {DIM}decisions a commit, {:.0} commits/s{OFF}",
         "journal commit",
         ms(n.commit_ms),
         n.batch.map_or_else(|| "-".to_owned(), |batch| format!("{batch:.1}")),

@@ -314,7 +314,8 @@ fn is_built(point: Point) -> bool {
         && !land::HILLS.iter().any(|hill| contains(hill, point))
 }
 
-/// Whether a closed line goes around a point: a ray from it crosses the line an odd number of times.
+/// Whether a closed line goes around a point: a ray from it crosses the line an odd number of
+/// times.
 fn contains(line: &[Point], (lat, lng): Point) -> bool {
     let mut inside = false;
     let previous = line.iter().cycle().skip(line.len().saturating_sub(1));

@@ -115,13 +115,15 @@ function fit() {
   home = { ...view };
 }
 
-/** A closed line through the middles of its sides: corners become curves. */
+/** A closed line whose corners are curves: each begins and ends a third along its sides. */
 function round(to, points) {
-  const middle = (a, b) => [toX((a[0] + b[0]) / 2), toY((a[1] + b[1]) / 2)];
-  to.moveTo(...middle(points[points.length - 1], points[0]));
+  const along = (a, b) => [toX(a[0] + (b[0] - a[0]) * 0.34), toY(a[1] + (b[1] - a[1]) * 0.34)];
   points.forEach((point, i) => {
+    const last = points[(i + points.length - 1) % points.length];
     const next = points[(i + 1) % points.length];
-    to.quadraticCurveTo(toX(point[0]), toY(point[1]), ...middle(point, next));
+    if (i === 0) to.moveTo(...along(point, last));
+    else to.lineTo(...along(point, last));
+    to.quadraticCurveTo(toX(point[0]), toY(point[1]), ...along(point, next));
   });
   to.closePath();
 }
