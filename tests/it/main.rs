@@ -1,9 +1,11 @@
 //! One test binary, one file a behaviour. What they share is in `world.rs`.
 
 mod accounts;
+mod crash;
 mod demo;
 mod embedded_postgres;
 mod pg;
+mod process;
 mod rest;
 mod rides;
 mod session;
