@@ -173,6 +173,10 @@ fn steps_of(at: UnixMillis, event: &RideEvent, status: Option<Status>) -> Vec<To
             step.offer_id = Some(offer.0);
             step.reason.clone_from(reason);
         }
+        RideEvent::OfferWithdrawn { driver: who, offer } => {
+            driver = Some(who.0);
+            step.offer_id = Some(offer.0);
+        }
         RideEvent::OffersExpired { drivers } => {
             let told = |who: &ibora_domain::ids::DriverId| Told {
                 step: step.clone(),
