@@ -1,14 +1,14 @@
 //! The composition root: the only file that sees every room. Builds them in order, wires what one
 //! puts out to what another takes in, and takes them down in the reverse order.
 
+mod http;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
-use actix_web::{App as WebApp, HttpServer};
 use ibora_domain::machines::DriverPolicy;
 use ibora_domain::units::{Millis, UnixMillis};
 use secrecy::SecretString;
@@ -18,17 +18,22 @@ use thiserror::Error;
 
 use crate::accounts::{AccountOptions, Accounts, HashingOptions, OptionsError};
 use crate::actors::{Clock, Dispatch, DispatchOptions, DispatchParts};
-use crate::api::{Api, ApiOptions, ApiParts, LimitOptions};
+use crate::api::{Api, ApiParts};
 use crate::config::{Config, Mode, RoutingKind};
 use crate::geo::{IndexOptions, LiveIndex, PowerLaw, RoadGraph, RoadGraphError, Router};
 use crate::journal::{Journal, JournalOptions};
 use crate::obs::Metrics;
 use crate::postgres::{Database, DatabaseSource, EmbeddedOptions, PostgresError};
 use crate::readmodel::Rides;
+use crate::realtime::{Hub, Rate, RealtimeParts, RealtimeState, SessionOptions};
 use crate::seed::{SeedError, Seeded};
+use http::Servers;
 
 /// Every schema change, in order.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+
+/// Time in which the sessions of an engine that stops are sent away.
+const DRAIN_WITHIN: Duration = Duration::from_secs(2);
 
 /// Connections beside the pool: the journal's writers and the migrations.
 const CONNECTIONS_BESIDE: u32 = 8;
@@ -107,11 +112,12 @@ pub struct App {
     pub accounts: Arc<Accounts>,
     pub journal: Arc<Journal>,
     pub metrics: Arc<Metrics>,
+    /// Who is connected.
+    pub hub: Arc<Hub>,
     /// Where it listens; the port it got where the configuration says 0.
     pub address: SocketAddr,
     ready: Arc<AtomicBool>,
-    server: ServerHandle,
-    metrics_server: Option<ServerHandle>,
+    servers: Servers,
 }
 
 impl App {
@@ -123,12 +129,16 @@ impl App {
         let metrics = Metrics::new();
         crate::obs::set_global(Arc::clone(&metrics));
         let store = Store::open(config).await?;
+        let hub = Hub::new(config.session.passenger_devices_max, Arc::clone(&metrics));
+        let streams = Arc::clone(&hub);
         let journal = Journal::start(
             journal_options(config),
             store.database.app_options(),
             store.pool.clone(),
             Arc::clone(&metrics),
-            Arc::new(|_| {}),
+            Arc::new(move |events| {
+                streams.publish(events.into_iter().map(|event| (event.seq, event.row)));
+            }),
         )
         .await?;
         let dispatch = Dispatch::start(
@@ -138,7 +148,7 @@ impl App {
                 router: router(config)?,
                 clock: Clock::new(config.clock.speed),
                 metrics: Arc::clone(&metrics),
-                push: Arc::new(|_| {}),
+                push: hub.pusher(),
                 tariffs: tariffs(config),
             },
             dispatch_options(config),
@@ -146,22 +156,31 @@ impl App {
         .await?;
         let accounts = Arc::new(accounts(config, store.pool.clone(), Arc::clone(&journal))?);
         let ready = Arc::new(AtomicBool::new(true));
-        let api = api(config, &store.pool, (&dispatch, &accounts), (&metrics, &ready));
-        let (address, server) = listen(config, &api)?;
-        let metrics_server = listen_metrics(config, &api)?;
+        let sessions = RealtimeState::new(
+            RealtimeParts {
+                hub: Arc::clone(&hub),
+                dispatch: Arc::clone(&dispatch),
+                accounts: Arc::clone(&accounts),
+                wall_clock: Arc::new(wall_clock),
+                metrics: Arc::clone(&metrics),
+            },
+            session_options(config),
+        );
+        let ending = Arc::clone(&hub);
+        let parts = ApiParts {
+            dispatch: Arc::clone(&dispatch),
+            accounts: Arc::clone(&accounts),
+            metrics: Arc::clone(&metrics),
+            rides: Rides::new(store.pool.clone()),
+            ready: Arc::clone(&ready),
+            end_sessions: Arc::new(move |user| ending.end_sessions(user)),
+        };
+        let api = Api::new(parts, http::api_options(config));
+        let servers = Servers::start(config, &api, &sessions)?;
+        let address = servers.address;
         tokio::spawn(refresh_gauges(Arc::downgrade(&dispatch), Arc::clone(&metrics)));
         tracing::info!(%address, "ready");
-        Ok(Self {
-            store,
-            dispatch,
-            accounts,
-            journal,
-            metrics,
-            address,
-            ready,
-            server,
-            metrics_server,
-        })
+        Ok(Self { store, dispatch, accounts, journal, metrics, hub, address, ready, servers })
     }
 
     /// Stops in order: no new work, everything decided recorded, sockets closed, then the database.
@@ -170,11 +189,9 @@ impl App {
     /// [`PostgresError`] of a private server that does not stop.
     pub async fn stop(self) -> Result<(), StartError> {
         self.ready.store(false, Ordering::Release);
+        self.hub.drain(DRAIN_WITHIN).await;
         self.dispatch.close().await;
-        self.server.stop(true).await;
-        if let Some(server) = self.metrics_server {
-            server.stop(false).await;
-        }
+        self.servers.stop().await;
         self.store.close().await?;
         tracing::info!("stopped");
         Ok(())
@@ -293,6 +310,25 @@ fn dispatch_options(config: &Config) -> DispatchOptions {
     }
 }
 
+fn session_options(config: &Config) -> SessionOptions {
+    let session = &config.session;
+    let ms = Duration::from_millis;
+    SessionOptions {
+        hello_timeout: ms(session.hello_timeout_ms),
+        idle: ms(session.idle_ms),
+        grace: ms(session.grace_ms),
+        active: ms(session.active_ms),
+        active_grace: ms(session.active_grace_ms),
+        frame_bytes_max: session.frame_bytes_max,
+        cmd: Rate { per_s: session.cmd_per_s, burst: session.cmd_burst },
+        tel: Rate { per_s: session.tel_per_s, burst: session.tel_burst },
+        outbox_frames_max: session.outbox_events_max,
+        outbox_bytes_max: session.outbox_bytes_max,
+        write_timeout: ms(session.write_timeout_ms),
+        allowed_origins: config.http.allowed_origins.clone(),
+    }
+}
+
 fn index(config: &Config) -> Arc<LiveIndex> {
     let stale_after = config.dispatch.position_stale_ms;
     Arc::new(LiveIndex::new(IndexOptions { stale_after, ..IndexOptions::default() }))
@@ -376,75 +412,6 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     std::fs::rename(&half, path)
-}
-
-fn api(
-    config: &Config,
-    pool: &PgPool,
-    (dispatch, accounts): (&Arc<Dispatch>, &Arc<Accounts>),
-    (metrics, ready): (&Arc<Metrics>, &Arc<AtomicBool>),
-) -> Arc<Api> {
-    let parts = ApiParts {
-        dispatch: Arc::clone(dispatch),
-        accounts: Arc::clone(accounts),
-        metrics: Arc::clone(metrics),
-        rides: Rides::new(pool.clone()),
-        ready: Arc::clone(ready),
-        end_sessions: Arc::new(|_| {}),
-    };
-    let limits = &config.limits;
-    let options = ApiOptions {
-        body_bytes_max: config.http.max_body_bytes,
-        allowed_origins: config.http.allowed_origins.clone(),
-        metrics_here: config.metrics.listen.is_none(),
-        limits: LimitOptions {
-            enabled: limits.enabled,
-            user_per_s: limits.user_per_s,
-            user_burst: limits.user_burst,
-            anonymous_per_min: limits.anonymous_per_min,
-            auth_per_min: limits.auth_per_min,
-        },
-    };
-    Api::new(parts, options)
-}
-
-fn listen(config: &Config, api: &Arc<Api>) -> Result<(SocketAddr, ServerHandle), StartError> {
-    let address = config.http.listen;
-    let workers = match config.http.workers {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        workers => workers,
-    };
-    let api = Arc::clone(api);
-    let make = move || WebApp::new().configure(|routes| api.configure(routes));
-    let server = HttpServer::new(make)
-        .workers(workers)
-        .disable_signals()
-        .client_request_timeout(Duration::from_secs(10))
-        .shutdown_timeout(10)
-        .bind(address)
-        .map_err(|source| StartError::Listen { address, source })?;
-    let bound = server.addrs().first().copied().unwrap_or(address);
-    let server = server.run();
-    let handle = server.handle();
-    tokio::spawn(server);
-    Ok((bound, handle))
-}
-
-/// Serves `/metrics` on its own address, where it has one.
-fn listen_metrics(config: &Config, api: &Arc<Api>) -> Result<Option<ServerHandle>, StartError> {
-    let Some(address) = config.metrics.listen else { return Ok(None) };
-    let api = Arc::clone(api);
-    let make = move || WebApp::new().configure(|routes| api.configure_metrics(routes));
-    let server = HttpServer::new(make)
-        .workers(1)
-        .disable_signals()
-        .client_request_timeout(Duration::from_secs(10))
-        .bind(address)
-        .map_err(|source| StartError::Listen { address, source })?
-        .run();
-    let handle = server.handle();
-    tokio::spawn(server);
-    Ok(Some(handle))
 }
 
 /// Keeps the gauges that are counted rather than moved.

@@ -11,4 +11,5 @@ pub mod journal;
 pub mod obs;
 pub mod postgres;
 pub mod readmodel;
+pub mod realtime;
 pub mod seed;

@@ -22,13 +22,8 @@ pub enum Category {
 
 impl Category {
     /// Every category, in the order in which people see them.
-    pub const ALL: [Self; 5] = [
-        Self::Economy,
-        Self::Comfort,
-        Self::Premium,
-        Self::Moto,
-        Self::Delivery,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Economy, Self::Comfort, Self::Premium, Self::Moto, Self::Delivery];
 
     /// The public name.
     #[must_use]

@@ -49,18 +49,8 @@ pub struct BreakdownView {
 
 impl From<Breakdown> for BreakdownView {
     fn from(lines: Breakdown) -> Self {
-        let Breakdown {
-            base,
-            distance,
-            time,
-            adjustment,
-        } = lines;
-        Self {
-            base,
-            distance,
-            time,
-            adjustment,
-        }
+        let Breakdown { base, distance, time, adjustment } = lines;
+        Self { base, distance, time, adjustment }
     }
 }
 
@@ -77,10 +67,7 @@ pub fn price(
     let times =
         |rate: Decimal, amount: Decimal| rate.checked_mul(amount).ok_or(MoneyError::OutOfRange);
     let by_distance = times(tariff.per_km, Decimal::new(i64::from(distance.0), 3))?;
-    let by_time = times(
-        tariff.per_min,
-        Decimal::from(duration.0) / Decimal::from(60),
-    )?;
+    let by_time = times(tariff.per_min, Decimal::from(duration.0) / Decimal::from(60))?;
     let sum = tariff
         .base
         .checked_add(by_distance)
@@ -94,15 +81,7 @@ pub fn price(
         Centavos::from_reais(by_time)?,
     );
     let adjustment = Centavos(estimated.0 - base.0 - distance.0 - time.0);
-    Ok(Fare {
-        estimated,
-        breakdown: Breakdown {
-            base,
-            distance,
-            time,
-            adjustment,
-        },
-    })
+    Ok(Fare { estimated, breakdown: Breakdown { base, distance, time, adjustment } })
 }
 
 #[cfg(test)]
@@ -134,31 +113,15 @@ mod tests {
         for (metres, seconds, surge, centavos) in cases {
             let surge = Decimal::new(surge, 1);
             let fare = price(&economy(), Metres(metres), Seconds(seconds), surge).expect("fits");
-            assert_eq!(
-                fare.estimated,
-                Centavos(centavos),
-                "{metres} m, {seconds} s"
-            );
-            let Breakdown {
-                base,
-                distance,
-                time,
-                adjustment,
-            } = fare.breakdown;
-            assert_eq!(
-                base.0 + distance.0 + time.0 + adjustment.0,
-                centavos,
-                "lines sum up"
-            );
+            assert_eq!(fare.estimated, Centavos(centavos), "{metres} m, {seconds} s");
+            let Breakdown { base, distance, time, adjustment } = fare.breakdown;
+            assert_eq!(base.0 + distance.0 + time.0 + adjustment.0, centavos, "lines sum up");
         }
     }
 
     #[test]
     fn a_price_that_does_not_fit_is_refused() {
-        let tariff = Tariff {
-            per_km: Decimal::MAX,
-            ..economy()
-        };
+        let tariff = Tariff { per_km: Decimal::MAX, ..economy() };
         let price = price(&tariff, Metres(u32::MAX), Seconds(0), Decimal::ONE);
         assert_eq!(price, Err(MoneyError::OutOfRange));
     }

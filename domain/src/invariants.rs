@@ -52,7 +52,7 @@ invariants! {
     Ack1 ACK_1 "Nothing is acknowledged without a durable row."
     Result1 RESULT_1 "A principal and a key have one result."
     Stream1 STREAM_1 "The sequence numbers of a stream have no gap."
-    Timer1 TIMER_1 "Every ride that searches has a deadline on disk, and no ride that ended has one."
+    Timer1 TIMER_1 "A ride that searches has a deadline on disk, one that ended has none."
     Fence1 FENCE_1 "The epoch of a shard never decreases."
 }
 
@@ -70,17 +70,11 @@ mod tests {
 
     #[test]
     fn every_invariant_has_an_id_of_its_own_and_one_sentence() {
-        let ids: HashSet<_> = Invariant::ALL
-            .iter()
-            .map(|invariant| invariant.id())
-            .collect();
+        let ids: HashSet<_> = Invariant::ALL.iter().map(|invariant| invariant.id()).collect();
         assert_eq!(ids.len(), Invariant::ALL.len());
         for invariant in Invariant::ALL {
             let sentence = invariant.sentence();
-            assert!(
-                sentence.ends_with('.') && sentence.matches('.').count() == 1,
-                "{sentence}"
-            );
+            assert!(sentence.ends_with('.') && sentence.matches('.').count() == 1, "{sentence}");
         }
     }
 

@@ -31,10 +31,7 @@ impl Centavos {
     /// # Errors
     /// [`MoneyError::OutOfRange`] on overflow.
     pub fn checked_add(self, other: Self) -> Result<Self, MoneyError> {
-        self.0
-            .checked_add(other.0)
-            .map(Self)
-            .ok_or(MoneyError::OutOfRange)
+        self.0.checked_add(other.0).map(Self).ok_or(MoneyError::OutOfRange)
     }
 
     /// Rounds reais half-even to the centavo.
@@ -114,12 +111,7 @@ mod tests {
 
     #[test]
     fn amounts_are_written_in_reais_and_read_back() {
-        for (centavos, text) in [
-            (0, "0.00"),
-            (5, "0.05"),
-            (2350, "23.50"),
-            (100_000, "1000.00"),
-        ] {
+        for (centavos, text) in [(0, "0.00"), (5, "0.05"), (2350, "23.50"), (100_000, "1000.00")] {
             assert_eq!(Centavos(centavos).to_string(), text);
             assert_eq!(text.parse(), Ok(Centavos(centavos)));
         }
@@ -128,31 +120,19 @@ mod tests {
 
     #[test]
     fn what_is_no_amount_is_refused() {
-        for bad in [
-            "", "1", "1.5", "1.500", "-1.00", "+1.00", "1e3.00", "١.00", "NaN", ".50", "1.",
-        ] {
+        for bad in ["", "1", "1.5", "1.500", "-1.00", "+1.00", "1e3.00", "١.00", "NaN", ".50", "1."]
+        {
             assert_eq!(bad.parse::<Centavos>(), Err(MoneyError::Malformed), "{bad}");
         }
         let huge = "92233720368547758.08";
         assert_eq!(huge.parse::<Centavos>(), Err(MoneyError::OutOfRange));
-        assert_eq!(
-            Centavos(i64::MAX).checked_add(Centavos(1)),
-            Err(MoneyError::OutOfRange)
-        );
+        assert_eq!(Centavos(i64::MAX).checked_add(Centavos(1)), Err(MoneyError::OutOfRange));
     }
 
     #[test]
     fn halves_of_a_centavo_round_to_even() {
-        for (milli, centavos) in [
-            (10_005, 1000),
-            (10_015, 1002),
-            (10_025, 1002),
-            (10_026, 1003),
-        ] {
-            assert_eq!(
-                Centavos::from_reais(Decimal::new(milli, 3)),
-                Ok(Centavos(centavos))
-            );
+        for (milli, centavos) in [(10_005, 1000), (10_015, 1002), (10_025, 1002), (10_026, 1003)] {
+            assert_eq!(Centavos::from_reais(Decimal::new(milli, 3)), Ok(Centavos(centavos)));
         }
     }
 }

@@ -117,19 +117,13 @@ impl Cpf {
         }
         let (tenth, last) = check_digits(&digits);
         (digits[9], digits[10]) = (tenth, last);
-        digits
-            .iter()
-            .any(|digit| *digit != digits[0])
-            .then_some(Self(digits))
+        digits.iter().any(|digit| *digit != digits[0]).then_some(Self(digits))
     }
 
     /// The eleven digits. The only way out of this type: say at each call why it is right.
     #[must_use]
     pub fn expose(&self) -> String {
-        self.0
-            .iter()
-            .map(|digit| char::from(b'0' + digit))
-            .collect()
+        self.0.iter().map(|digit| char::from(b'0' + digit)).collect()
     }
 }
 
@@ -146,12 +140,7 @@ fn check_digits(digits: &[u8; 11]) -> (u8, u8) {
 
 fn check_digit(digits: &[u8]) -> u8 {
     let weights = (2_u32..).take(digits.len());
-    let sum: u32 = digits
-        .iter()
-        .rev()
-        .zip(weights)
-        .map(|(digit, w)| u32::from(*digit) * w)
-        .sum();
+    let sum: u32 = digits.iter().rev().zip(weights).map(|(digit, w)| u32::from(*digit) * w).sum();
     match sum % 11 {
         0 | 1 => 0,
         rest => u8::try_from(11 - rest).unwrap_or(0),
@@ -210,10 +199,7 @@ impl Phone {
     /// # Errors
     /// [`PersonError::PhoneFormat`].
     pub fn parse(text: &str) -> Result<Self, PersonError> {
-        let rest = text
-            .trim()
-            .strip_prefix('+')
-            .ok_or(PersonError::PhoneFormat)?;
+        let rest = text.trim().strip_prefix('+').ok_or(PersonError::PhoneFormat)?;
         let mut number = String::from("+");
         for symbol in rest.chars() {
             match symbol {
@@ -253,9 +239,7 @@ impl Email {
         let local_fits = local.len() <= 64 && local.bytes().all(plain) && dotted(local);
         let host = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
         let domain_fits = domain.contains('.') && domain.bytes().all(host) && dotted(domain);
-        (local_fits && domain_fits)
-            .then_some(Self(address))
-            .ok_or(PersonError::EmailFormat)
+        (local_fits && domain_fits).then_some(Self(address)).ok_or(PersonError::EmailFormat)
     }
 }
 
@@ -275,15 +259,11 @@ impl PersonName {
     /// direction of text are refused too: a name must not rewrite the line it is shown in.
     pub fn parse(text: &str) -> Result<Self, PersonError> {
         let name = text.trim();
-        if name
-            .chars()
-            .any(|symbol| symbol.is_control() || turns_direction(symbol))
-        {
+        if name.chars().any(|symbol| symbol.is_control() || turns_direction(symbol)) {
             return Err(PersonError::NameCharacter);
         }
         let fits = (1..=Self::CHARS_MAX).contains(&name.chars().count());
-        fits.then(|| Self(name.to_owned()))
-            .ok_or(PersonError::NameLength)
+        fits.then(|| Self(name.to_owned())).ok_or(PersonError::NameLength)
     }
 }
 
@@ -307,14 +287,11 @@ impl Plate {
             plate.remove(3);
         }
         let fits = plate.len() == 7
-            && plate
-                .bytes()
-                .enumerate()
-                .all(|(position, byte)| match position {
-                    0..=2 => byte.is_ascii_uppercase(),
-                    4 => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
-                    _ => byte.is_ascii_digit(),
-                });
+            && plate.bytes().enumerate().all(|(position, byte)| match position {
+                0..=2 => byte.is_ascii_uppercase(),
+                4 => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
+                _ => byte.is_ascii_digit(),
+            });
         fits.then_some(Self(plate)).ok_or(PersonError::PlateFormat)
     }
 }

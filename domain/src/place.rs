@@ -86,11 +86,7 @@ impl Coordinates {
 
 /// Rounds a non-negative length or time that fits `u32`; the cast saturates where it does not.
 #[must_use]
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "saturates by design"
-)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates by design")]
 pub fn whole(value: f64) -> u32 {
     value.round() as u32
 }

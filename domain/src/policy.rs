@@ -58,11 +58,7 @@ impl RidePolicy {
     /// How long after wave `wave` the next one starts.
     #[must_use]
     pub fn next_wave_after(&self, wave: u16) -> Millis {
-        if wave <= 1 {
-            self.head_start
-        } else {
-            self.wave_every
-        }
+        if wave <= 1 { self.head_start } else { self.wave_every }
     }
 
     /// The last moment at which an accept of an offer that ends at `expires_at` counts.
@@ -85,9 +81,7 @@ impl RidePolicy {
 }
 
 fn pick<T: Copy>(list: &[T], wave: u16) -> Option<T> {
-    list.get(usize::from(wave).saturating_sub(1))
-        .or_else(|| list.last())
-        .copied()
+    list.get(usize::from(wave).saturating_sub(1)).or_else(|| list.last()).copied()
 }
 
 impl Default for RidePolicy {

@@ -58,12 +58,7 @@ pub enum Role {
 named!(
     Role,
     "role",
-    [
-        Passenger = "passenger",
-        Driver = "driver",
-        Admin = "admin",
-        Partner = "partner",
-    ]
+    [Passenger = "passenger", Driver = "driver", Admin = "admin", Partner = "partner",]
 );
 
 impl Role {
@@ -86,11 +81,7 @@ pub enum Scope {
     Admin,
 }
 
-named!(
-    Scope,
-    "scope",
-    [Read = "read", Write = "write", Admin = "admin"]
-);
+named!(Scope, "scope", [Read = "read", Write = "write", Admin = "admin"]);
 
 /// How far the review of a driver has come. Only an approved driver may go online.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -105,12 +96,7 @@ pub enum Approval {
 named!(
     Approval,
     "approval",
-    [
-        Pending = "pending",
-        Approved = "approved",
-        Rejected = "rejected",
-        Suspended = "suspended",
-    ]
+    [Pending = "pending", Approved = "approved", Rejected = "rejected", Suspended = "suspended",]
 );
 
 /// A review that the present state does not allow.
@@ -164,11 +150,7 @@ mod tests {
     #[test]
     fn only_an_admin_has_the_admin_scope() {
         for role in Role::ALL {
-            assert_eq!(
-                role.scopes().contains(&Scope::Admin),
-                *role == Role::Admin,
-                "{role}"
-            );
+            assert_eq!(role.scopes().contains(&Scope::Admin), *role == Role::Admin, "{role}");
         }
     }
 
@@ -176,38 +158,10 @@ mod tests {
     fn reviews_follow_the_table() {
         use Approval::{Approved, Pending, Rejected, Suspended};
         let table = [
-            (
-                Pending,
-                [
-                    (Approved, Some(true)),
-                    (Rejected, Some(true)),
-                    (Suspended, None),
-                ],
-            ),
-            (
-                Approved,
-                [
-                    (Approved, Some(false)),
-                    (Rejected, None),
-                    (Suspended, Some(true)),
-                ],
-            ),
-            (
-                Rejected,
-                [
-                    (Approved, Some(true)),
-                    (Rejected, Some(false)),
-                    (Suspended, None),
-                ],
-            ),
-            (
-                Suspended,
-                [
-                    (Approved, Some(true)),
-                    (Rejected, None),
-                    (Suspended, Some(false)),
-                ],
-            ),
+            (Pending, [(Approved, Some(true)), (Rejected, Some(true)), (Suspended, None)]),
+            (Approved, [(Approved, Some(false)), (Rejected, None), (Suspended, Some(true))]),
+            (Rejected, [(Approved, Some(true)), (Rejected, Some(false)), (Suspended, None)]),
+            (Suspended, [(Approved, Some(true)), (Rejected, None), (Suspended, Some(false))]),
         ];
         for (from, row) in table {
             assert!(from.review(Pending).is_err(), "{from} -> pending");

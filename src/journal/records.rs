@@ -316,6 +316,24 @@ impl Records {
             .await
     }
 
+    /// The one ride that this person has not ended, as its driver or as its passenger.
+    ///
+    /// # Errors
+    /// Whatever the database reports.
+    pub async fn active_ride(
+        &self,
+        user: UserId,
+        as_driver: bool,
+    ) -> Result<Option<RideId>, sqlx::Error> {
+        let query = match as_driver {
+            true => "SELECT id FROM rides WHERE active_driver_id = $1",
+            false => "SELECT id FROM rides WHERE active_passenger_id = $1",
+        };
+        let id: Option<Uuid> =
+            sqlx::query_scalar(query).bind(user.0).fetch_optional(&self.pool).await?;
+        Ok(id.map(RideId))
+    }
+
     /// A passenger's active ride and past commands.
     ///
     /// # Errors

@@ -5,4 +5,5 @@ mod embedded_postgres;
 mod pg;
 mod rest;
 mod rides;
+mod session;
 mod world;

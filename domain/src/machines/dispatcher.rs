@@ -80,11 +80,7 @@ impl<R> DispatcherMachine<R> {
     /// The dispatcher of `zone`.
     #[must_use]
     pub fn new(zone: Zone) -> Self {
-        Self {
-            zone,
-            waves: HashMap::default(),
-            replies: std::marker::PhantomData,
-        }
+        Self { zone, waves: HashMap::default(), replies: std::marker::PhantomData }
     }
 
     fn seek(&mut self, turn: &mut Turn<'_, R>, seek: Seek) {
@@ -107,9 +103,7 @@ impl<R> DispatcherMachine<R> {
     }
 
     fn wave(&mut self, ride: RideId, number: u16) -> Option<&mut Wave> {
-        self.waves
-            .get_mut(&ride)
-            .filter(|wave| wave.seek.wave == number)
+        self.waves.get_mut(&ride).filter(|wave| wave.seek.wave == number)
     }
 
     fn found(
@@ -172,8 +166,7 @@ impl<R> DispatcherMachine<R> {
         let Some(mut wave) = self.waves.remove(&ride) else {
             return;
         };
-        wave.granted
-            .sort_by_key(|candidate| (candidate.eta, candidate.distance));
+        wave.granted.sort_by_key(|candidate| (candidate.eta, candidate.distance));
         let offers = RideInput::Offers {
             search: wave.seek.search,
             wave: wave.seek.wave,
@@ -183,10 +176,7 @@ impl<R> DispatcherMachine<R> {
     }
 
     fn alarm(&mut self, turn: &mut Turn<'_, R>) {
-        let late = self
-            .waves
-            .values()
-            .filter(|wave| wave.give_up_at <= turn.now);
+        let late = self.waves.values().filter(|wave| wave.give_up_at <= turn.now);
         let mut late: Vec<RideId> = late.map(|wave| wave.seek.ride).collect();
         late.sort_unstable();
         for ride in late {
@@ -238,17 +228,12 @@ impl<R> Machine for DispatcherMachine<R> {
         let turn = &mut Turn::new(now, out);
         match input {
             DispatcherInput::Seek(seek) => self.seek(turn, *seek),
-            DispatcherInput::Found {
-                ride,
-                wave,
-                candidates,
-            } => self.found(turn, ride, wave, candidates),
-            DispatcherInput::SlotAnswer {
-                ride,
-                wave,
-                driver,
-                granted,
-            } => self.slot_answer(turn, ride, wave, Answered { driver, granted }),
+            DispatcherInput::Found { ride, wave, candidates } => {
+                self.found(turn, ride, wave, candidates)
+            }
+            DispatcherInput::SlotAnswer { ride, wave, driver, granted } => {
+                self.slot_answer(turn, ride, wave, Answered { driver, granted })
+            }
             DispatcherInput::Alarm => self.alarm(turn),
         }
     }

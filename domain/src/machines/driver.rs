@@ -69,11 +69,7 @@ impl DriverMachine {
         records: DriverRecords,
         now: UnixMillis,
     ) -> Self {
-        let slots = records
-            .open_offers
-            .into_iter()
-            .map(|slot| (slot.ride, slot))
-            .collect();
+        let slots = records.open_offers.into_iter().map(|slot| (slot.ride, slot)).collect();
         Self {
             id,
             policy,
@@ -118,9 +114,7 @@ impl DriverMachine {
     fn deadline(&self) -> Option<UnixMillis> {
         let outcome = self.reserved.as_ref();
         let outcome = outcome.map(|reserved| reserved.since + OUTCOME_WITHIN);
-        let presence = self
-            .is_absent()
-            .then(|| self.last_seen + self.policy.presence);
+        let presence = self.is_absent().then(|| self.last_seen + self.policy.presence);
         let ride = self.active.map(|_| self.active_heard + RIDE_ASKED_EVERY);
         [outcome, presence, ride].into_iter().flatten().min()
     }
@@ -192,8 +186,7 @@ impl DriverMachine {
     }
 
     fn is_stale<R>(&self, ask: &Ask<R>) -> bool {
-        ask.if_version
-            .is_some_and(|version| version != self.version)
+        ask.if_version.is_some_and(|version| version != self.version)
     }
 
     /// Makes him offline: no offer stays open to him.
@@ -207,12 +200,7 @@ impl DriverMachine {
     fn record(&mut self, kind: &'static str, decision: &mut Decision) {
         self.version += 1;
         let Done { version, body } = self.view();
-        let event = EventRow {
-            seq: version,
-            kind,
-            at: decision.at,
-            body: Arc::clone(&body),
-        };
+        let event = EventRow { seq: version, kind, at: decision.at, body: Arc::clone(&body) };
         decision.events.push(event);
         decision.rows.push(Row::Driver(DriverRow {
             id: self.id,
@@ -252,11 +240,8 @@ impl DriverMachine {
         };
         if unable.is_none() && self.active.is_none() {
             let pending = self.reserved.as_ref().map_or(0, |known| known.pending);
-            self.reserved = Some(Reserved {
-                ride: tap.ride,
-                since: turn.now,
-                pending: pending + 1,
-            });
+            self.reserved =
+                Some(Reserved { ride: tap.ride, since: turn.now, pending: pending + 1 });
         }
         let bid = Box::new(Bid {
             driver: account::card(self.id, self.profile.as_ref(), self.online),
@@ -404,11 +389,7 @@ impl<R> Machine for Driving<R> {
         let machine = &mut self.0;
         let turn = &mut Turn::new(now, out);
         match input {
-            DriverInput::Online {
-                ask,
-                category,
-                vehicle,
-            } => {
+            DriverInput::Online { ask, category, vehicle } => {
                 if let Some(ask) = machine.known.replay(turn, ask) {
                     machine.set_online(turn, ask, category, vehicle);
                 }
@@ -418,12 +399,7 @@ impl<R> Machine for Driving<R> {
                     machine.set_offline(turn, ask);
                 }
             }
-            DriverInput::Accept {
-                ask,
-                ride,
-                offer,
-                at,
-            } => {
+            DriverInput::Accept { ask, ride, offer, at } => {
                 machine.last_seen = now;
                 if let Some(ask) = machine.known.replay(turn, ask) {
                     machine.accept(turn, ask, &Tap { ride, offer, at });

@@ -49,12 +49,8 @@ impl std::hash::Hasher for KeyHasher {
 
 impl Known {
     pub(super) fn remember(&mut self, key: &CommandKey, refusal: Option<Refusal>) {
-        let known = KnownAnswer {
-            fingerprint: key.fingerprint,
-            refusal,
-        };
-        self.by_id
-            .insert((key.principal, Arc::clone(&key.id)), known);
+        let known = KnownAnswer { fingerprint: key.fingerprint, refusal };
+        self.by_id.insert((key.principal, Arc::clone(&key.id)), known);
     }
 
     /// Whether a command of this id was answered.
@@ -66,17 +62,12 @@ impl Known {
         if self.by_id.is_empty() {
             return None;
         }
-        self.by_id
-            .get(&(key.principal, Arc::clone(&key.id)))
-            .copied()
+        self.by_id.get(&(key.principal, Arc::clone(&key.id))).copied()
     }
 
     /// Answers `ask` if its command is known; gives it back if not.
     pub(super) fn replay<R>(&self, turn: &mut Turn<'_, R>, ask: Ask<R>) -> Option<Ask<R>> {
-        let Some((key, known)) = ask
-            .key
-            .as_ref()
-            .and_then(|key| Some((key, self.find(key)?)))
+        let Some((key, known)) = ask.key.as_ref().and_then(|key| Some((key, self.find(key)?)))
         else {
             return Some(ask);
         };
@@ -101,17 +92,11 @@ impl Known {
         answer: Answer,
         decision: &mut Decision,
     ) {
-        let stored = answer
-            .as_ref()
-            .map_or_else(|refusal| refusal.is_result(), |_| true);
+        let stored = answer.as_ref().map_or_else(|refusal| refusal.is_result(), |_| true);
         if let Some(key) = ask.key.filter(|_| stored) {
             self.remember(&key, answer.as_ref().err().copied());
             let owner = decision.entity.id();
-            decision.results.push(ResultRow {
-                key,
-                owner,
-                answer: answer.clone(),
-            });
+            decision.results.push(ResultRow { key, owner, answer: answer.clone() });
         }
         turn.reply(ask.reply, answer);
     }
@@ -136,8 +121,5 @@ impl FromIterator<PastCommand> for Known {
 
 /// An answer that goes well.
 pub(super) fn done(version: u64, body: String) -> Done {
-    Done {
-        version,
-        body: body.into(),
-    }
+    Done { version, body: body.into() }
 }

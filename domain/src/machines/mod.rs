@@ -81,28 +81,12 @@ pub enum Output<R> {
 /// A happening that operators count.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Note {
-    RideMoved {
-        from: Option<&'static str>,
-        to: &'static str,
-        category: Category,
-    },
-    RideCanceled {
-        by: &'static str,
-        reason: &'static str,
-    },
-    RideEnded {
-        category: Category,
-        lasted: Millis,
-    },
-    Accepted {
-        waited: Millis,
-    },
-    Attempt {
-        outcome: &'static str,
-    },
-    OffersMade {
-        count: usize,
-    },
+    RideMoved { from: Option<&'static str>, to: &'static str, category: Category },
+    RideCanceled { by: &'static str, reason: &'static str },
+    RideEnded { category: Category, lasted: Millis },
+    Accepted { waited: Millis },
+    Attempt { outcome: &'static str },
+    OffersMade { count: usize },
 }
 
 /// The outputs of a turn.
@@ -204,8 +188,7 @@ impl<'a, R> Turn<'a, R> {
     }
 
     fn tell_dispatcher(&mut self, zone: Zone, input: DispatcherInput) {
-        self.out
-            .push(Output::Send(Envelope::Dispatcher(zone, input)));
+        self.out.push(Output::Send(Envelope::Dispatcher(zone, input)));
     }
 
     /// Records `decision`, unless it says nothing.

@@ -67,14 +67,7 @@ impl PassengerMachine {
         passivate_after: Millis,
     ) -> Self {
         let known = commands.into_iter().collect();
-        Self {
-            id,
-            active,
-            heard_at: None,
-            reserved: None,
-            known,
-            passivate_after,
-        }
+        Self { id, active, heard_at: None, reserved: None, known, passivate_after }
     }
 
     fn request<R>(&mut self, turn: &mut Turn<'_, R>, ask: Ask<R>, ride: RideId, order: Box<Order>) {
@@ -91,11 +84,7 @@ impl PassengerMachine {
             self.ask_active(turn);
             return;
         }
-        self.reserved = Some(Reserved {
-            ride,
-            since: turn.now,
-            key: ask.key.clone(),
-        });
+        self.reserved = Some(Reserved { ride, since: turn.now, key: ask.key.clone() });
         turn.tell_ride(ride, RideInput::Request { ask, order });
     }
 
@@ -164,16 +153,12 @@ impl PassengerMachine {
     /// The ride that he has, or is about to have.
     #[cfg(test)]
     pub(super) fn bound_to(&self) -> Option<RideId> {
-        self.active
-            .or(self.reserved.as_ref().map(|reserved| reserved.ride))
+        self.active.or(self.reserved.as_ref().map(|reserved| reserved.ride))
     }
 }
 
 /// A passenger's machine answers to `R`, of which it holds none.
-pub struct Riding<R>(
-    pub PassengerMachine,
-    pub std::marker::PhantomData<fn() -> R>,
-);
+pub struct Riding<R>(pub PassengerMachine, pub std::marker::PhantomData<fn() -> R>);
 
 impl<R> Machine for Riding<R> {
     type Input = PassengerInput<R>;

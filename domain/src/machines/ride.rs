@@ -86,16 +86,9 @@ pub enum RideInput<R> {
 /// What a driver does on his ride.
 #[derive(Clone)]
 pub enum DriverCommand {
-    Arrive {
-        location: Option<Coordinates>,
-    },
-    Start {
-        pin: String,
-    },
-    Complete {
-        location: Option<Coordinates>,
-        reason: Option<String>,
-    },
+    Arrive { location: Option<Coordinates> },
+    Start { pin: String },
+    Complete { location: Option<Coordinates>, reason: Option<String> },
 }
 
 impl fmt::Debug for DriverCommand {
@@ -173,9 +166,7 @@ impl<R> RideMachine<R> {
     /// The next deadline, for arming a rebuilt machine.
     #[must_use]
     pub fn deadline(&self) -> Option<UnixMillis> {
-        self.ride
-            .as_ref()
-            .and_then(|ride| ride.deadline(&self.policy))
+        self.ride.as_ref().and_then(|ride| ride.deadline(&self.policy))
     }
 
     /// The ride, if it exists.
@@ -195,12 +186,12 @@ impl<R> RideMachine<R> {
             return;
         }
         let passenger = order.passenger.id;
-        let event = RideEvent::Requested {
-            order: Box::new(order.clone()),
-        };
+        let event = RideEvent::Requested { order: Box::new(order.clone()) };
         let ride = Ride::requested(self.id, order, turn.now);
         let mut decision = self.decision(turn);
         record::push_event(&mut decision, &ride, &event);
+        // Also for the passenger who asked: the answer reaches one device, the event all.
+        record::tell_people(&mut decision, &ride, None);
         let body = done(ride.version, ride.json_for(Reader::Passenger));
         turn.note(record::moved(None, &ride));
         self.ride = Some(ride);
@@ -220,10 +211,7 @@ impl<R> RideMachine<R> {
         self.command(turn, ask, Reader::Driver, |ride, policy| match command {
             DriverCommand::Arrive { location } => ride.arrive(location, policy).into(),
             DriverCommand::Start { pin } => ride.start(&pin, now, policy).into(),
-            DriverCommand::Complete {
-                location: _,
-                reason,
-            } => ride.complete(reason).into(),
+            DriverCommand::Complete { location: _, reason } => ride.complete(reason).into(),
         });
     }
 
@@ -234,9 +222,8 @@ impl<R> RideMachine<R> {
             CancelAs::Admin => Reader::Admin,
         };
         let now = turn.now;
-        let happened = self.command(turn, ask, reader, |ride, policy| {
-            ride.cancel(cancel, now, policy).into()
-        });
+        let happened =
+            self.command(turn, ask, reader, |ride, policy| ride.cancel(cancel, now, policy).into());
         if happened {
             // One who gave the ride back leaves a search that is due at once.
             self.start_wave(turn);
@@ -303,10 +290,7 @@ impl<R> RideMachine<R> {
     /// Whether `driver` may command this ride as its own. One who gave it back may repeat what he
     /// said before that, so a known id passes.
     fn obeys(&self, driver: DriverId, key: Option<&CommandKey>) -> bool {
-        self.ride
-            .as_ref()
-            .is_some_and(|ride| ride.is_driven_by(driver))
-            || self.known.has(key)
+        self.ride.as_ref().is_some_and(|ride| ride.is_driven_by(driver)) || self.known.has(key)
     }
 
     fn may_cancel(&self, ask: &Ask<R>, by: CancelAs) -> bool {
@@ -328,23 +312,12 @@ impl<R> Machine for RideMachine<R> {
         match input {
             RideInput::Request { ask, order } => self.request(turn, ask, *order),
             RideInput::Accept { ask, bid } => self.bid(turn, ask, &bid),
-            RideInput::Decline {
-                ask,
-                driver,
-                offer,
-                reason,
-            } => {
+            RideInput::Decline { ask, driver, offer, reason } => {
                 if let Some(ask) = self.known.replay(turn, ask) {
-                    self.decline(turn, ask, driver, |ride| {
-                        ride.decline(driver, offer, reason)
-                    });
+                    self.decline(turn, ask, driver, |ride| ride.decline(driver, offer, reason));
                 }
             }
-            RideInput::Drive {
-                ask,
-                driver,
-                command,
-            } => {
+            RideInput::Drive { ask, driver, command } => {
                 if !self.obeys(driver, ask.key.as_ref()) {
                     turn.reply(ask.reply, Err(Refusal::NotFound));
                 } else if let Some(ask) = self.known.replay(turn, ask) {
@@ -359,11 +332,9 @@ impl<R> Machine for RideMachine<R> {
                 }
             }
             RideInput::Read { by, reply } => self.read(by, turn, reply),
-            RideInput::Offers {
-                search,
-                wave,
-                candidates,
-            } => self.offers_found(turn, offers::WaveId { search, wave }, candidates),
+            RideInput::Offers { search, wave, candidates } => {
+                self.offers_found(turn, offers::WaveId { search, wave }, candidates)
+            }
             RideInput::OfferUnwanted { driver } => self.offer_unwanted(turn, driver),
             RideInput::Position { driver, position } => self.position(turn, driver, position),
             RideInput::WhoseIsIt { driver } => self.whose(turn, driver),

@@ -21,10 +21,8 @@ impl Chance {
     /// A number below `limit`, and 0 for a limit of 0.
     fn below(&mut self, limit: usize) -> usize {
         // Knuth's MMIX generator; its high bits are the good ones.
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let drawn = usize::try_from(self.0 >> 33).unwrap_or(0);
         drawn % limit.max(1)
     }

@@ -72,10 +72,7 @@ impl Ride {
         if named_another || !self.is_open(offer) || now > policy.accepts_until(offer.expires_at) {
             return Err(Refusal::OfferExpired);
         }
-        Ok(Some(RideEvent::Assigned {
-            driver: Box::new(bid.driver.clone()),
-            offer: offer.id,
-        }))
+        Ok(Some(RideEvent::Assigned { driver: Box::new(bid.driver.clone()), offer: offer.id }))
     }
 
     /// Whether `driver` may turn the offer down. `Ok(None)`: it was no longer open to him.
@@ -98,11 +95,7 @@ impl Ride {
         if !self.is_open(his) {
             return Ok(None);
         }
-        Ok(Some(RideEvent::OfferDeclined {
-            driver,
-            offer: his.id,
-            reason,
-        }))
+        Ok(Some(RideEvent::OfferDeclined { driver, offer: his.id, reason }))
     }
 
     /// Whether the driver may say that he is at the pickup. `location` is his own claim; without
@@ -158,10 +151,7 @@ impl Ride {
         }
         let locked = self.pin_tries + 1 >= policy.pin_tries_max;
         let locked_until = locked.then(|| now + policy.pin_lock);
-        Ok((
-            Some(RideEvent::PinRefused { locked_until }),
-            Some(Refusal::PinWrong),
-        ))
+        Ok((Some(RideEvent::PinRefused { locked_until }), Some(Refusal::PinWrong)))
     }
 
     /// Whether the driver may end the ride at its destination. The final fare is the quote.
@@ -170,10 +160,9 @@ impl Ride {
     /// [`Refusal::IllegalTransition`].
     pub fn complete(&self, reason: Option<String>) -> Decided {
         match self.status {
-            Status::Started => Ok(Some(RideEvent::Completed {
-                fare: self.order.fare.estimated,
-                reason,
-            })),
+            Status::Started => {
+                Ok(Some(RideEvent::Completed { fare: self.order.fare.estimated, reason }))
+            }
             Status::Completed => Ok(None),
             Status::Searching
             | Status::Accepted
@@ -197,12 +186,7 @@ impl Ride {
         if self.status.is_final() {
             return Err(Refusal::RideClosed);
         }
-        let canceled = |by, fee| RideEvent::Canceled {
-            by,
-            reason,
-            note: note.clone(),
-            fee,
-        };
+        let canceled = |by, fee| RideEvent::Canceled { by, reason, note: note.clone(), fee };
         let event = match by {
             CancelAs::Admin => canceled(Party::Admin, Centavos::ZERO),
             CancelAs::Passenger => canceled(Party::Passenger, self.passenger_fee(now, policy)),
@@ -217,11 +201,7 @@ impl Ride {
                 Status::Accepted | Status::Arriving | Status::Arrived
                     if self.search.reassignments < policy.reassignments_max =>
                 {
-                    RideEvent::Released {
-                        driver,
-                        reason,
-                        note,
-                    }
+                    RideEvent::Released { driver, reason, note }
                 }
                 Status::Accepted | Status::Arriving | Status::Arrived | Status::Started => {
                     canceled(Party::Driver, Centavos::ZERO)

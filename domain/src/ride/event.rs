@@ -113,11 +113,7 @@ impl Ride {
         match event {
             // Opens a ride (`Ride::requested`), never changes one.
             RideEvent::Requested { .. } => return,
-            RideEvent::OffersMade {
-                wave,
-                offers,
-                next_wave_at,
-            } => {
+            RideEvent::OffersMade { wave, offers, next_wave_at } => {
                 self.search.wave = *wave;
                 self.search.next_wave_at = *next_wave_at;
                 for offer in offers {
@@ -147,12 +143,7 @@ impl Ride {
                 self.move_to(Status::Completed, at);
                 self.final_fare = Some(*fare);
             }
-            RideEvent::Canceled {
-                by,
-                reason,
-                note,
-                fee,
-            } => {
+            RideEvent::Canceled { by, reason, note, fee } => {
                 self.move_to(Status::Canceled, at);
                 self.cancellation = Some(Cancellation {
                     by: *by,

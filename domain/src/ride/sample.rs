@@ -49,20 +49,12 @@ pub(crate) fn north_of_pickup(metres: f64) -> Coordinates {
 }
 
 pub(crate) fn position(metres: f64, accuracy: u32, ms: u64) -> DriverPosition {
-    DriverPosition {
-        place: north_of_pickup(metres),
-        at: after(ms),
-        accuracy: Metres(accuracy),
-    }
+    DriverPosition { place: north_of_pickup(metres), at: after(ms), accuracy: Metres(accuracy) }
 }
 
 pub(crate) fn order(of: PassengerId) -> Order {
     Order {
-        passenger: PassengerCard {
-            id: of,
-            name: "Ana Passageira".to_owned(),
-            rating: 487,
-        },
+        passenger: PassengerCard { id: of, name: "Ana Passageira".to_owned(), rating: 487 },
         category: Category::Economy,
         pickup: north_of_pickup(0.0),
         dropoff: Coordinates::new(-23.5614, -46.6559).expect("in range"),
@@ -100,12 +92,7 @@ pub(crate) fn card(id: DriverId) -> DriverCard {
 }
 
 pub(crate) fn bid(id: DriverId) -> Bid {
-    Bid {
-        driver: card(id),
-        offer: None,
-        at: None,
-        unable: None,
-    }
+    Bid { driver: card(id), offer: None, at: None, unable: None }
 }
 
 /// The offer of wave `wave` to driver `number`; its id has the same number.
@@ -134,10 +121,7 @@ pub(crate) fn way_to(status: Status) -> Vec<(RideEvent, UnixMillis)> {
         offers: vec![offer(1, 1, end), offer(2, 1, end)],
         next_wave_at: after(4000),
     };
-    let assigned = RideEvent::Assigned {
-        driver: Box::new(card(driver(1))),
-        offer: offer_id(1),
-    };
+    let assigned = RideEvent::Assigned { driver: Box::new(card(driver(1))), offer: offer_id(1) };
     let whole_way = [
         (offers, START),
         (assigned, after(2000)),
@@ -145,10 +129,7 @@ pub(crate) fn way_to(status: Status) -> Vec<(RideEvent, UnixMillis)> {
         (RideEvent::Arrived, after(60_000)),
         (RideEvent::Started, after(90_000)),
     ];
-    let completed = RideEvent::Completed {
-        fare: FARE,
-        reason: None,
-    };
+    let completed = RideEvent::Completed { fare: FARE, reason: None };
     let canceled = RideEvent::Canceled {
         by: super::Party::Passenger,
         reason: super::CancelReason::ChangedMind,

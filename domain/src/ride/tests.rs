@@ -148,41 +148,22 @@ fn an_accept_counts_to_the_last_millisecond_of_its_grace() {
 fn refusals_of_an_accept_come_in_their_order() {
     let late = after(60_000);
     let refused = |status, who, unable| {
-        let bid = Bid {
-            offer: Some(offer_id(99)),
-            unable,
-            ..bid(driver(who))
-        };
+        let bid = Bid { offer: Some(offer_id(99)), unable, ..bid(driver(who)) };
         ride_in(status).accept(&bid, late, &policy())
     };
     let busy = Some(Refusal::DriverBusy);
-    assert_eq!(
-        refused(Status::Accepted, 3, busy),
-        Err(Refusal::OfferNotFound)
-    );
+    assert_eq!(refused(Status::Accepted, 3, busy), Err(Refusal::OfferNotFound));
     assert_eq!(refused(Status::NoDriver, 2, busy), Err(Refusal::RideClosed));
-    assert_eq!(
-        refused(Status::Accepted, 2, busy),
-        Err(Refusal::RideAlreadyAssigned)
-    );
-    assert_eq!(
-        refused(Status::Searching, 2, busy),
-        Err(Refusal::DriverBusy)
-    );
-    assert_eq!(
-        refused(Status::Searching, 2, None),
-        Err(Refusal::OfferExpired)
-    );
+    assert_eq!(refused(Status::Accepted, 2, busy), Err(Refusal::RideAlreadyAssigned));
+    assert_eq!(refused(Status::Searching, 2, busy), Err(Refusal::DriverBusy));
+    assert_eq!(refused(Status::Searching, 2, None), Err(Refusal::OfferExpired));
     assert_eq!(refused(Status::Accepted, 1, busy), Ok(None), "his already");
 }
 
 #[test]
 fn only_the_open_offer_can_be_accepted_or_declined() {
     let mut ride = ride_in(Status::Searching);
-    let naming = |id| Bid {
-        offer: Some(offer_id(id)),
-        ..bid(driver(1))
-    };
+    let naming = |id| Bid { offer: Some(offer_id(id)), ..bid(driver(1)) };
     let accept = |ride: &Ride, id| ride.accept(&naming(id), soon(), &policy());
     assert_eq!(accept(&ride, 2), Err(Refusal::OfferExpired), "another's");
     assert_eq!(shown(&accept(&ride, 1)), "assigned");
@@ -195,10 +176,7 @@ fn only_the_open_offer_can_be_accepted_or_declined() {
     assert!(!ride.may_ask(driver(1)));
     assert_eq!(ride.decline(driver(1), None, None), Ok(None));
 
-    let withdrawn = RideEvent::OfferWithdrawn {
-        driver: driver(2),
-        offer: offer_id(2),
-    };
+    let withdrawn = RideEvent::OfferWithdrawn { driver: driver(2), offer: offer_id(2) };
     ride.apply(&withdrawn, soon());
     assert!(ride.may_ask(driver(2)), "he may be free again");
     assert_eq!(ride.open_offers().count(), 0);
@@ -244,16 +222,10 @@ fn a_fee_has_its_grace_and_is_never_above_the_fare() {
             other => unreachable!("{other:?}"),
         }
     };
-    let graceful = RidePolicy {
-        cancel_grace: Millis(10_000),
-        ..policy()
-    };
+    let graceful = RidePolicy { cancel_grace: Millis(10_000), ..policy() };
     assert_eq!(fee(&graceful, 11_999), Centavos::ZERO);
     assert_eq!(fee(&graceful, 12_000), Centavos(500));
-    let greedy = RidePolicy {
-        cancel_fee: Centavos(99_999),
-        ..policy()
-    };
+    let greedy = RidePolicy { cancel_fee: Centavos(99_999), ..policy() };
     assert_eq!(fee(&greedy, 12_000), FARE);
 }
 
@@ -262,9 +234,7 @@ fn a_ride_is_given_back_three_times_and_then_ends() {
     let mut ride = ride_in(Status::Arrived);
     let him = || CancelAs::Driver(driver(1));
     for search in 1..=3 {
-        let (event, _) = ride
-            .start("9999", soon(), &policy())
-            .expect("a wrong PIN is an event");
+        let (event, _) = ride.start("9999", soon(), &policy()).expect("a wrong PIN is an event");
         ride.apply(&event.expect("counted"), soon());
         let released = ride
             .cancel(cancel_by(him(), CancelReason::Vehicle), soon(), &policy())
@@ -273,11 +243,7 @@ fn a_ride_is_given_back_three_times_and_then_ends() {
         ride.apply(&released, soon());
         assert_eq!(ride.status, Status::Searching);
         assert_eq!((ride.search.reassignments, ride.search.wave), (search, 0));
-        assert_eq!(
-            ride.search.next_wave_at,
-            soon(),
-            "the search starts at once"
-        );
+        assert_eq!(ride.search.next_wave_at, soon(), "the search starts at once");
         assert_eq!((ride.driver_id(), ride.accepted_at), (None, None));
         assert_eq!(ride.pin_tries, 0, "the next driver has tries of his own");
         assert!(!ride.may_ask(driver(1)), "nor is he asked again");
@@ -306,10 +272,7 @@ fn three_wrong_pins_lock_for_ten_minutes() {
     for pin in [PIN, "9999"] {
         assert_eq!(start(&ride, pin, just_before), Err(Refusal::PinLocked));
     }
-    assert_eq!(
-        start(&ride, PIN, lock_ends),
-        Ok((Some(RideEvent::Started), None))
-    );
+    assert_eq!(start(&ride, PIN, lock_ends), Ok((Some(RideEvent::Started), None)));
     let (again, _) = start(&ride, "9999", lock_ends).expect("may try");
     let locked_until = None;
     assert_eq!(again, Some(RideEvent::PinRefused { locked_until }));
@@ -405,10 +368,7 @@ fn a_ride_is_rebuilt_from_its_row_and_waves_alone() {
         let end = START + policy().offer_ttl;
         // An older offer of an earlier wave does not hide the newer one, whatever the order.
         let earlier = offer(7, 1, START);
-        let earlier = Offer {
-            driver: driver(1),
-            ..earlier
-        };
+        let earlier = Offer { driver: driver(1), ..earlier };
         rebuilt.restore_offers([offer(1, 1, end), earlier, offer(2, 1, end)]);
         assert_eq!(rebuilt, ride, "{status:?}");
     }
@@ -417,9 +377,7 @@ fn a_ride_is_rebuilt_from_its_row_and_waves_alone() {
 #[test]
 fn late_waves_ask_only_those_who_are_new() {
     let ride = ride_in(Status::Searching);
-    let expired = RideEvent::OffersExpired {
-        drivers: vec![driver(1)],
-    };
+    let expired = RideEvent::OffersExpired { drivers: vec![driver(1)] };
     let mut ride_later = ride.clone();
     ride_later.apply(&expired, after(16_001));
     let left_out = |ride: &Ride, wave| ride.not_to_ask(wave, &policy());

@@ -162,20 +162,13 @@ impl Ride {
             name: &card.name,
             rating: rating(card.rating),
             vehicle,
-            location: self
-                .driver_at
-                .filter(|_| shown)
-                .map(|position| position.place),
+            location: self.driver_at.filter(|_| shown).map(|position| position.place),
         }
     }
 }
 
 fn passenger(card: &PassengerCard) -> PassengerView<'_> {
-    PassengerView {
-        id: card.id,
-        name: &card.name,
-        rating: rating(card.rating),
-    }
+    PassengerView { id: card.id, name: &card.name, rating: rating(card.rating) }
 }
 
 fn cancellation(cancellation: &Cancellation) -> CancellationView<'_> {

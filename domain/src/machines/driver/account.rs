@@ -66,10 +66,7 @@ pub(super) fn may_go_online(
     if chosen.is_none() && !profile.vehicles.is_empty() {
         return Err(Refusal::VehicleNotSuitable);
     }
-    Ok(OnlineAs {
-        category: wanted,
-        vehicle: chosen.map(|(card, _)| card.id),
-    })
+    Ok(OnlineAs { category: wanted, vehicle: chosen.map(|(card, _)| card.id) })
 }
 
 /// The driver as a passenger sees him.
@@ -80,9 +77,7 @@ pub(super) fn card(
 ) -> DriverCard {
     DriverCard {
         id,
-        name: profile
-            .map(|profile| profile.name.clone())
-            .unwrap_or_default(),
+        name: profile.map(|profile| profile.name.clone()).unwrap_or_default(),
         rating: profile.map_or(0, |profile| profile.rating),
         vehicle: vehicle(profile, online).cloned(),
     }
@@ -110,9 +105,6 @@ pub(super) fn json(
 
 fn vehicle(profile: Option<&DriverProfile>, online: Option<OnlineAs>) -> Option<&VehicleCard> {
     let chosen = online?.vehicle?;
-    let (card, _) = profile?
-        .vehicles
-        .iter()
-        .find(|(card, _)| card.id == chosen)?;
+    let (card, _) = profile?.vehicles.iter().find(|(card, _)| card.id == chosen)?;
     Some(card)
 }

@@ -76,11 +76,7 @@ impl<R> RideMachine<R> {
     fn make_offers(&mut self, turn: &mut Turn<'_, R>, id: WaveId, offers: &[Offer]) {
         // Nobody in reach: look farther at once, while there is a farther.
         let at_once = offers.is_empty() && self.policy.grows_after(id.wave);
-        let pause = if at_once {
-            Millis(0)
-        } else {
-            self.policy.next_wave_after(id.wave)
-        };
+        let pause = if at_once { Millis(0) } else { self.policy.next_wave_after(id.wave) };
         let event = RideEvent::OffersMade {
             wave: id.wave,
             offers: offers.to_vec(),
@@ -127,17 +123,12 @@ impl<R> RideMachine<R> {
             expires_at: turn.now + self.policy.offer_ttl,
             offers: offers.iter().map(line).collect(),
         }));
-        turn.note(Note::OffersMade {
-            count: offers.len(),
-        });
+        turn.note(Note::OffersMade { count: offers.len() });
     }
 
     /// A driver cannot take the offer any more. One that is not open only has a slot to free.
     pub(super) fn offer_unwanted(&mut self, turn: &mut Turn<'_, R>, driver: DriverId) {
-        let open = self
-            .ride
-            .as_ref()
-            .and_then(|ride| ride.open_offer_to(driver));
+        let open = self.ride.as_ref().and_then(|ride| ride.open_offer_to(driver));
         let Some(offer) = open.map(|offer| offer.id) else {
             turn.tell_driver(driver, DriverInput::OfferClosed { ride: self.id });
             return;
@@ -151,10 +142,7 @@ impl<R> RideMachine<R> {
 
     /// Starts the next wave when nobody is left to answer this one.
     pub(super) fn hurry(&mut self, turn: &mut Turn<'_, R>) {
-        if self
-            .searching()
-            .is_some_and(|ride| ride.open_offers().next().is_none())
-        {
+        if self.searching().is_some_and(|ride| ride.open_offers().next().is_none()) {
             self.start_wave(turn);
         }
     }
@@ -245,27 +233,12 @@ impl<R> RideMachine<R> {
 
 /// The wave that comes after those made so far.
 fn next_wave(ride: &Ride) -> WaveId {
-    WaveId {
-        search: ride.search.reassignments,
-        wave: ride.search.wave.saturating_add(1),
-    }
+    WaveId { search: ride.search.reassignments, wave: ride.search.wave.saturating_add(1) }
 }
 
 fn offer(candidate: Candidate, wave: u16, expires_at: UnixMillis) -> Offer {
-    let Candidate {
-        driver,
-        offer,
-        distance,
-        eta,
-    } = candidate;
-    Offer {
-        id: offer,
-        driver,
-        wave,
-        expires_at,
-        distance,
-        eta,
-    }
+    let Candidate { driver, offer, distance, eta } = candidate;
+    Offer { id: offer, driver, wave, expires_at, distance, eta }
 }
 
 fn offer_made(ride: &Ride, offer: &Offer) -> StreamRow {

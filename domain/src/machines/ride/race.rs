@@ -106,13 +106,7 @@ impl<R> RideMachine<R> {
         let ride = self.ride.as_ref();
         let offered = ride.and_then(|ride| ride.offered_at(driver, &self.policy));
         let latency = offered.map(|at| turn.now.since(at)).unwrap_or_default();
-        Attempt {
-            driver,
-            outcome,
-            at: turn.now,
-            latency,
-            command,
-        }
+        Attempt { driver, outcome, at: turn.now, latency, command }
     }
 
     /// Records the attempts refused since the last commit, and answers them.
@@ -145,11 +139,7 @@ impl<R> RideMachine<R> {
         let first_rank = self.attempts.saturating_add(1);
         let count = u32::try_from(attempts.len()).unwrap_or(u32::MAX);
         self.attempts = self.attempts.saturating_add(count);
-        decision.rows.push(Row::Attempts(AttemptsRow {
-            ride: self.id,
-            first_rank,
-            attempts,
-        }));
+        decision.rows.push(Row::Attempts(AttemptsRow { ride: self.id, first_rank, attempts }));
     }
 
     pub(super) fn decline(

@@ -16,19 +16,13 @@ pub(super) struct Decided {
 
 impl Decided {
     fn refuse(refusal: Refusal) -> Self {
-        Self {
-            event: None,
-            refusal: Some(refusal),
-        }
+        Self { event: None, refusal: Some(refusal) }
     }
 }
 
 impl From<Result<Option<RideEvent>, Refusal>> for Decided {
     fn from(decided: Result<Option<RideEvent>, Refusal>) -> Self {
-        decided.map_or_else(Self::refuse, |event| Self {
-            event,
-            refusal: None,
-        })
+        decided.map_or_else(Self::refuse, |event| Self { event, refusal: None })
     }
 }
 
@@ -94,10 +88,7 @@ impl<R> RideMachine<R> {
             announce(turn, ride, driver);
         }
         if let RideEvent::Canceled { by, reason, .. } = event {
-            turn.note(Note::RideCanceled {
-                by: by.as_str(),
-                reason: reason.as_str(),
-            });
+            turn.note(Note::RideCanceled { by: by.as_str(), reason: reason.as_str() });
         }
     }
 
@@ -117,18 +108,12 @@ impl<R> RideMachine<R> {
 
 /// Whether the sender thinks of another version than the ride has.
 pub(super) fn is_stale<R>(ask: &Ask<R>, ride: &Ride) -> bool {
-    ask.if_version
-        .is_some_and(|version| version != ride.version)
+    ask.if_version.is_some_and(|version| version != ride.version)
 }
 
 pub(super) fn push_event(decision: &mut Decision, ride: &Ride, event: &RideEvent) {
     let body = serde_json::to_string(event).unwrap_or_default().into();
-    decision.events.push(EventRow {
-        seq: ride.version,
-        kind: event.kind(),
-        at: decision.at,
-        body,
-    });
+    decision.events.push(EventRow { seq: ride.version, kind: event.kind(), at: decision.at, body });
 }
 
 fn row_of(ride: &Ride) -> RideRow {
@@ -146,7 +131,7 @@ fn row_of(ride: &Ride) -> RideRow {
 
 /// Puts the ride as it now is on the streams of its people. `driver` had it before the event: one
 /// who gave it back is not told what happens next, his answer says it.
-fn tell_people(decision: &mut Decision, ride: &Ride, driver: Option<DriverId>) {
+pub(super) fn tell_people(decision: &mut Decision, ride: &Ride, driver: Option<DriverId>) {
     let event = |stream, reader| StreamRow {
         stream,
         op: "ride.updated",
@@ -158,13 +143,8 @@ fn tell_people(decision: &mut Decision, ride: &Ride, driver: Option<DriverId>) {
     };
     let passenger = StreamId::Passenger(ride.order.passenger.id);
     decision.streams.push(event(passenger, Reader::Passenger));
-    if let Some(driver) = ride
-        .driver_id()
-        .or(driver.filter(|_| ride.status.is_final()))
-    {
-        decision
-            .streams
-            .push(event(StreamId::Driver(driver), Reader::Driver));
+    if let Some(driver) = ride.driver_id().or(driver.filter(|_| ride.status.is_final())) {
+        decision.streams.push(event(StreamId::Driver(driver), Reader::Driver));
     }
 }
 

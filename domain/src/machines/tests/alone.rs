@@ -21,10 +21,8 @@ struct Alone {
 
 impl Alone {
     fn new() -> Self {
-        let records = RideRecords {
-            ride: Some(sample::ride_in(Status::Searching)),
-            ..Default::default()
-        };
+        let records =
+            RideRecords { ride: Some(sample::ride_in(Status::Searching)), ..Default::default() };
         let policy = Arc::new(RidePolicy::default());
         let machine = RideMachine::new(ride_id(1), policy, records);
         let now = after(3000);
@@ -42,10 +40,7 @@ impl Alone {
             if_version: None,
             reply: 0,
         };
-        let bid = Box::new(Bid {
-            offer,
-            ..sample::bid(by)
-        });
+        let bid = Box::new(Bid { offer, ..sample::bid(by) });
         self.step(RideInput::Accept { ask, bid })
     }
 
@@ -91,19 +86,9 @@ fn told_driver(out: &Outputs<u64>, id: DriverId) -> Vec<&'static str> {
 fn the_same_accept_is_answered_the_same_at_every_moment() {
     let mut ride = Alone::new();
     assert_eq!(answers(&ride.accept(driver(1), None, ("a", 1))), ["yes"]);
-    assert_eq!(
-        answers(&ride.accept(driver(1), None, ("a", 1))),
-        ["repeated"]
-    );
-    assert_eq!(
-        answers(&ride.accept(driver(1), None, ("b", 1))),
-        ["yes"],
-        "a new id"
-    );
-    assert_eq!(
-        answers(&ride.accept(driver(1), None, ("a", 2))),
-        ["idempotency_key_reused"]
-    );
+    assert_eq!(answers(&ride.accept(driver(1), None, ("a", 1))), ["repeated"]);
+    assert_eq!(answers(&ride.accept(driver(1), None, ("b", 1))), ["yes"], "a new id");
+    assert_eq!(answers(&ride.accept(driver(1), None, ("a", 2))), ["idempotency_key_reused"]);
 
     // A refusal is on its way to disk only when the commit before it has ended; until then
     // whoever asks for it waits.
@@ -114,20 +99,13 @@ fn the_same_accept_is_answered_the_same_at_every_moment() {
     assert_eq!(answers(&reused), ["idempotency_key_reused"]);
     let recorded = ride.settle(false);
     assert_eq!(answers(&recorded), ["ride_already_assigned"; 2]);
-    assert_eq!(
-        told_driver(&recorded, driver(2)),
-        ["not won"; 2],
-        "each accept comes back"
-    );
+    assert_eq!(told_driver(&recorded, driver(2)), ["not won"; 2], "each accept comes back");
     let again = ride.accept(driver(2), None, ("c", 1));
     assert_eq!(answers(&again), ["ride_already_assigned"]);
     let anew = ride.accept(driver(2), None, ("d", 1));
     assert!(answers(&anew).is_empty());
     assert_eq!(answers(&ride.settle(false)), ["ride_already_assigned"]);
-    assert_eq!(
-        answers(&ride.accept(driver(3), None, ("e", 1))),
-        ["offer_not_found"]
-    );
+    assert_eq!(answers(&ride.accept(driver(3), None, ("e", 1))), ["offer_not_found"]);
 }
 
 #[test]
@@ -146,9 +124,7 @@ fn streams_written(out: &Outputs<u64>, id: DriverId) -> Vec<&'static str> {
         Output::Persist(decision) => Some(&decision.streams),
         _ => None,
     });
-    let his = rows
-        .flatten()
-        .filter(|row| row.stream == StreamId::Driver(id));
+    let his = rows.flatten().filter(|row| row.stream == StreamId::Driver(id));
     his.map(|row| row.op).collect()
 }
 
@@ -173,10 +149,7 @@ fn late_word_of_an_earlier_ride_does_not_hide_the_present_one() {
     let machine = PassengerMachine::new(passenger(1), Some(present), vec![], Millis(1));
     let mut riding = Riding::<u64>(machine, std::marker::PhantomData);
     let late = [
-        PassengerInput::Opened {
-            ride: earlier,
-            key: None,
-        },
+        PassengerInput::Opened { ride: earlier, key: None },
         PassengerInput::Ended { ride: earlier },
     ];
     for input in late {
@@ -190,10 +163,7 @@ fn an_alarm_that_comes_early_or_twice_does_no_harm() {
     let mut ride = Alone::new();
     for _ in 0..3 {
         let out = ride.step(RideInput::Alarm);
-        assert!(
-            out.iter()
-                .all(|output| !matches!(output, Output::Persist(_)))
-        );
+        assert!(out.iter().all(|output| !matches!(output, Output::Persist(_))));
         let alarm = out.iter().rev().find_map(|output| match output {
             Output::Alarm(at) => Some(*at),
             _ => None,
@@ -202,10 +172,7 @@ fn an_alarm_that_comes_early_or_twice_does_no_harm() {
     }
     ride.now = after(200_000);
     let over = ride.step(RideInput::Alarm);
-    assert!(
-        over.iter()
-            .any(|output| matches!(output, Output::Persist(_)))
-    );
+    assert!(over.iter().any(|output| matches!(output, Output::Persist(_))));
     let over_again = ride.step(RideInput::Alarm);
     assert!(over_again.is_empty());
 }
@@ -222,22 +189,14 @@ fn slots_of_a_wave_that_comes_too_late_are_given_back() {
     };
     let candidates = vec![candidate(5), candidate(6)];
     let (search, wave) = (0, 2);
-    let out = ride.step(RideInput::Offers {
-        search,
-        wave,
-        candidates,
-    });
+    let out = ride.step(RideInput::Offers { search, wave, candidates });
     for number in [5, 6] {
         assert_eq!(told_driver(&out, driver(number)), ["closed"]);
     }
     let mut dispatcher = DispatcherMachine::<u64>::new(Zone(0));
     let mut out = vec![];
-    let late = DispatcherInput::SlotAnswer {
-        ride: ride_id(1),
-        wave: 3,
-        driver: driver(7),
-        granted: true,
-    };
+    let late =
+        DispatcherInput::SlotAnswer { ride: ride_id(1), wave: 3, driver: driver(7), granted: true };
     dispatcher.step(after(0), late, &mut out);
     assert_eq!(told_driver(&out, driver(7)), ["closed"]);
 }
@@ -257,19 +216,9 @@ fn a_wave_asked_for_early_is_asked_for_again() {
     };
     for number in [1, 2] {
         let by = driver(number);
-        let ask = Ask {
-            by: by.into(),
-            key: None,
-            if_version: None,
-            reply: 0,
-        };
+        let ask = Ask { by: by.into(), key: None, if_version: None, reply: 0 };
         let (offer, reason) = (None, None);
-        let out = ride.step(RideInput::Decline {
-            ask,
-            driver: by,
-            offer,
-            reason,
-        });
+        let out = ride.step(RideInput::Decline { ask, driver: by, offer, reason });
         assert_eq!(seeks(&out), usize::from(number == 2), "when nobody is left");
     }
     ride.now = after(2500);

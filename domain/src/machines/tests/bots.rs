@@ -78,19 +78,9 @@ impl World {
             fingerprint: command.fingerprint(),
         });
         let reply = self.asked.len() as u64 + 1;
-        let ask = Ask {
-            by: command.by(),
-            key: key.clone(),
-            if_version: None,
-            reply,
-        };
+        let ask = Ask { by: command.by(), key: key.clone(), if_version: None, reply };
         let envelope = envelope(command, ask, reply);
-        let asked = Asked {
-            command,
-            key,
-            holder: envelope.entity(),
-            said: None,
-        };
+        let asked = Asked { command, key, holder: envelope.entity(), said: None };
         self.asked.insert(reply, asked);
         self.post(envelope);
         reply
@@ -253,31 +243,17 @@ fn envelope(command: Command, ask: Ask<u64>, reply: u64) -> Envelope<u64> {
         }
         Command::Accept(driver, ride, offer) => {
             let at = None;
-            let input = DriverInput::Accept {
-                ask,
-                ride,
-                offer,
-                at,
-            };
+            let input = DriverInput::Accept { ask, ride, offer, at };
             Envelope::Driver(driver, input)
         }
         Command::Online(driver) => {
             let (category, vehicle) = (None, None);
-            let input = DriverInput::Online {
-                ask,
-                category,
-                vehicle,
-            };
+            let input = DriverInput::Online { ask, category, vehicle };
             Envelope::Driver(driver, input)
         }
         Command::Offline(driver) => Envelope::Driver(driver, DriverInput::Offline { ask }),
         Command::Decline(driver, ride) => {
-            let input = RideInput::Decline {
-                ask,
-                driver,
-                offer: None,
-                reason: None,
-            };
+            let input = RideInput::Decline { ask, driver, offer: None, reason: None };
             Envelope::Ride(ride, input)
         }
         Command::DriverCancel(driver, ride) => cancel(ride, CancelAs::Driver(driver), ask),
@@ -286,11 +262,7 @@ fn envelope(command: Command, ask: Ask<u64>, reply: u64) -> Envelope<u64> {
         | Command::Start(driver, ride, _)
         | Command::Complete(driver, ride) => {
             let command = on_the_way(command);
-            let input = RideInput::Drive {
-                ask,
-                driver,
-                command,
-            };
+            let input = RideInput::Drive { ask, driver, command };
             Envelope::Ride(ride, input)
         }
     }
@@ -300,18 +272,14 @@ fn on_the_way(command: Command) -> DriverCommand {
     let (location, reason) = (None, None);
     match command {
         Command::Arrive(..) => DriverCommand::Arrive { location },
-        Command::Start(_, _, right) => DriverCommand::Start {
-            pin: if right { sample::PIN } else { "9999" }.to_owned(),
-        },
+        Command::Start(_, _, right) => {
+            DriverCommand::Start { pin: if right { sample::PIN } else { "9999" }.to_owned() }
+        }
         _ => DriverCommand::Complete { location, reason },
     }
 }
 
 fn cancel(ride: RideId, by: CancelAs, ask: Ask<u64>) -> Envelope<u64> {
-    let cancel = Cancel {
-        by,
-        reason: CancelReason::Other,
-        note: None,
-    };
+    let cancel = Cancel { by, reason: CancelReason::Other, note: None };
     Envelope::Ride(ride, RideInput::Cancel { ask, cancel })
 }

@@ -46,11 +46,7 @@ fn ask_and_wait(world: &mut World, command: Command, id: Option<&str>) -> Result
 }
 
 fn withdrawn(disk: &Disk, of: DriverId) -> Vec<String> {
-    let rows = disk
-        .streams
-        .get(&StreamId::Driver(of))
-        .into_iter()
-        .flatten();
+    let rows = disk.streams.get(&StreamId::Driver(of)).into_iter().flatten();
     let rows = rows.filter(|row| row.op == "offer.withdrawn");
     rows.map(|row| {
         let body: serde_json::Value = serde_json::from_str(&row.body).expect("is JSON");
@@ -60,10 +56,7 @@ fn withdrawn(disk: &Disk, of: DriverId) -> Vec<String> {
 }
 
 fn everybody_in_one_wave() -> RidePolicy {
-    RidePolicy {
-        wave_sizes: vec![3],
-        ..RidePolicy::default()
-    }
+    RidePolicy { wave_sizes: vec![3], ..RidePolicy::default() }
 }
 
 #[test]
@@ -72,10 +65,7 @@ fn a_winners_other_offers_close_and_their_rides_look_on() {
     run_until(&mut world, "three offers", |world| world.offers.len() == 3);
     let (him, ride, _) = world.offers[0];
     let (_, other, _) = world.offers[1];
-    assert_eq!(
-        ask_and_wait(&mut world, Command::Accept(him, ride, None), None),
-        Ok(())
-    );
+    assert_eq!(ask_and_wait(&mut world, Command::Accept(him, ride, None), None), Ok(()));
     let closed = |world: &World| withdrawn(&world.disk, him).len() == 2;
     run_until(&mut world, "both closed", closed);
     do_all(&mut world);
@@ -85,10 +75,7 @@ fn a_winners_other_offers_close_and_their_rides_look_on() {
     assert_eq!(refused, Err(Refusal::DriverBusy));
     let searching = world.disk.ride(other).expect("exists");
     assert_eq!(searching.status, Status::Searching);
-    assert!(
-        searching.may_ask(him),
-        "he may be asked when he is free again"
-    );
+    assert!(searching.may_ask(him), "he may be asked when he is free again");
 }
 
 #[test]
@@ -96,10 +83,7 @@ fn an_offline_driver_has_no_open_offer() {
     let mut world = world_of(1, 2, everybody_in_one_wave());
     run_until(&mut world, "two offers", |world| world.offers.len() == 2);
     let (him, ride, _) = world.offers[0];
-    assert_eq!(
-        ask_and_wait(&mut world, Command::Offline(him), None),
-        Ok(())
-    );
+    assert_eq!(ask_and_wait(&mut world, Command::Offline(him), None), Ok(()));
     let closed = |world: &World| withdrawn(&world.disk, him) == ["driver_busy", "driver_busy"];
     run_until(&mut world, "both closed", closed);
     let refused = ask_and_wait(&mut world, Command::Accept(him, ride, None), Some("late"));
@@ -111,33 +95,17 @@ fn an_offer_made_to_one_who_got_busy_meanwhile_is_closed() {
     let mut world = world_of(1, 1, RidePolicy::default());
     run_until(&mut world, "an offer", |world| world.offers.len() == 1);
     let (him, ride, _) = world.offers[0];
-    assert_eq!(
-        ask_and_wait(&mut world, Command::Accept(him, ride, None), None),
-        Ok(())
-    );
+    assert_eq!(ask_and_wait(&mut world, Command::Accept(him, ride, None), None), Ok(()));
     do_all(&mut world);
     // A second ride got his slot before he won: its wave comes only now.
     world.send(Command::Request(passenger(2)), None);
     do_all(&mut world);
-    let second = *world
-        .disk
-        .rides
-        .keys()
-        .find(|id| **id != ride)
-        .expect("is there");
+    let second = *world.disk.rides.keys().find(|id| **id != ride).expect("is there");
     let wave = world.disk.ride(second).expect("exists").search.wave + 1;
-    let candidate = Candidate {
-        driver: him,
-        offer: offer_id(900),
-        distance: Metres(1),
-        eta: Seconds(1),
-    };
+    let candidate =
+        Candidate { driver: him, offer: offer_id(900), distance: Metres(1), eta: Seconds(1) };
     let candidates = vec![candidate];
-    let offers = RideInput::Offers {
-        search: 0,
-        wave,
-        candidates,
-    };
+    let offers = RideInput::Offers { search: 0, wave, candidates };
     world.post(Envelope::Ride(second, offers));
     let closed = |world: &World| withdrawn(&world.disk, him) == ["driver_busy"];
     run_until(&mut world, "it is closed", closed);
@@ -148,22 +116,12 @@ fn a_declined_wave_is_followed_at_once_and_by_one_wave_only() {
     let mut world = world_of(1, 1, RidePolicy::default());
     run_until(&mut world, "an offer", |world| world.offers.len() == 1);
     let (him, ride, _) = world.offers[0];
-    assert_eq!(
-        ask_and_wait(&mut world, Command::Decline(him, ride), None),
-        Ok(())
-    );
+    assert_eq!(ask_and_wait(&mut world, Command::Decline(him, ride), None), Ok(()));
     do_all(&mut world);
     let wave = |world: &World| world.disk.ride(ride).expect("exists").search.wave;
-    assert_eq!(
-        wave(&world),
-        4,
-        "nobody is left in any radius: as far as it goes, at once"
-    );
+    assert_eq!(wave(&world), 4, "nobody is left in any radius: as far as it goes, at once");
     for _ in 0..3 {
-        assert_eq!(
-            ask_and_wait(&mut world, Command::Decline(him, ride), None),
-            Ok(())
-        );
+        assert_eq!(ask_and_wait(&mut world, Command::Decline(him, ride), None), Ok(()));
         do_all(&mut world);
     }
     assert_eq!(wave(&world), 4, "declining twice starts nothing");
@@ -176,18 +134,11 @@ fn a_declined_wave_is_followed_at_once_and_by_one_wave_only() {
 fn a_search_without_drivers_is_given_up_in_time() {
     let mut world = world_of(0, 1, RidePolicy::default());
     run_until(&mut world, "its end", |world| {
-        world
-            .disk
-            .rides
-            .values()
-            .any(|row| row.status == Status::NoDriver)
+        world.disk.rides.values().any(|row| row.status == Status::NoDriver)
     });
     assert_eq!(world.now, after(150_000));
     do_all(&mut world);
-    assert_eq!(
-        ask_and_wait(&mut world, Command::Request(passenger(1)), None),
-        Ok(())
-    );
+    assert_eq!(ask_and_wait(&mut world, Command::Request(passenger(1)), None), Ok(()));
 }
 
 #[test]
@@ -208,46 +159,24 @@ fn one_who_gave_the_ride_back_is_not_asked_again() {
     let mut world = world_of(2, 1, RidePolicy::default());
     run_until(&mut world, "an offer", |world| world.offers.len() == 1);
     let (him, ride, _) = world.offers.remove(0);
-    assert_eq!(
-        ask_and_wait(&mut world, Command::Accept(him, ride, None), None),
-        Ok(())
-    );
+    assert_eq!(ask_and_wait(&mut world, Command::Accept(him, ride, None), None), Ok(()));
     let back = Command::DriverCancel(him, ride);
     assert_eq!(ask_and_wait(&mut world, back, Some("back")), Ok(()));
-    assert_eq!(
-        ask_and_wait(&mut world, back, Some("back")),
-        Ok(()),
-        "and again"
-    );
+    assert_eq!(ask_and_wait(&mut world, back, Some("back")), Ok(()), "and again");
     assert_eq!(ask_and_wait(&mut world, back, None), Err(Refusal::NotFound));
     run_until(&mut world, "an offer", |world| !world.offers.is_empty());
     let search = world.disk.ride(ride).expect("exists").search;
-    assert_eq!(
-        (search.reassignments, search.wave),
-        (1, 1),
-        "waves count anew"
-    );
+    assert_eq!((search.reassignments, search.wave), (1, 1), "waves count anew");
     assert_ne!(world.offers[0].0, him);
     // Even a dispatcher that still has his name from the search before does not bring him back.
-    let candidate = Candidate {
-        driver: him,
-        offer: offer_id(901),
-        distance: Metres(1),
-        eta: Seconds(1),
-    };
+    let candidate =
+        Candidate { driver: him, offer: offer_id(901), distance: Metres(1), eta: Seconds(1) };
     let (search, wave, candidates) = (1, 2, vec![candidate]);
-    let offers = RideInput::Offers {
-        search,
-        wave,
-        candidates,
-    };
+    let offers = RideInput::Offers { search, wave, candidates };
     world.post(Envelope::Ride(ride, offers));
     do_all(&mut world);
     assert!(world.offers.iter().all(|(driver, _, _)| *driver != him));
-    assert_eq!(
-        world.market[&him],
-        Market::Available(crate::category::Category::Economy)
-    );
+    assert_eq!(world.market[&him], Market::Available(crate::category::Category::Economy));
 }
 
 #[test]
@@ -277,10 +206,7 @@ fn a_missed_end_is_found_out() {
     let mut world = world_of(1, 1, RidePolicy::default());
     run_until(&mut world, "an offer", |world| world.offers.len() == 1);
     let (him, ride, _) = world.offers.remove(0);
-    assert_eq!(
-        ask_and_wait(&mut world, Command::Accept(him, ride, None), None),
-        Ok(())
-    );
+    assert_eq!(ask_and_wait(&mut world, Command::Accept(him, ride, None), None), Ok(()));
     do_all(&mut world);
     // The end is recorded, and the machine dies before it tells anybody.
     world.send(Command::PassengerCancel(passenger(1), ride), None);

@@ -182,10 +182,7 @@ impl Disk {
             .collect();
         let card = sample::card(id);
         let vehicle = card.vehicle.expect("has one");
-        let online = OnlineAs {
-            category: Category::Economy,
-            vehicle: Some(vehicle.id),
-        };
+        let online = OnlineAs { category: Category::Economy, vehicle: Some(vehicle.id) };
         DriverRecords {
             profile: Some(DriverProfile {
                 name: card.name,
@@ -194,12 +191,7 @@ impl Disk {
                 approval: "approved".to_owned(),
                 vehicles: vec![(vehicle, vec![Category::Economy])],
             }),
-            online: self
-                .online
-                .get(&id)
-                .copied()
-                .unwrap_or(true)
-                .then_some(online),
+            online: self.online.get(&id).copied().unwrap_or(true).then_some(online),
             version: self.versions.get(&id).copied().unwrap_or(0),
             active: self.active_ride(|row| row.driver == Some(id)),
             open_offers,

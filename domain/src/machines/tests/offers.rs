@@ -75,10 +75,7 @@ fn judge(world: &World, (driver, ride, offer): (DriverId, RideId, OfferId), fate
         (true, []) => {}
         (false, [reason]) => assert!(known.contains(&&**reason), "{reason}"),
         // His own accept was told so.
-        (false, []) => assert!(
-            his_accepts.count() > 0,
-            "{offer} of {ride}: no word of its end"
-        ),
+        (false, []) => assert!(his_accepts.count() > 0, "{offer} of {ride}: no word of its end"),
         (_, several) => unreachable!("{offer} of {ride} ended more than once: {several:?}"),
     }
 }
@@ -87,9 +84,6 @@ fn versions_rise(rows: impl Iterator<Item = (uuid::Uuid, u64)>) {
     let mut last = BTreeMap::new();
     for (ride, version) in rows {
         let before = last.insert(ride, version);
-        assert!(
-            before.is_none_or(|before| before < version),
-            "{ride}: out of order"
-        );
+        assert!(before.is_none_or(|before| before < version), "{ride}: out of order");
     }
 }

@@ -131,19 +131,12 @@ fn any_order_of_messages_and_commits_keeps_every_promise() {
             assert_ne!(asked.said, Some(Said::Died), "nothing died: {asked:?}");
         }
     }
-    assert!(
-        won > 300 && busy > 50 && ended > 50,
-        "{won} {busy} {ended}: too quiet"
-    );
+    assert!(won > 300 && busy > 50 && ended > 50, "{won} {busy} {ended}: too quiet");
 }
 
 #[test]
 fn crashes_and_lost_commits_at_any_step_break_no_promise() {
-    let faults = Faults {
-        crash: 60,
-        lost_commit: 25,
-        lost_search: 10,
-    };
+    let faults = Faults { crash: 60, lost_commit: 25, lost_search: 10 };
     let mut won = 0;
     for seed in seeds(250) {
         let world = life(seed, faults);
@@ -183,11 +176,7 @@ fn a_hundred_drivers_accept_and_exactly_one_is_told_yes() {
         }
         world.run_until(world.now + Millis::from_secs(3));
         let told: Vec<_> = answers.iter().map(|reply| world.told(*reply)).collect();
-        let count = |wanted| {
-            told.iter()
-                .filter(|answer| **answer == Some(wanted))
-                .count()
-        };
+        let count = |wanted| told.iter().filter(|answer| **answer == Some(wanted)).count();
         assert_eq!(count(Ok(())), 1, "seed {seed}");
         assert_eq!(count(Err(Refusal::RideAlreadyAssigned)), 99, "seed {seed}");
         let rows = world.disk.attempts.values().flatten();

@@ -119,10 +119,7 @@ impl World {
         }
         let can_run = |entity: &&Entity| {
             self.actors.contains_key(entity)
-                || !self
-                    .journal
-                    .iter()
-                    .any(|waiting| waiting.entity == **entity)
+                || !self.journal.iter().any(|waiting| waiting.entity == **entity)
         };
         let ready: Vec<Entity> = self.mail.keys().filter(can_run).copied().collect();
         let due = self.next_alarm().filter(|(at, _)| *at <= self.now);
@@ -176,9 +173,7 @@ impl World {
         let absent = |entity: &Entity| !self.actors.contains_key(entity) && !waiting(entity);
         let timers = self.disk.timers.iter();
         let timers = timers.filter(|(entity, _)| absent(entity));
-        alarms
-            .chain(timers.map(|(entity, at)| (*at, *entity)))
-            .min()
+        alarms.chain(timers.map(|(entity, at)| (*at, *entity))).min()
     }
 
     fn build(&mut self, entity: Entity) {
@@ -247,10 +242,7 @@ impl World {
         }
         self.turn(entity, VecDeque::from([alarm]));
         let next = self.actors.get(&entity).and_then(|actor| actor.alarm);
-        assert!(
-            next.is_none_or(|at| at > self.now),
-            "{entity:?}: a busy loop"
-        );
+        assert!(next.is_none_or(|at| at > self.now), "{entity:?}: a busy loop");
     }
 
     fn turn(&mut self, entity: Entity, inputs: VecDeque<Envelope<u64>>) {
@@ -298,16 +290,10 @@ impl World {
         };
         if let Some(decision) = decision {
             actor.submitted += 1;
-            self.journal.push_back(Submitted {
-                entity,
-                life: actor.life,
-                decision,
-            });
+            self.journal.push_back(Submitted { entity, life: actor.life, decision });
         }
         let after = actor.submitted;
-        actor
-            .held
-            .extend(leaving.into_iter().map(|one| (after, one)));
+        actor.held.extend(leaving.into_iter().map(|one| (after, one)));
         self.let_go(entity);
     }
 
@@ -334,11 +320,8 @@ impl World {
                 return;
             };
             let lost = self.chance.one_in(self.faults.lost_commit);
-            let committed = if lost {
-                Err(None)
-            } else {
-                self.disk.commit(&next.decision).map_err(Some)
-            };
+            let committed =
+                if lost { Err(None) } else { self.disk.commit(&next.decision).map_err(Some) };
             match committed {
                 Ok(()) => {
                     self.receipts.push((next.entity, next.life));
@@ -358,11 +341,7 @@ impl World {
     }
 
     fn read_offers(&mut self, decision: &Decision) {
-        for event in decision
-            .streams
-            .iter()
-            .filter(|event| event.op == "offer.made")
-        {
+        for event in decision.streams.iter().filter(|event| event.op == "offer.made") {
             let body: serde_json::Value = serde_json::from_str(&event.body).expect("is JSON");
             let offer = serde_json::from_value(body["offer_id"].clone()).expect("has an id");
             let driver = DriverId(event.stream.user().0);
@@ -425,11 +404,7 @@ impl World {
                 eta: Seconds(60),
             });
         }
-        let found = DispatcherInput::Found {
-            ride: seek.ride,
-            wave: seek.wave,
-            candidates,
-        };
+        let found = DispatcherInput::Found { ride: seek.ride, wave: seek.wave, candidates };
         self.post(Envelope::Dispatcher(Zone(0), found));
     }
 

@@ -1,0 +1,129 @@
+//! Snapshots: everything a person's app must show when it knows nothing, in one answer.
+
+use ibora_domain::ids::{DriverId, RideId};
+use ibora_domain::person::Role;
+use ibora_domain::refusal::Refusal;
+use ibora_domain::ride::rating;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::{Caller, Dispatch};
+use crate::journal::ReadError;
+
+/// Hundredths of a star that a passenger has who was never rated.
+const UNRATED: u16 = 500;
+
+/// A person's truth, at least as new as whatever was recorded when it was asked for.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// `{driver, offers, ride}` or `{passenger, ride, payment}`.
+    pub json: Box<RawValue>,
+    /// The rides of the open offers in it.
+    pub offers: Vec<RideId>,
+    /// The ride in it.
+    pub ride: Option<RideId>,
+}
+
+#[derive(Serialize)]
+struct OfDriver<'a> {
+    driver: &'a RawValue,
+    offers: Vec<&'a RawValue>,
+    ride: Option<&'a RawValue>,
+}
+
+#[derive(Serialize)]
+struct OfPassenger<'a> {
+    passenger: PassengerView,
+    ride: Option<&'a RawValue>,
+    // Filled by the payment room.
+    payment: Option<()>,
+}
+
+#[derive(Serialize)]
+struct PassengerView {
+    id: ibora_domain::ids::UserId,
+    name: String,
+    rating: f64,
+}
+
+impl Dispatch {
+    /// What this driver's or passenger's app must show.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] for other roles, [`Refusal::NotFound`] for nobody,
+    /// [`Refusal::Unavailable`] when the database does not answer.
+    pub async fn snapshot(&self, caller: Caller) -> Result<Snapshot, Refusal> {
+        match caller.role {
+            Role::Driver => self.snapshot_of_driver(caller).await,
+            Role::Passenger => self.snapshot_of_passenger(caller).await,
+            Role::Admin | Role::Partner => Err(Refusal::Forbidden),
+        }
+    }
+
+    async fn snapshot_of_driver(&self, caller: Caller) -> Result<Snapshot, Refusal> {
+        let id = DriverId::from(caller.user);
+        let driver = raw(&self.driver(id).await?.body)?;
+        let records = self.journal().records();
+        let open = records.open_offers(id, self.now()).await.map_err(unavailable)?;
+        let offers = open.iter().map(|(_, _, body)| raw(body)).collect::<Result<Vec<_>, _>>()?;
+        let ride = self.active_ride(caller).await?;
+        let json = snapshot(&OfDriver {
+            driver: &driver,
+            offers: offers.iter().map(|offer| &**offer).collect(),
+            ride: ride.as_ref().map(|(_, ride)| &**ride),
+        })?;
+        let offers = open.into_iter().map(|(ride, _, _)| ride).collect();
+        Ok(Snapshot { json, offers, ride: ride.map(|(id, _)| id) })
+    }
+
+    async fn snapshot_of_passenger(&self, caller: Caller) -> Result<Snapshot, Refusal> {
+        let name = self.journal().records().name(caller.user).await.map_err(unavailable)?;
+        let ride = self.active_ride(caller).await?;
+        let json = snapshot(&OfPassenger {
+            passenger: PassengerView {
+                id: caller.user,
+                name: name.ok_or(Refusal::NotFound)?,
+                rating: rating(UNRATED),
+            },
+            ride: ride.as_ref().map(|(_, ride)| &**ride),
+            payment: None,
+        })?;
+        Ok(Snapshot { json, offers: Vec::new(), ride: ride.map(|(id, _)| id) })
+    }
+
+    async fn active_ride(
+        &self,
+        caller: Caller,
+    ) -> Result<Option<(RideId, Box<RawValue>)>, Refusal> {
+        let records = self.journal().records();
+        let as_driver = caller.role == Role::Driver;
+        let id = records.active_ride(caller.user, as_driver).await.map_err(unavailable)?;
+        let Some(id) = id else { return Ok(None) };
+        match self.ride(caller, id).await {
+            Ok(ride) => Ok(Some((id, raw(&ride.body)?))),
+            // It ended, or was given to another, since its id was read.
+            Err(Refusal::NotFound) => Ok(None),
+            Err(refusal) => Err(refusal),
+        }
+    }
+}
+
+fn raw(json: &str) -> Result<Box<RawValue>, Refusal> {
+    RawValue::from_string(json.to_owned()).map_err(unreadable)
+}
+
+fn snapshot(snapshot: &impl Serialize) -> Result<Box<RawValue>, Refusal> {
+    serde_json::value::to_raw_value(snapshot).map_err(unreadable)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the form that `map_err` calls")]
+fn unreadable(error: serde_json::Error) -> Refusal {
+    tracing::error!(%error, "a record is no JSON");
+    Refusal::Unavailable
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the form that `map_err` calls")]
+fn unavailable(error: ReadError) -> Refusal {
+    tracing::warn!(%error, "a snapshot cannot be read");
+    Refusal::Unavailable
+}

@@ -1,0 +1,96 @@
+//! Realtime: the WebSocket session `ibora.v1`, at `GET /v1/session`.
+//!
+//! `app` mounts [`configure`], gives the journal's events to [`Hub::publish`] and the actors'
+//! ephemeral frames to [`Hub::pusher`]. What must always hold: nothing outside ever waits for a
+//! socket; what waits for one is bounded; events reach a session in `seq` order without gap, after
+//! their commit; a command means here what it means over REST, for both parse and carry it out by
+//! the same functions of `actors`.
+
+mod close;
+mod counters;
+mod frames;
+mod hub;
+mod opening;
+mod outbox;
+mod rates;
+mod say;
+mod session;
+mod tel;
+mod transport;
+mod work;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web;
+
+use crate::accounts::{Accounts, Clock};
+use crate::actors::Dispatch;
+use crate::obs::Metrics;
+use counters::Counters;
+
+pub use hub::Hub;
+pub use rates::Rate;
+
+/// What sessions work with.
+pub struct RealtimeParts {
+    pub hub: Arc<Hub>,
+    pub dispatch: Arc<Dispatch>,
+    pub accounts: Arc<Accounts>,
+    /// Real time, by which tokens expire.
+    pub wall_clock: Clock,
+    pub metrics: Arc<Metrics>,
+}
+
+/// The numbers sessions work by. All times are real.
+#[derive(Debug, Clone)]
+pub struct SessionOptions {
+    pub hello_timeout: Duration,
+    pub idle: Duration,
+    pub grace: Duration,
+    /// While an offer or a ride is open.
+    pub active: Duration,
+    pub active_grace: Duration,
+    pub frame_bytes_max: usize,
+    pub cmd: Rate,
+    pub tel: Rate,
+    pub outbox_frames_max: usize,
+    pub outbox_bytes_max: usize,
+    pub write_timeout: Duration,
+    /// Origins of browsers that may open a session.
+    pub allowed_origins: Vec<String>,
+}
+
+/// What all sessions of an engine share.
+#[derive(Clone)]
+pub struct RealtimeState(Arc<Shared>);
+
+struct Shared {
+    hub: Arc<Hub>,
+    dispatch: Arc<Dispatch>,
+    accounts: Arc<Accounts>,
+    wall_clock: Clock,
+    options: Arc<SessionOptions>,
+    counters: Counters,
+    /// The members of a welcome that are the same for all.
+    rules: String,
+}
+
+impl RealtimeState {
+    /// Made once an engine; its clones are the same.
+    #[must_use]
+    pub fn new(parts: RealtimeParts, options: SessionOptions) -> Self {
+        let RealtimeParts { hub, dispatch, accounts, wall_clock, metrics } = parts;
+        let rules = opening::rules(&options);
+        let counters = Counters::new(&metrics);
+        let options = Arc::new(options);
+        Self(Arc::new(Shared { hub, dispatch, accounts, wall_clock, options, counters, rules }))
+    }
+}
+
+/// Mounts `GET /v1/session`.
+pub fn configure(cfg: &mut web::ServiceConfig, state: &RealtimeState) {
+    let state = web::Data::from(Arc::clone(&state.0));
+    let open = web::get().to(transport::open);
+    cfg.service(web::resource("/v1/session").app_data(state).route(open));
+}

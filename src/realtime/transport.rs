@@ -1,0 +1,328 @@
+//! The socket of a session: the handshake, the reader, the writer, and the end.
+//!
+//! Reader and writer are one task, so that a session costs one. What the reader has to say goes
+//! through the outbox; it reads no further while too many answers wait there. A write that does not
+//! get through ends the session.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ORIGIN, SEC_WEBSOCKET_PROTOCOL};
+use actix_web::{HttpRequest, HttpResponse, web};
+use actix_ws::{AggregatedMessage, AggregatedMessageStream, ProtocolError};
+use ibora_domain::ids::DriverId;
+use ibora_domain::person::Role;
+use tokio::time::{sleep, sleep_until, timeout};
+use uuid::Uuid;
+
+use super::Shared;
+use super::close::Close;
+use super::frames::{self, Hello, NoHello};
+use super::hub::{Entrant, Membership};
+use super::opening::Holder;
+use super::outbox::{Bounds, Next, Outbox};
+use super::work::Link;
+
+/// The name of the protocol.
+const PROTOCOL: &str = "ibora.v1";
+/// What the aggregating stream says of a message whose fragments are too long together.
+const TOO_LONG: &str = "Exceeded maximum continuation size";
+/// What the parser says of bits that no extension was agreed for.
+const RESERVED_BITS: &str = "Received a frame with non-zero reserved bits";
+
+/// `GET /v1/session`.
+pub(super) async fn open(
+    request: HttpRequest,
+    body: web::Payload,
+    shared: web::Data<Shared>,
+) -> Result<HttpResponse, actix_web::Error> {
+    if let Some(refused) = refused(&request, &shared) {
+        return Ok(refused);
+    }
+    let (response, socket, stream) = actix_ws::handle_with_protocols(&request, body, &[PROTOCOL])?;
+    let frame_max = shared.options.frame_bytes_max;
+    let stream = stream.max_frame_size(frame_max);
+    let stream = stream.aggregate_continuations().max_continuation_size(frame_max);
+    actix_web::rt::spawn(run(shared.into_inner(), socket, stream));
+    Ok(response)
+}
+
+/// Why a handshake is refused, if it is.
+fn refused(request: &HttpRequest, shared: &Shared) -> Option<HttpResponse> {
+    let origins = &shared.options.allowed_origins;
+    let foreign = |origin: &_| !origins.iter().any(|allowed| allowed.as_bytes() == origin);
+    if request.headers().get_all(ORIGIN).any(|origin| foreign(origin.as_bytes())) {
+        let detail = "this origin may open no session";
+        return Some(problem(StatusCode::FORBIDDEN, "forbidden", Some(detail)));
+    }
+    let mut named = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL);
+    let spoken = named.any(|names| {
+        names.to_str().is_ok_and(|names| names.split(',').any(|name| name.trim() == PROTOCOL))
+    });
+    if !spoken {
+        let detail = "Sec-WebSocket-Protocol must name ibora.v1";
+        return Some(problem(StatusCode::BAD_REQUEST, "malformed", Some(detail)));
+    }
+    shared.hub.is_draining().then(|| problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", None))
+}
+
+fn problem(status: StatusCode, code: &str, detail: Option<&str>) -> HttpResponse {
+    let title = status.canonical_reason().unwrap_or_default();
+    let kind = format!("urn:ibora:problem:{code}");
+    let mut body = serde_json::json!({
+        "type": kind, "title": title, "status": status.as_u16(), "code": code,
+    });
+    if let Some(detail) = detail {
+        body["detail"] = detail.into();
+    }
+    let mut response = HttpResponse::build(status);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.insert_header(("Retry-After", "1"));
+    }
+    response.content_type("application/problem+json").body(body.to_string())
+}
+
+/// A session from its handshake to its end.
+async fn run(
+    shared: Arc<Shared>,
+    mut socket: actix_ws::Session,
+    mut stream: AggregatedMessageStream,
+) {
+    let close = converse(&shared, &mut socket, &mut stream).await;
+    shared.counters.closed(close);
+    if let Some(reason) = close.reason() {
+        // One who does not read gets it only if he reads on soon.
+        timeout(shared.options.write_timeout, socket.close(Some(reason))).await.ok();
+    }
+}
+
+async fn converse(
+    shared: &Arc<Shared>,
+    socket: &mut actix_ws::Session,
+    stream: &mut AggregatedMessageStream,
+) -> Close {
+    let patience = shared.options.hello_timeout;
+    let hello = match timeout(patience, first_frame(socket, stream)).await {
+        Ok(Ok(hello)) => hello,
+        Ok(Err(close)) => return close,
+        Err(_) => return Close::HelloTimeout,
+    };
+    shared.counters.hellos.inc();
+    let holder = match shared.admit(&hello, Instant::now()) {
+        Ok(holder) => holder,
+        Err(close) => return close,
+    };
+    let outbox = Arc::new(Outbox::new(Bounds {
+        frames: shared.options.outbox_frames_max,
+        bytes: shared.options.outbox_bytes_max,
+    }));
+    let session = Uuid::now_v7();
+    let presence =
+        Presence::enter(shared, &holder, hello.device.unwrap_or(session), (session, &outbox));
+    let opened = match timeout(patience, shared.welcome(&holder, session, &outbox)).await {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(close)) => return close,
+        Err(_) => return Close::Overload,
+    };
+    let link = Link::new(Arc::clone(shared), Arc::clone(&outbox), opened, &holder);
+    let mut writer = pin!(write(&link, socket.clone()));
+    let close = tokio::select! {
+        biased;
+        close = &mut writer => return close,
+        close = read(&link, socket, stream) => close,
+    };
+    drop(presence);
+    outbox.close(close);
+    timeout(shared.options.write_timeout, writer).await.unwrap_or(Close::Slow)
+}
+
+/// That a person is here: in the hub, and for a driver's actor. Ends when dropped.
+struct Presence {
+    shared: Arc<Shared>,
+    driver: Option<DriverId>,
+    _membership: Membership,
+}
+
+impl Presence {
+    fn enter(
+        shared: &Arc<Shared>,
+        holder: &Holder,
+        device: Uuid,
+        (session, outbox): (Uuid, &Arc<Outbox>),
+    ) -> Self {
+        let caller = holder.caller;
+        let outbox = Arc::clone(outbox);
+        let entrant = Entrant { user: caller.user, role: caller.role, session, device, outbox };
+        let membership = shared.hub.enter(entrant);
+        let driver = (caller.role == Role::Driver).then(|| DriverId::from(caller.user));
+        if let Some(driver) = driver {
+            shared.dispatch.driver_session(driver, true);
+        }
+        Self { shared: Arc::clone(shared), driver, _membership: membership }
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        if let Some(driver) = self.driver {
+            self.shared.dispatch.driver_session(driver, false);
+        }
+    }
+}
+
+/// Waits for the first text frame, which must be a hello.
+async fn first_frame(
+    socket: &mut actix_ws::Session,
+    stream: &mut AggregatedMessageStream,
+) -> Result<Hello, Close> {
+    loop {
+        match stream.recv().await {
+            Some(Ok(AggregatedMessage::Text(text))) => {
+                return frames::hello(&text).map_err(|error| match error {
+                    NoHello::Malformed => Close::Malformed,
+                    NoHello::Version => Close::Version,
+                });
+            }
+            other => control(other, socket)?,
+        }
+    }
+}
+
+/// Reads frames until the session ends.
+async fn read(
+    link: &Link,
+    socket: &actix_ws::Session,
+    stream: &mut AggregatedMessageStream,
+) -> Close {
+    let mut socket = socket.clone();
+    let mut armed = link.session.borrow().deadline();
+    let mut alarm = pin!(sleep_until(armed.into()));
+    loop {
+        // Looked at with each poll, for the writer may bring the deadline forward. It is put off
+        // only when it was reached: a frame then costs no timer.
+        let due = poll_fn(|cx| {
+            let deadline = link.session.borrow().deadline();
+            if deadline < armed {
+                armed = deadline;
+                alarm.as_mut().reset(armed.into());
+            }
+            alarm.as_mut().poll(cx)
+        });
+        let message = tokio::select! {
+            biased;
+            message = stream.recv() => Some(message),
+            () = due => None,
+        };
+        let now = Instant::now();
+        let reached = message.is_none();
+        match message {
+            Some(Some(Ok(AggregatedMessage::Text(text)))) => {
+                let answered = link.on_text(now, &text);
+                if answered {
+                    link.outbox.roomy().await;
+                }
+            }
+            Some(other) => {
+                if let Err(close) = control(other, &mut socket) {
+                    return close;
+                }
+                link.session.borrow_mut().on_life(now);
+            }
+            None => {}
+        }
+        link.on_time(now);
+        let session = link.session.borrow();
+        if let Some(close) = session.end() {
+            return close;
+        }
+        if reached {
+            armed = session.deadline();
+            alarm.as_mut().reset(armed.into());
+        }
+    }
+}
+
+/// Answers what is not text.
+///
+/// # Errors
+/// [`Close`] where it ends the session.
+fn control(
+    message: Option<Result<AggregatedMessage, ProtocolError>>,
+    socket: &mut actix_ws::Session,
+) -> Result<(), Close> {
+    match message {
+        Some(Ok(AggregatedMessage::Ping(bytes))) => {
+            // Not waited for: a client that does not read its pongs gets none.
+            let mut pong = pin!(socket.pong(&bytes));
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            match pong.as_mut().poll(&mut context) {
+                Poll::Ready(Err(_)) => Err(Close::Gone),
+                Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
+            }
+        }
+        Some(Ok(AggregatedMessage::Text(_) | AggregatedMessage::Pong(_))) => Ok(()),
+        Some(Ok(AggregatedMessage::Binary(_))) => Err(Close::Binary),
+        Some(Ok(AggregatedMessage::Close(_))) => Err(Close::Bye),
+        Some(Err(error)) => Err(broken(&error)),
+        None => Err(Close::Gone),
+    }
+}
+
+/// What breaking the rules of WebSocket is answered with.
+fn broken(error: &ProtocolError) -> Close {
+    let ProtocolError::Io(error) = error else {
+        return match error {
+            ProtocolError::Overflow => Close::TooLarge,
+            _ => Close::Protocol,
+        };
+    };
+    let said = error.to_string();
+    match error.kind() {
+        std::io::ErrorKind::InvalidData if said == RESERVED_BITS => Close::Protocol,
+        std::io::ErrorKind::InvalidData => Close::InvalidUtf8,
+        std::io::ErrorKind::Other if said == TOO_LONG => Close::TooLarge,
+        _ => Close::Gone,
+    }
+}
+
+/// Writes what the outbox holds until it ends.
+async fn write(link: &Link, mut socket: actix_ws::Session) -> Close {
+    let patience = link.shared.options.write_timeout;
+    let mut frames = VecDeque::new();
+    loop {
+        match link.outbox.take(&mut frames) {
+            Next::End(close) => return close,
+            Next::Wait => link.outbox.changed().await,
+            Next::Write => {
+                let now = Instant::now();
+                for frame in frames.drain(..) {
+                    link.session.borrow_mut().on_written(now, frame.seq, frame.mark);
+                    link.shared.counters.sent(frame.kind);
+                    if let Err(close) = send(&mut socket, frame.text, link, patience).await {
+                        return close;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Hands one frame to the socket, which takes it at once unless its reader is slow.
+async fn send(
+    socket: &mut actix_ws::Session,
+    text: String,
+    link: &Link,
+    patience: Duration,
+) -> Result<(), Close> {
+    tokio::select! {
+        biased;
+        sent = socket.text(text) => sent.map_err(|_| Close::Gone),
+        close = link.outbox.cut() => Err(close),
+        () = sleep(patience) => Err(Close::Slow),
+    }
+}
