@@ -2,6 +2,7 @@
 
 mod admin;
 mod audit;
+mod demo;
 mod seed;
 mod serve;
 
@@ -46,6 +47,8 @@ enum Command {
     Audit,
     /// Make simulated people for load tests; needs seed.enabled
     Seed(seed::SeedArgs),
+    /// Watch the engine match a simulated city: in the terminal, and on a page at its address
+    Demo(demo::DemoArgs),
     /// What the engine is configured to
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -72,7 +75,12 @@ pub fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return failed(&error),
     };
-    if let Err(error) = crate::obs::init(&config.log_options()) {
+    let mut log = config.log_options();
+    if let (Command::Demo(_), Some(rest)) = (&cli.command, log.level.strip_prefix("info")) {
+        // It draws on the terminal: of what is normal there is no log beside it.
+        log.level = format!("warn{rest}");
+    }
+    if let Err(error) = crate::obs::init(&log) {
         return failed(&error.into());
     }
     let system = actix_web::rt::System::new();
@@ -93,6 +101,7 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
         Command::Admin(command) => admin::run(command, config).await,
         Command::Audit => audit::run(config).await,
         Command::Seed(args) => seed::run(args, config).await,
+        Command::Demo(args) => demo::run(args, config).await,
         Command::Config(ConfigCommand::Print) => Ok(print(config.redacted())),
         Command::Config(ConfigCommand::Defaults) => Ok(print(DEFAULTS)),
     }

@@ -133,10 +133,10 @@ impl Hub {
         }
     }
 
-    /// Ends every session of a person whose credentials are no longer good (4002).
+    /// Ends every session of a person whose access is no longer good.
     pub fn end_sessions(&self, user: UserId) {
-        let members = self.stripe(user).lock().get(&user).cloned().unwrap_or_default();
-        for member in members {
+        let people = self.stripe(user).lock();
+        for member in people.get(&user).into_iter().flatten() {
             member.outbox.close(Close::Credentials);
         }
     }

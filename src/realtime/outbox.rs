@@ -134,15 +134,7 @@ impl Outbox {
     /// Returns once no more waits than a session's own frames may add to. Who reads from a client
     /// awaits this before it reads on: a client that asks much at once is slowed down, not cut off.
     pub(super) async fn roomy(&self) {
-        loop {
-            let inner = self.inner.lock();
-            let open = !matches!(inner.stage, Stage::Closing(_));
-            let crowded =
-                inner.frames.len() > self.bounds.frames / 4 || inner.bytes > self.bounds.bytes / 4;
-            drop(inner);
-            if !(open && crowded) {
-                return;
-            }
+        while self.is_crowded() {
             self.taken.notified().await;
         }
     }

@@ -34,6 +34,9 @@ const DOORS: &[(&str, &[&str])] = &[
     ("bus", LEAF),
     ("config", LEAF),
     ("seed", &["accounts", "journal", "domain", "obs"]),
+    // Clients: of the engine's own rooms they may use the roads, which anybody could have.
+    ("bots", &["geo", "domain", "obs"]),
+    ("demo", &["app", "bots", "config", "geo", "postgres", "seed", "domain", "obs"]),
     ("obs", &["domain"]),
     // The server process only; `app` and `cli` start it, nobody else knows that it exists.
     ("postgres", &["obs"]),
