@@ -287,6 +287,16 @@ mod tests {
         assert_eq!(phone.read().0, [Kind::Eph]);
     }
 
+    #[test]
+    fn whose_token_was_copied_is_sent_away_on_every_device_and_nobody_else_is() {
+        let (hub, user) = hub();
+        let phones = [1, 2].map(|device| Phone::enter(&hub, user, Role::Passenger, device));
+        let other = Phone::enter(&hub, UserId(Uuid::now_v7()), Role::Passenger, 1);
+        hub.end_sessions(user);
+        assert_eq!(phones.each_ref().map(Phone::end), [Some(Close::Credentials); 2]);
+        assert_eq!(other.end(), None);
+    }
+
     #[tokio::test]
     async fn a_drain_says_when_and_then_closes() {
         let (hub, user) = hub();

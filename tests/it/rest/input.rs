@@ -175,3 +175,11 @@ async fn an_answer_carries_its_request_id_and_the_fixed_headers() {
     assert_eq!(ready, json!({"status": "ready"}));
     world.stop().await;
 }
+
+#[actix_web::test]
+async fn figures_with_an_address_of_their_own_are_not_served_to_the_public() {
+    let world = World::with(&[("metrics.listen", "127.0.0.1:0")]).await;
+    let public = world.call(Method::GET, "/metrics").empty().await;
+    assert_eq!(public.problem(404), "not_found");
+    world.stop().await;
+}

@@ -184,9 +184,13 @@ async fn commands_out_of_order_are_refused_and_change_nothing() {
     let path = world.offered_ride(passenger, driver).await;
     let at = |step: &str| format!("{path}/{step}");
     // Until he accepted, a ride offered to him is not there for the driver.
-    for (step, body) in
-        [("arrive", json!({})), ("start", json!({"pin": "0000"})), ("complete", json!({}))]
-    {
+    let steps = [
+        ("arrive", json!({})),
+        ("start", json!({"pin": "0000"})),
+        ("complete", json!({})),
+        ("cancel", json!({"reason": "other"})),
+    ];
+    for (step, body) in steps {
         let refused = world.post(driver, &at(step), &body).await;
         assert_eq!(refused.problem(404), "not_found", "{step}");
     }
