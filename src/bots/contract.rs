@@ -7,6 +7,7 @@ use ibora_domain::refusal::Refusal;
 use ibora_domain::units::UnixMillis;
 use serde_json::value::RawValue;
 use thiserror::Error;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::figures::Figures;
@@ -17,6 +18,10 @@ pub(super) const ASKS_MAX: u32 = 8;
 /// Failures in a row after which a first connection is given up.
 pub(super) const FAILURES_MAX: u32 = 8;
 
+/// Sessions of a run that may be opening at a time. Thousands of people do not switch on their
+/// phones in the same second, and an engine that is asked to welcome them all welcomes none.
+const OPENING_MAX: usize = 48;
+
 /// What all sessions of a run share.
 pub struct Engine {
     pub address: SocketAddr,
@@ -25,6 +30,18 @@ pub struct Engine {
     pub figures: Figures,
     /// `None`: answers are not kept.
     pub promises: Option<Promises>,
+    pub(super) opening: Semaphore,
+}
+
+impl Engine {
+    /// An engine at an address; with `promises` what it tells is kept, which grows with every
+    /// command.
+    #[must_use]
+    pub fn new(address: SocketAddr, speed: u32, promises: bool) -> Self {
+        let promises = promises.then(Promises::default);
+        let (figures, opening) = (Figures::default(), Semaphore::new(OPENING_MAX));
+        Self { address, speed, figures, promises, opening }
+    }
 }
 
 /// Who connects.

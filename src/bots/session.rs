@@ -391,7 +391,10 @@ impl Session {
 
     /// One attempt; `Err` with the close code, where there was one.
     async fn open(&mut self) -> Result<(), Option<u16>> {
-        let mut socket = Socket::connect(self.engine.address).await.ok_or(None)?;
+        let engine = Arc::clone(&self.engine);
+        // Never closed, so there always is a turn.
+        let _turn = engine.opening.acquire().await.ok();
+        let mut socket = Socket::connect(engine.address).await.ok_or(None)?;
         let hello = frames::hello(&self.person.token, self.device, self.stream.as_ref());
         socket.send(hello).await;
         let text = match socket.receive_within(ASK_AGAIN).await {

@@ -22,7 +22,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::app::{App, StartError};
-use crate::bots::{Engine, EngineClock, Figures, Promises, Town};
+use crate::bots::{Engine, EngineClock, Promises, Town};
 use crate::config::Config;
 use crate::geo::RoadGraphError;
 use city::City;
@@ -108,12 +108,7 @@ impl Demo {
                 }
             }),
         );
-        let engine = Engine {
-            address: reachable(app.address),
-            speed: options.speed,
-            figures: Figures::default(),
-            promises: options.promises.then(Promises::default),
-        };
+        let engine = Engine::new(reachable(app.address), options.speed, options.promises);
         progress("connecting");
         let clock = EngineClock::set(app.dispatch.now(), options.speed);
         let shared = people::Shared { engine: Arc::new(engine), town: Arc::new(town), city, clock };

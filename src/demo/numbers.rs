@@ -172,9 +172,7 @@ mod tests {
 
     #[test]
     fn people_are_counted_by_what_they_do() {
-        let address = ([127, 0, 0, 1], 1).into();
-        let (figures, promises) = (crate::bots::Figures::default(), None);
-        let engine = Arc::new(Engine { address, speed: 4, figures, promises });
+        let engine = Arc::new(Engine::new(([127, 0, 0, 1], 1).into(), 4, false));
         let mut sampler = Sampler::new(engine, Metrics::new());
         let drivers = [DriverDoes::Offline, DriverDoes::Idle, DriverDoes::ToPickup];
         let passengers = [PassengerDoes::Away, PassengerDoes::Searching, PassengerDoes::Riding];
