@@ -266,11 +266,9 @@ impl Welcome<'_> {
         );
         put(
             &mut text,
-            format_args!(
-                r#"{rules},"stream":{{"id":"{stream}","epoch":"{epoch}","seq":{seq},"recovered":false}},"#
-            ),
+            format_args!(r#"{rules},"stream":{{"id":"{stream}","epoch":"{epoch}","seq":{seq},"#),
         );
-        put(&mut text, format_args!(r#""snapshot":{snapshot}}}"#));
+        put(&mut text, format_args!(r#""recovered":false}},"snapshot":{snapshot}}}"#));
         Outgoing::plain(Kind::Welcome, text)
     }
 }
