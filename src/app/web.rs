@@ -80,6 +80,8 @@ pub(super) fn listen(
     let make = move || WebApp::new().configure(|app| routes.mount(app));
     let server = HttpServer::new(make)
         .workers(workers)
+        // An answer is small and must not wait for the next one.
+        .tcp_nodelay(true)
         .disable_signals()
         .client_request_timeout(Duration::from_secs(10))
         .shutdown_timeout(10)
