@@ -25,30 +25,38 @@ pub(super) struct Alarms {
 
 #[derive(Default)]
 struct State {
-    due: HashMap<Entity, UnixMillis>,
+    known: HashMap<Entity, Alarm>,
+    /// One place for each known entity, at or before its alarm.
     order: BTreeSet<(UnixMillis, Entity)>,
+}
+
+/// Most alarms are put off or taken back before they ring. So a place in the order stays where it
+/// is when its alarm is put off, and is looked at again when its time has come.
+#[derive(Clone, Copy)]
+struct Alarm {
+    place: UnixMillis,
+    rings: Option<UnixMillis>,
 }
 
 impl Alarms {
     /// Sets the one alarm of `entity`, instead of any before; `None` takes it back.
     pub(super) fn set(&self, entity: Entity, at: Option<UnixMillis>) {
         let mut state = self.state.lock();
-        let earliest = state.order.first().map(|(at, _)| *at);
-        let before = match at {
-            Some(at) => state.due.insert(entity, at),
-            None => state.due.remove(&entity),
-        };
-        if before == at {
-            return;
-        }
-        if let Some(before) = before {
-            state.order.remove(&(before, entity));
-        }
-        if let Some(at) = at {
-            state.order.insert((at, entity));
-            if earliest.is_none_or(|earliest| at < earliest) {
-                self.sooner.notify_one();
+        let State { known, order } = &mut *state;
+        match (known.get_mut(&entity), at) {
+            (None, None) => return,
+            (Some(alarm), at) if at.is_none_or(|at| at >= alarm.place) => {
+                alarm.rings = at;
+                return;
             }
+            (Some(alarm), _) => drop(order.remove(&(alarm.place, entity))),
+            (None, Some(_)) => {}
+        }
+        let Some(place) = at else { return };
+        known.insert(entity, Alarm { place, rings: at });
+        order.insert((place, entity));
+        if order.first() == Some(&(place, entity)) {
+            self.sooner.notify_one();
         }
     }
 
@@ -79,15 +87,23 @@ impl Alarms {
 
     fn take_due(&self, now: UnixMillis) -> Vec<Entity> {
         let mut state = self.state.lock();
+        let State { known, order } = &mut *state;
         let mut due = Vec::new();
-        while due.len() < AT_ONCE {
-            let Some((at, entity)) = state.order.first().copied().filter(|(at, _)| *at <= now)
-            else {
+        for _ in 0..AT_ONCE {
+            let Some((place, entity)) = order.first().copied().filter(|(at, _)| *at <= now) else {
                 break;
             };
-            state.order.remove(&(at, entity));
-            state.due.remove(&entity);
-            due.push(entity);
+            order.remove(&(place, entity));
+            match known.get(&entity).and_then(|alarm| alarm.rings) {
+                Some(later) if later > now => {
+                    order.insert((later, entity));
+                    known.insert(entity, Alarm { place: later, rings: Some(later) });
+                }
+                rings => {
+                    known.remove(&entity);
+                    due.extend(rings.map(|_| entity));
+                }
+            }
         }
         due
     }
@@ -107,8 +123,12 @@ mod tests {
         alarms.set(b, Some(UnixMillis(5)));
         alarms.set(a, Some(UnixMillis(20)));
         assert_eq!(alarms.take_due(UnixMillis(10)), [b]);
-        assert_eq!(alarms.take_due(UnixMillis(10)), []);
+        assert_eq!(alarms.take_due(UnixMillis(19)), [], "put off");
+        alarms.set(b, Some(UnixMillis(30)));
+        alarms.set(b, Some(UnixMillis(20)));
+        assert_eq!(alarms.take_due(UnixMillis(20)), [a, b], "the sooner one counts");
+        alarms.set(a, Some(UnixMillis(50)));
         alarms.set(a, None);
-        assert_eq!(alarms.take_due(UnixMillis(99)), []);
+        assert_eq!(alarms.take_due(UnixMillis(99)), [], "taken back");
     }
 }

@@ -15,6 +15,9 @@ use super::ports::{Leave, Ports, Reply};
 use super::registry::Registry;
 use crate::journal::{Append, CommitError};
 
+/// Inputs after which a turn ends although more wait.
+const TURN_MAX: u32 = 4096;
+
 /// What an actor and its registry entry share.
 pub(super) struct Vitals {
     pub(super) entity: Entity,
@@ -62,10 +65,6 @@ pub(super) struct Crash;
 
 #[derive(Message)]
 #[rtype(result = "()")]
-struct EndTurn;
-
-#[derive(Message)]
-#[rtype(result = "()")]
 struct Committed {
     number: u64,
     lost: bool,
@@ -77,7 +76,10 @@ pub(super) struct Shell<M: Machine<Reply = Reply>> {
     ports: Arc<Ports>,
     vitals: Arc<Vitals>,
     turn: Outputs<Reply>,
-    turn_open: bool,
+    /// Inputs of this turn.
+    turn_inputs: u32,
+    /// The turn ends after the others on this thread had theirs.
+    lingering: bool,
     /// Commits handed over, and how many of them are done.
     sent: u64,
     confirmed: u64,
@@ -118,7 +120,8 @@ where
             ports,
             vitals,
             turn: first,
-            turn_open: false,
+            turn_inputs: 0,
+            lingering: false,
             sent: 0,
             confirmed: 0,
             held: VecDeque::new(),
@@ -126,24 +129,35 @@ where
         }
     }
 
-    fn step(&mut self, input: M::Input, ctx: &mut Context<Self>) {
+    fn step(&mut self, input: M::Input) {
         let now = self.ports.clock.now();
         self.machine.step(now, input, &mut self.turn);
+        self.turn_inputs += 1;
         let now = u64::try_from(now.0).unwrap_or(0);
         self.vitals.last_active.store(now, Ordering::Relaxed);
-        self.open_turn(ctx);
     }
 
-    /// The turn ends once the mailbox is empty: a note to oneself is read after all that waits.
-    fn open_turn(&mut self, ctx: &mut Context<Self>) {
-        if !self.turn_open {
-            self.turn_open = true;
-            ctx.notify(EndTurn);
+    /// Ends the turn if the mailbox is empty; otherwise what waits there comes back here. A machine
+    /// that expects company lingers once, until every actor that was ready on this thread has run:
+    /// the rest of a race is then decided and recorded in the same commit.
+    fn end_turn_if_idle(&mut self, ctx: &mut Context<Self>) {
+        let waiting = self.vitals.queued.load(Ordering::Acquire) > 0;
+        if self.lingering || (waiting && self.turn_inputs < TURN_MAX) {
+            return;
         }
+        if !self.machine.expects_company() {
+            return self.end_turn(ctx);
+        }
+        self.lingering = true;
+        let others = tokio::task::yield_now().into_actor(self);
+        ctx.spawn(others.map(|(), actor, ctx| {
+            actor.lingering = false;
+            actor.end_turn(ctx);
+        }));
     }
 
     fn end_turn(&mut self, ctx: &mut Context<Self>) {
-        self.turn_open = false;
+        self.turn_inputs = 0;
         let now = self.ports.clock.now();
         self.machine.settle(now, self.confirmed < self.sent, &mut self.turn);
         let mut leaves = Vec::new();
@@ -218,7 +232,7 @@ where
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.open_turn(ctx);
+        self.end_turn(ctx);
     }
 }
 
@@ -230,20 +244,9 @@ where
     type Result = ();
 
     fn handle(&mut self, Deliver(input): Deliver<M::Input>, ctx: &mut Self::Context) {
-        self.step(input, ctx);
+        self.step(input);
         self.vitals.queued.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-impl<M> Handler<EndTurn> for Shell<M>
-where
-    M: Machine<Reply = Reply> + Unpin + 'static,
-    M::Input: Send,
-{
-    type Result = ();
-
-    fn handle(&mut self, EndTurn: EndTurn, ctx: &mut Self::Context) {
-        self.end_turn(ctx);
+        self.end_turn_if_idle(ctx);
     }
 }
 
@@ -270,7 +273,7 @@ where
             ctx.stop();
         } else {
             // What was gathered while the commit ran may be recorded now.
-            self.open_turn(ctx);
+            self.end_turn_if_idle(ctx);
         }
     }
 }

@@ -3,8 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use ibora_domain::facts::{
-    AttemptsRow, Decision, DriverRow, EventRow, ResultRow, RideRow, Row, StreamRow, Timer, WaveRow,
+    AttemptsRow, Decision, DriverRow, EventRow, ResultRow, RideRow, Row, StreamRow, Timer,
+    WaveOffer, WaveRow,
 };
+use ibora_domain::ids::{DriverId, OfferId};
+use ibora_domain::units::{Metres, Seconds};
+use serde::Serialize;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -230,26 +234,46 @@ fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
+/// An offer of a wave, as `ride_offer_lines` reads it.
+#[derive(Serialize)]
+struct OfferLine {
+    id: OfferId,
+    driver: DriverId,
+    distance_m: Metres,
+    eta_s: Seconds,
+}
+
+/// An attempt, as `ride_accept_attempt_lines` reads it.
+#[derive(Serialize)]
+struct AttemptLine<'a> {
+    driver: DriverId,
+    outcome: &'static str,
+    at: i64,
+    latency_ms: u64,
+    command: Option<&'a str>,
+    fingerprint: Option<i64>,
+}
+
 fn wave_json(row: &WaveRow) -> String {
-    let lines = row.offers.iter().map(|offer| {
-        serde_json::json!({
-            "id": offer.id, "driver": offer.driver,
-            "distance_m": offer.distance, "eta_s": offer.eta,
-        })
-    });
-    serde_json::Value::Array(lines.collect()).to_string()
+    let line = |offer: &WaveOffer| OfferLine {
+        id: offer.id,
+        driver: offer.driver,
+        distance_m: offer.distance,
+        eta_s: offer.eta,
+    };
+    let lines: Vec<OfferLine> = row.offers.iter().map(line).collect();
+    serde_json::to_string(&lines).unwrap_or_default()
 }
 
 fn attempts_json(row: &AttemptsRow) -> String {
-    let lines = row.attempts.iter().map(|attempt| {
-        serde_json::json!({
-            "driver": attempt.driver,
-            "outcome": attempt.outcome,
-            "at": attempt.at.0,
-            "latency_ms": attempt.latency.0,
-            "command": attempt.command.as_ref().map(|key| &*key.id),
-            "fingerprint": attempt.command.as_ref().map(|key| key.fingerprint),
-        })
+    let lines = row.attempts.iter().map(|attempt| AttemptLine {
+        driver: attempt.driver,
+        outcome: attempt.outcome,
+        at: attempt.at.0,
+        latency_ms: attempt.latency.0,
+        command: attempt.command.as_ref().map(|key| &*key.id),
+        fingerprint: attempt.command.as_ref().map(|key| key.fingerprint),
     });
-    serde_json::Value::Array(lines.collect()).to_string()
+    let lines: Vec<AttemptLine<'_>> = lines.collect();
+    serde_json::to_string(&lines).unwrap_or_default()
 }

@@ -26,6 +26,9 @@ use super::{moment, timestamp};
 /// How long an answered command is known.
 const KNOWN_FOR: &str = "24 hours";
 
+/// Names that are kept in memory.
+const NAMES_MAX: usize = 100_000;
+
 /// A row that cannot be read as what it should be is a broken record, not a missing one.
 fn broken(error: serde_json::Error) -> sqlx::Error {
     sqlx::Error::Decode(Box::new(error))
@@ -36,6 +39,8 @@ pub struct Records {
     pool: PgPool,
     /// Rides in flight at the start, read by one statement, until each is first asked for.
     warm: Mutex<HashMap<RideId, WarmRide>>,
+    /// Names of those who asked for rides lately. A name never changes.
+    names: Mutex<HashMap<UserId, String>>,
 }
 
 #[derive(Default)]
@@ -75,7 +80,7 @@ struct OfferLine {
 
 impl Records {
     pub(super) fn new(pool: PgPool) -> Self {
-        Self { pool, warm: Mutex::new(HashMap::new()) }
+        Self { pool, warm: Mutex::default(), names: Mutex::default() }
     }
 
     /// Reads what is in flight, in a few statements for all.
@@ -310,10 +315,21 @@ impl Records {
     /// # Errors
     /// Whatever the database reports.
     pub async fn name(&self, user: UserId) -> Result<Option<String>, sqlx::Error> {
-        sqlx::query_scalar("SELECT name FROM users WHERE id = $1")
+        if let Some(name) = self.names.lock().get(&user) {
+            return Ok(Some(name.clone()));
+        }
+        let name: Option<String> = sqlx::query_scalar("SELECT name FROM users WHERE id = $1")
             .bind(user.0)
             .fetch_optional(&self.pool)
-            .await
+            .await?;
+        if let Some(name) = &name {
+            let mut names = self.names.lock();
+            if names.len() >= NAMES_MAX {
+                names.clear();
+            }
+            names.insert(user, name.clone());
+        }
+        Ok(name)
     }
 
     /// The one ride that this person has not ended, as its driver or as its passenger.

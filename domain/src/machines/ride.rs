@@ -10,7 +10,7 @@ use super::known::{Known, PastCommand, done};
 use super::{
     Ask, Candidate, DriverInput, Ephemeral, Machine, Note, Output, Outputs, PassengerInput, Turn,
 };
-use crate::facts::{Attempt, CommandKey, Decision, Entity};
+use crate::facts::{Attempt, CommandKey, Decision, Entity, Timer};
 use crate::ids::{DriverId, OfferId, PassengerId, RideId, UserId};
 use crate::place::Coordinates;
 use crate::policy::RidePolicy;
@@ -129,6 +129,8 @@ pub struct RideMachine<R> {
     /// Attempts recorded or being recorded so far.
     attempts: u32,
     losers: Vec<Loser<R>>,
+    /// The deadline last handed over to be recorded.
+    timer: Option<Timer>,
     /// The wave last asked for; once it has come, it is no longer the next.
     sought: Option<offers::WaveId>,
     /// Offers closed in this turn, whose drivers are still to be told.
@@ -158,6 +160,7 @@ impl<R> RideMachine<R> {
             known: records.commands.into_iter().collect(),
             attempts: records.attempts,
             losers: Vec::new(),
+            timer: None,
             sought: None,
             withdrawn: Vec::new(),
         }
@@ -349,6 +352,11 @@ impl<R> Machine for RideMachine<R> {
         if !recording {
             self.record_losers(turn);
         }
+    }
+
+    /// Others whose offers have just closed may be about to accept.
+    fn expects_company(&self) -> bool {
+        !self.withdrawn.is_empty()
     }
 
     fn passivate_after(&self) -> Millis {

@@ -1,12 +1,17 @@
 //! The search: waves of offers, and how an offer closes without a winner.
 
+use serde::Serialize;
+
 use super::{
-    Candidate, Decision, DriverId, DriverInput, Millis, Note, Offer, RideEvent, RideMachine, Turn,
-    UnixMillis,
+    Candidate, Coordinates, Decision, DriverId, DriverInput, Millis, Note, Offer, OfferId,
+    RideEvent, RideId, RideMachine, Turn, UnixMillis,
 };
+use crate::category::Category;
 use crate::facts::{Row, StreamId, StreamRow, WaveOffer, WaveRow, Zone};
 use crate::machines::{DispatcherInput, Seek, Slot};
+use crate::money::{Centavos, reais};
 use crate::ride::{Ride, Status};
+use crate::units::{Metres, Seconds, rfc3339};
 
 /// The one zone of an engine without configured zones.
 const WHOLE_AREA: Zone = Zone(0);
@@ -214,9 +219,7 @@ impl<R> RideMachine<R> {
             if reason == "declined" || self.is_told_by_answer(offer.driver, reason) {
                 continue;
             }
-            let body = serde_json::json!({
-                "offer_id": offer.id, "ride_id": self.id, "reason": reason,
-            });
+            let body = Withdrawal { offer_id: offer.id, ride_id: self.id, reason };
             decision.streams.push(StreamRow {
                 stream: StreamId::Driver(offer.driver),
                 op: "offer.withdrawn",
@@ -224,11 +227,36 @@ impl<R> RideMachine<R> {
                 version,
                 expires_at: None,
                 urgent: false,
-                body: body.to_string().into(),
+                body: serde_json::to_string(&body).unwrap_or_default().into(),
             });
         }
         turn.persist(decision);
     }
+}
+
+/// An offer as its driver reads it.
+#[derive(Serialize)]
+struct OfferBody {
+    offer_id: OfferId,
+    ride_id: RideId,
+    category: Category,
+    pickup: Coordinates,
+    dropoff: Coordinates,
+    #[serde(serialize_with = "reais")]
+    fare: Centavos,
+    currency: &'static str,
+    pickup_distance_m: Metres,
+    pickup_eta_s: Seconds,
+    #[serde(serialize_with = "rfc3339")]
+    expires_at: UnixMillis,
+}
+
+/// The end of an offer as its driver reads it.
+#[derive(Serialize)]
+struct Withdrawal {
+    offer_id: OfferId,
+    ride_id: RideId,
+    reason: &'static str,
 }
 
 /// The wave that comes after those made so far.
@@ -242,18 +270,18 @@ fn offer(candidate: Candidate, wave: u16, expires_at: UnixMillis) -> Offer {
 }
 
 fn offer_made(ride: &Ride, offer: &Offer) -> StreamRow {
-    let body = serde_json::json!({
-        "offer_id": offer.id,
-        "ride_id": ride.id,
-        "category": ride.order.category,
-        "pickup": ride.order.pickup,
-        "dropoff": ride.order.dropoff,
-        "fare": ride.order.fare.estimated.to_string(),
-        "currency": "BRL",
-        "pickup_distance_m": offer.distance,
-        "pickup_eta_s": offer.eta,
-        "expires_at": offer.expires_at.to_string(),
-    });
+    let body = OfferBody {
+        offer_id: offer.id,
+        ride_id: ride.id,
+        category: ride.order.category,
+        pickup: ride.order.pickup,
+        dropoff: ride.order.dropoff,
+        fare: ride.order.fare.estimated,
+        currency: "BRL",
+        pickup_distance_m: offer.distance,
+        pickup_eta_s: offer.eta,
+        expires_at: offer.expires_at,
+    };
     StreamRow {
         stream: StreamId::Driver(offer.driver),
         op: "offer.made",
@@ -261,6 +289,6 @@ fn offer_made(ride: &Ride, offer: &Offer) -> StreamRow {
         version: ride.version,
         expires_at: Some(offer.expires_at),
         urgent: true,
-        body: body.to_string().into(),
+        body: serde_json::to_string(&body).unwrap_or_default().into(),
     }
 }

@@ -99,7 +99,9 @@ impl<R> RideMachine<R> {
         {
             let due = ride.deadline(&self.policy);
             decision.rows.push(Row::Ride(row_of(ride)));
-            decision.timer = Some(due.map_or(Timer::Off, Timer::Due));
+            let timer = due.map_or(Timer::Off, Timer::Due);
+            decision.timer = Some(timer).filter(|timer| self.timer != Some(*timer));
+            self.timer = Some(timer);
             turn.alarm(due);
         }
         turn.persist(decision);
