@@ -1,0 +1,192 @@
+//! The engine in this process: a private PostgreSQL in a directory of its own, the journal and the
+//! actors, without sockets. Put together as `app` does it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ibora::actors::{
+    Caller, Clock, Command, Dispatch, DispatchOptions, DispatchParts, RideRequest, Sent,
+};
+use ibora::config::Config;
+use ibora::geo::{IndexOptions, LiveIndex, PowerLaw};
+use ibora::journal::{Journal, JournalOptions};
+use ibora::obs::Metrics;
+use ibora::postgres::{Database, DatabaseSource, EmbeddedOptions};
+use ibora_domain::category::Category;
+use ibora_domain::ids::RideId;
+use ibora_domain::machines::DriverPolicy;
+use ibora_domain::place::Coordinates;
+use ibora_domain::policy::RidePolicy;
+use ibora_domain::ride::PaymentMethod;
+use ibora_domain::units::Millis;
+use serde::Deserialize;
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use crate::offers::OfferBoard;
+
+/// Longer than any bench: nobody goes offline, no offer ends, no actor is dropped meanwhile.
+pub(crate) const NEVER: Millis = Millis::from_secs(24 * 3600);
+
+/// Connections for engine, peers and floor together.
+const CONNECTIONS: u32 = 240;
+
+/// A running engine.
+pub(crate) struct Engine {
+    pub(crate) handles: Handles,
+    pub(crate) pool: PgPool,
+    store: Store,
+}
+
+/// What callers need of an engine.
+#[derive(Clone)]
+pub(crate) struct Handles {
+    pub(crate) dispatch: Arc<Dispatch>,
+    pub(crate) board: Arc<OfferBoard>,
+}
+
+/// A ride as its passenger is told of it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Requested {
+    pub(crate) id: RideId,
+    pub(crate) pin: String,
+}
+
+/// The database of a bench, gone with its end.
+pub(crate) struct Store {
+    database: Database,
+    dir: PathBuf,
+}
+
+impl Store {
+    /// Starts a fresh PostgreSQL with all migrations applied.
+    pub(crate) async fn open() -> anyhow::Result<Self> {
+        let dir = std::env::temp_dir().join(format!("ibora-bench-{}", uuid::Uuid::now_v7()));
+        let source = DatabaseSource::Embedded(EmbeddedOptions {
+            data_dir: dir.clone(),
+            binaries: None,
+            max_connections: CONNECTIONS,
+        });
+        let store = Self { database: Database::open(source).await?, dir };
+        ibora::app::migrate(store.owner()?).await?;
+        Ok(store)
+    }
+
+    /// Whoever may do everything.
+    pub(crate) fn owner(&self) -> anyhow::Result<PgConnectOptions> {
+        self.database.owner_options().ok_or_else(|| anyhow::anyhow!("no owner of the database"))
+    }
+
+    pub(crate) fn postmaster(&self) -> u32 {
+        self.database.embedded().map_or(0, ibora::postgres::EmbeddedPostgres::postmaster_pid)
+    }
+
+    /// Stops the server and removes its files.
+    pub(crate) async fn close(self) -> anyhow::Result<()> {
+        self.database.close().await?;
+        Ok(std::fs::remove_dir_all(self.dir)?)
+    }
+}
+
+impl Engine {
+    /// Starts an engine with waves as `shape` leaves them.
+    pub(crate) async fn start(shape: impl FnOnce(&mut RidePolicy)) -> anyhow::Result<Self> {
+        let store = Store::open().await?;
+        let config = Config::with(&[])?;
+        let app = store.database.app_options();
+        let pool = PgPoolOptions::new()
+            .max_connections(config.database.pool_size)
+            .connect_with(app.clone())
+            .await?;
+        let metrics = Metrics::new();
+        let board = Arc::new(OfferBoard::default());
+        let told = Arc::clone(&board);
+        let options = JournalOptions {
+            node: "bench".to_owned(),
+            writers: u16::try_from(config.journal.writers)?,
+            queue_max: config.journal.queue_max,
+            batch_max: config.journal.batch_max,
+        };
+        let publish: ibora::journal::Publish = Arc::new(move |events| told.publish(&events));
+        let journal =
+            Journal::start(options, app, pool.clone(), Arc::clone(&metrics), publish).await?;
+        let index = IndexOptions { stale_after: NEVER, ..IndexOptions::default() };
+        let fares = config.fares.clone();
+        let parts = DispatchParts {
+            journal,
+            index: Arc::new(LiveIndex::new(index)),
+            router: Arc::new(PowerLaw::default()),
+            clock: Clock::new(1),
+            metrics,
+            push: Arc::new(|_| {}),
+            tariffs: Arc::new(move |category| Some(fares.tariff(category))),
+        };
+        let mut rides = config.ride_policy();
+        (rides.offer_ttl, rides.head_start, rides.wave_every) = (NEVER, NEVER, NEVER);
+        rides.search = NEVER;
+        shape(&mut rides);
+        let dispatch = Dispatch::start(parts, options_of(&config, rides)?).await?;
+        Ok(Self { handles: Handles { dispatch, board }, pool, store })
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Ends everything.
+    pub(crate) async fn close(self) -> anyhow::Result<()> {
+        self.handles.dispatch.close().await;
+        self.pool.close().await;
+        self.store.close().await
+    }
+}
+
+impl Handles {
+    /// Asks for a ride from `pickup`; its id and the passenger's PIN.
+    pub(crate) async fn request(
+        &self,
+        passenger: Caller,
+        pickup: Coordinates,
+        id: String,
+    ) -> anyhow::Result<Requested> {
+        let dropoff = Coordinates::new(pickup.lat() + 0.03, pickup.lng())?;
+        let command = Command::Request(RideRequest {
+            quote_id: None,
+            pickup,
+            dropoff,
+            stops: Vec::new(),
+            category: Category::Economy,
+            payment_method: PaymentMethod::Pix,
+            notes: None,
+        });
+        let body = self.done(passenger, id, command).await?;
+        Ok(serde_json::from_str(&body)?)
+    }
+
+    /// A command that must go well; what it answers.
+    pub(crate) async fn done(
+        &self,
+        caller: Caller,
+        id: String,
+        command: Command,
+    ) -> anyhow::Result<Arc<str>> {
+        let op = command.op();
+        let sent = Sent { id: Some(id), if_version: None, command };
+        match self.dispatch.command(caller, sent).await {
+            Ok(done) => Ok(done.body),
+            Err(refusal) => anyhow::bail!("{op} refused: {}", refusal.code()),
+        }
+    }
+}
+
+fn options_of(config: &Config, rides: RidePolicy) -> anyhow::Result<DispatchOptions> {
+    Ok(DispatchOptions {
+        rides,
+        drivers: DriverPolicy { offers_max: 3, presence: NEVER, passivate_after: NEVER },
+        quote_ttl: Millis::from_secs(300),
+        arbiters: 0,
+        mailbox_max: u32::try_from(config.actors.mailbox_max)?,
+        command_deadline: Duration::from_secs(60),
+    })
+}

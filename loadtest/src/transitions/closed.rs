@@ -1,0 +1,83 @@
+//! The closed loop: every caller has one command on its way, and sends the next with its answer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use crate::procs::{Processes, Used};
+use crate::report::{Latencies, number};
+
+/// Someone who moves rides on, one command at a time.
+pub(super) trait Caller: Send + 'static {
+    /// Waits until the next command may be sent: an offer has to be there before it is accepted.
+    fn ready(&mut self) -> impl Future<Output = anyhow::Result<()>> + Send;
+
+    /// Sends the next command and waits for its answer.
+    fn step(&mut self) -> impl Future<Output = anyhow::Result<()>> + Send;
+
+    /// Whether the next command begins a ride.
+    fn is_between_rides(&self) -> bool;
+}
+
+/// What a run showed.
+pub(super) struct Run {
+    pub(super) count: usize,
+    pub(super) took: Duration,
+    pub(super) latencies: Latencies,
+    pub(super) used: Used,
+}
+
+impl Run {
+    pub(super) fn per_s(&self) -> f64 {
+        number(self.count) / self.took.as_secs_f64()
+    }
+}
+
+const WARMING: u8 = 0;
+const MEASURING: u8 = 1;
+const OVER: u8 = 2;
+
+/// Runs all callers for as long as asked, after a fifth of that to get warm; gives them back when
+/// each has ended its ride.
+pub(super) async fn run<C: Caller>(
+    callers: Vec<C>,
+    lasting: Duration,
+    processes: Processes,
+) -> anyhow::Result<(Run, Vec<C>)> {
+    let phase = Arc::new(AtomicU8::new(WARMING));
+    let mut calling = JoinSet::new();
+    for caller in callers {
+        calling.spawn(call(caller, Arc::clone(&phase)));
+    }
+    tokio::time::sleep(lasting / 5).await;
+    let before = processes.used();
+    let start = Instant::now();
+    phase.store(MEASURING, Ordering::Relaxed);
+    tokio::time::sleep(lasting).await;
+    phase.store(OVER, Ordering::Relaxed);
+    let took = start.elapsed();
+    let used = processes.used().since(before);
+    let (mut latencies, mut count, mut back) = (Latencies::new(), 0, Vec::new());
+    while let Some(called) = calling.join_next().await {
+        let (caller, took) = called??;
+        count += took.len();
+        took.into_iter().for_each(|took| latencies.record(took));
+        back.push(caller);
+    }
+    Ok((Run { count, took, latencies, used }, back))
+}
+
+async fn call<C: Caller>(mut caller: C, phase: Arc<AtomicU8>) -> anyhow::Result<(C, Vec<Duration>)> {
+    let mut answered = Vec::new();
+    while phase.load(Ordering::Relaxed) != OVER || !caller.is_between_rides() {
+        caller.ready().await?;
+        let sent = Instant::now();
+        caller.step().await?;
+        if phase.load(Ordering::Relaxed) == MEASURING {
+            answered.push(sent.elapsed());
+        }
+    }
+    Ok((caller, answered))
+}
