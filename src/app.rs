@@ -2,38 +2,40 @@
 //! puts out to what another takes in, and takes them down in the reverse order.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::{App as WebApp, HttpServer, web};
-use ibora_domain::machines::DriverPolicy;
-use ibora_domain::units::{Millis, UnixMillis};
-use secrecy::SecretString;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use thiserror::Error;
 
-use crate::accounts::{AccountOptions, Accounts, HashingOptions, OptionsError};
-use crate::actors::{Clock, Dispatch, DispatchOptions, DispatchParts};
-use crate::config::{Config, Mode, RoutingKind};
-use crate::geo::{IndexOptions, LiveIndex, PowerLaw, RoadGraph, RoadGraphError, Router};
-use crate::journal::{Journal, JournalOptions};
+use crate::accounts::{Accounts, OptionsError};
+use crate::actors::{Clock, Dispatch, DispatchParts};
+use crate::config::{Config, Mode};
+use crate::geo::RoadGraphError;
+use crate::journal::Journal;
 use crate::obs::Metrics;
-use crate::postgres::{Database, DatabaseSource, EmbeddedOptions, PostgresError};
-use crate::realtime::{self, Hub, Rate, RealtimeParts, RealtimeState, SessionOptions};
+use crate::postgres::{Database, PostgresError};
+use crate::realtime::{Hub, RealtimeParts, RealtimeState};
 use crate::seed::{SeedError, Seeded};
+
+mod settings;
+mod web;
+
+use settings::{
+    accounts, dispatch_options, index, journal_options, router, session_options, tariffs,
+    wall_clock,
+};
+pub use settings::{data_dir, source};
 
 /// Every schema change, in order.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
 /// Time in which the sessions of an engine that stops are sent away.
 const DRAIN_WITHIN: Duration = Duration::from_secs(2);
-
-/// Connections beside the pool: the journal's writers and the migrations.
-const CONNECTIONS_BESIDE: u32 = 8;
 
 /// Why the engine does not start.
 #[derive(Debug, Error)]
@@ -103,7 +105,7 @@ impl Store {
 }
 
 /// Mounts routes beside the engine's own; called once a worker.
-pub type Mount = Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>;
+pub type Mount = Arc<dyn Fn(&mut actix_web::web::ServiceConfig) + Send + Sync>;
 
 /// A running engine.
 pub struct App {
@@ -118,6 +120,7 @@ pub struct App {
     pub address: SocketAddr,
     ready: Arc<AtomicBool>,
     server: ServerHandle,
+    metrics_server: Option<ServerHandle>,
 }
 
 impl App {
@@ -174,10 +177,23 @@ impl App {
             },
             session_options(config),
         );
-        let (address, server) = listen(config, sessions, more)?;
+        let api = web::api(config, &store.pool, (&dispatch, &accounts), (&metrics, &ready), &hub);
+        let metrics_server = web::listen_metrics(config, &api)?;
+        let (address, server) = web::listen(config, web::Routes { api, sessions, more })?;
         tokio::spawn(refresh_gauges(Arc::downgrade(&dispatch), Arc::clone(&metrics)));
         tracing::info!(%address, "ready");
-        Ok(Self { store, dispatch, accounts, journal, metrics, hub, address, ready, server })
+        Ok(Self {
+            store,
+            dispatch,
+            accounts,
+            journal,
+            metrics,
+            hub,
+            address,
+            ready,
+            server,
+            metrics_server,
+        })
     }
 
     /// Stops in order: no new work, everything decided recorded, sockets closed, then the database.
@@ -189,6 +205,9 @@ impl App {
         self.hub.drain(DRAIN_WITHIN).await;
         self.dispatch.close().await;
         self.server.stop(true).await;
+        if let Some(server) = self.metrics_server {
+            server.stop(false).await;
+        }
         self.store.close().await?;
         tracing::info!("stopped");
         Ok(())
@@ -235,32 +254,6 @@ pub async fn migrate(owner: PgConnectOptions) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Where the database is, as configured.
-///
-/// # Errors
-/// [`StartError`] where no data directory can be told.
-pub fn source(config: &Config) -> Result<DatabaseSource, StartError> {
-    if let Some(app) = config.database.url.clone() {
-        return Ok(DatabaseSource::Urls { app, migrate: config.database.migrate_url.clone() });
-    }
-    Ok(DatabaseSource::Embedded(EmbeddedOptions {
-        data_dir: data_dir(config)?,
-        binaries: config.database.embedded_binaries.clone(),
-        max_connections: config.database.pool_size + CONNECTIONS_BESIDE,
-    }))
-}
-
-/// The folder for what the engine keeps.
-///
-/// # Errors
-/// [`StartError`] where none is configured and none can be told.
-pub fn data_dir(config: &Config) -> Result<PathBuf, StartError> {
-    match &config.data.dir {
-        Some(dir) => Ok(dir.clone()),
-        None => Ok(EmbeddedOptions::default_data_dir()?),
-    }
-}
-
 async fn pool(config: &Config, connect: PgConnectOptions) -> Result<PgPool, StartError> {
     let options = PgPoolOptions::new()
         .max_connections(config.database.pool_size)
@@ -284,167 +277,6 @@ async fn check_owner(config: &Config, pool: &PgPool) -> Result<(), StartError> {
         }
         (false, _) => Ok(()),
     }
-}
-
-fn journal_options(config: &Config) -> JournalOptions {
-    JournalOptions {
-        node: "main".to_owned(),
-        writers: u16::try_from(config.journal.writers).unwrap_or(u16::MAX),
-        queue_max: config.journal.queue_max,
-        batch_max: config.journal.batch_max,
-    }
-}
-
-fn dispatch_options(config: &Config) -> DispatchOptions {
-    let clock = Clock::new(config.clock.speed);
-    DispatchOptions {
-        rides: config.ride_policy(),
-        drivers: DriverPolicy {
-            offers_max: usize::from(config.dispatch.offers_per_driver_max),
-            presence: clock.stretched(Millis(config.presence.timeout_ms)),
-            passivate_after: clock.stretched(Millis(config.actors.driver_passivate_ms)),
-        },
-        quote_ttl: config.rides.quote_ttl_ms,
-        arbiters: config.actors.arbiters,
-        mailbox_max: u32::try_from(config.actors.mailbox_max).unwrap_or(u32::MAX),
-        command_deadline: Duration::from_millis(config.actors.command_deadline_ms),
-    }
-}
-
-fn session_options(config: &Config) -> SessionOptions {
-    let session = &config.session;
-    let ms = Duration::from_millis;
-    SessionOptions {
-        hello_timeout: ms(session.hello_timeout_ms),
-        idle: ms(session.idle_ms),
-        grace: ms(session.grace_ms),
-        active: ms(session.active_ms),
-        active_grace: ms(session.active_grace_ms),
-        frame_bytes_max: session.frame_bytes_max,
-        cmd: Rate { per_s: session.cmd_per_s, burst: session.cmd_burst },
-        tel: Rate { per_s: session.tel_per_s, burst: session.tel_burst },
-        outbox_frames_max: session.outbox_events_max,
-        outbox_bytes_max: session.outbox_bytes_max,
-        write_timeout: ms(session.write_timeout_ms),
-        allowed_origins: config.http.allowed_origins.clone(),
-    }
-}
-
-fn index(config: &Config) -> Arc<LiveIndex> {
-    let stale_after = config.dispatch.position_stale_ms;
-    Arc::new(LiveIndex::new(IndexOptions { stale_after, ..IndexOptions::default() }))
-}
-
-fn router(config: &Config) -> Result<Arc<dyn Router>, StartError> {
-    let straight = Arc::new(PowerLaw::new(f64::from(config.routing.a_seconds)));
-    match (config.routing.kind, &config.routing.nodes, &config.routing.edges) {
-        (RoutingKind::RoadGraph, Some(nodes), Some(edges)) => {
-            let open = |path: &Path| {
-                let file = std::fs::File::open(path);
-                let file = file.map_err(|source| StartError::File { path: path.into(), source })?;
-                Ok::<_, StartError>(std::io::BufReader::new(file))
-            };
-            let graph = RoadGraph::read(open(nodes)?, open(edges)?, straight)
-                .map_err(|source| StartError::Roads { path: nodes.clone(), source })?;
-            Ok(Arc::new(graph))
-        }
-        (RoutingKind::PowerLaw | RoutingKind::RoadGraph, _, _) => Ok(straight),
-    }
-}
-
-fn tariffs(config: &Config) -> crate::actors::Tariffs {
-    let fares = config.fares.clone();
-    Arc::new(move |category| Some(fares.tariff(category)))
-}
-
-fn accounts(config: &Config, pool: PgPool, journal: Arc<Journal>) -> Result<Accounts, StartError> {
-    let auth = &config.auth;
-    let options = AccountOptions {
-        issuer: auth.issuer.clone(),
-        audience: auth.audience.clone(),
-        access_life: Millis::from_secs(auth.access_ttl_s),
-        refresh_life: Millis::from_secs(auth.refresh_ttl_s),
-        signing_key: signing_key(config)?,
-        hashing: HashingOptions {
-            memory_kib: auth.password_memory_kib,
-            passes: auth.password_iterations,
-            ..HashingOptions::default()
-        },
-    };
-    Ok(Accounts::new(pool, journal, &options, Arc::new(wall_clock))?)
-}
-
-fn wall_clock() -> UnixMillis {
-    Clock::new(1).now()
-}
-
-/// The configured key; without one, outside production, a key of the data directory's own.
-fn signing_key(config: &Config) -> Result<SecretString, StartError> {
-    if let Some(key) = config.auth.signing_key.clone() {
-        return Ok(key);
-    }
-    let path = data_dir(config)?.join("signing.key");
-    let failed = |source| StartError::File { path: path.clone(), source };
-    match std::fs::read_to_string(&path) {
-        Ok(key) => Ok(SecretString::from(key)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let key = hex::encode(rand::random::<[u8; 32]>());
-            write_private(&path, &key).map_err(failed)?;
-            Ok(SecretString::from(key))
-        }
-        Err(error) => Err(failed(error)),
-    }
-}
-
-/// Writes a file that only its owner may read; never half of one.
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent)?;
-    }
-    let half = path.with_extension("new");
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&half)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&half, path)
-}
-
-/// Mounts every route.
-fn routes(routes: &mut web::ServiceConfig, sessions: &RealtimeState) {
-    realtime::configure(routes, sessions);
-}
-
-fn listen(
-    config: &Config,
-    sessions: RealtimeState,
-    more: Mount,
-) -> Result<(SocketAddr, ServerHandle), StartError> {
-    let address = config.http.listen;
-    let failed = |source| StartError::Listen { address, source };
-    let workers = match config.http.workers {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        workers => workers,
-    };
-    let app =
-        move || WebApp::new().configure(|cfg| routes(cfg, &sessions)).configure(|cfg| more(cfg));
-    let server = HttpServer::new(app)
-        .workers(workers)
-        .disable_signals()
-        .client_request_timeout(Duration::from_secs(10))
-        .shutdown_timeout(10)
-        .bind(address)
-        .map_err(failed)?;
-    let bound = server.addrs().first().copied().unwrap_or(address);
-    let server = server.run();
-    let handle = server.handle();
-    tokio::spawn(server);
-    Ok((bound, handle))
 }
 
 /// Keeps the gauges that are counted rather than moved.

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod actors;
+pub mod api;
 pub mod app;
 pub mod bots;
 pub mod cli;

@@ -52,7 +52,7 @@ invariants! {
     Ack1 ACK_1 "Nothing is acknowledged without a durable row."
     Result1 RESULT_1 "A principal and a key have one result."
     Stream1 STREAM_1 "The sequence numbers of a stream have no gap."
-    Timer1 TIMER_1 "Every ride that searches has a deadline on disk, and no ride that ended has one."
+    Timer1 TIMER_1 "A ride that searches has a deadline on disk, one that ended has none."
     Fence1 FENCE_1 "The epoch of a shard never decreases."
 }
 

@@ -1,7 +1,10 @@
 //! The numbers by which rides are decided. All come from configuration; see `config/default.toml`.
 
 use crate::money::Centavos;
-use crate::units::{Metres, Millis};
+use crate::units::{Metres, Millis, UnixMillis};
+
+/// After this wave no driver is asked twice in one search: only those newly eligible are.
+const LAST_WAVE_TO_ASK_AGAIN: u16 = 6;
 
 /// Timers, limits and fees of a ride. Times are domain time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,10 +61,22 @@ impl RidePolicy {
         if wave <= 1 { self.head_start } else { self.wave_every }
     }
 
+    /// The last moment at which an accept of an offer that ends at `expires_at` counts.
+    #[must_use]
+    pub fn accepts_until(&self, expires_at: UnixMillis) -> UnixMillis {
+        expires_at + self.accept_grace
+    }
+
     /// Whether wave `wave` looks farther than the one before it.
     #[must_use]
     pub fn grows_after(&self, wave: u16) -> bool {
         usize::from(wave) < self.wave_radii.len()
+    }
+
+    /// Whether wave `wave` leaves out everyone whom its search has asked before.
+    #[must_use]
+    pub fn asks_only_new(&self, wave: u16) -> bool {
+        wave > LAST_WAVE_TO_ASK_AGAIN
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod engine;
 mod facts;
+mod locations;
 mod offers;
 mod peers;
 mod people;
@@ -31,6 +32,8 @@ enum Bench {
     Race(race::Options),
     /// Rides go from request to end; every step is durable before it is answered.
     Transitions(transitions::Options),
+    /// Positions of drivers, and who of them is nearest.
+    Locations(locations::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -46,6 +49,7 @@ fn main() -> anyhow::Result<()> {
             match cli.bench {
                 Bench::Race(options) => race::run(options).await,
                 Bench::Transitions(options) => transitions::run(options).await,
+                Bench::Locations(options) => locations::run(options).await,
             }
         };
         tokio::select! {

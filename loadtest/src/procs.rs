@@ -55,6 +55,13 @@ impl Used {
     }
 }
 
+/// CPU time of the calling thread, by the scheduler's own nanoseconds.
+pub(crate) fn of_this_thread() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanos = text.split(' ').next().and_then(|nanos| nanos.parse().ok());
+    Duration::from_nanos(nanos.unwrap_or(0))
+}
+
 /// CPU time of one process.
 pub(crate) fn of_process(pid: u32) -> Duration {
     of(&pid.to_string()).map_or(Duration::ZERO, |stat| stat.used)

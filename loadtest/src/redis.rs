@@ -7,8 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use deadpool_redis::redis::Client;
 use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::io::tcp::TcpSettings;
+use deadpool_redis::redis::{AsyncConnectionConfig, Client, IntoConnectionInfo};
 
 const START_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -34,7 +35,10 @@ impl RedisServer {
             .stdout(Stdio::null())
             .spawn()
             .context("redis-server cannot be started; `./dev bench` installs it")?;
-        let client = Client::open(format!("redis://127.0.0.1:{port}/"))?;
+        let address = format!("redis://127.0.0.1:{port}/").into_connection_info()?;
+        // A small command is not held back until an earlier one was acknowledged.
+        let tcp = TcpSettings::default().set_nodelay(true);
+        let client = Client::open(address.set_tcp_settings(tcp))?;
         let server = Self { child, dir, client };
         let deadline = Instant::now() + START_DEADLINE;
         while let Err(error) = server.connect().await {
@@ -46,7 +50,8 @@ impl RedisServer {
 
     /// A connection that many callers share; their commands are pipelined.
     pub(crate) async fn connect(&self) -> anyhow::Result<MultiplexedConnection> {
-        Ok(self.client.get_multiplexed_async_connection().await?)
+        let config = AsyncConnectionConfig::new().set_response_timeout(None);
+        Ok(self.client.get_multiplexed_async_connection_with_config(&config).await?)
     }
 
     pub(crate) fn pid(&self) -> u32 {

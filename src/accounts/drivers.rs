@@ -39,7 +39,7 @@ pub struct Review {
 }
 
 /// What a driver sends to add a vehicle.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct VehicleForm {
     pub plate: String,
     pub make: String,

@@ -238,7 +238,8 @@ impl Running {
     pub(super) fn enter(&self, key: &CommandKey) -> Option<RunningGuard<'_>> {
         let key = (key.principal, Arc::clone(&key.id));
         let entered = self.keys.lock().insert(key.clone());
-        entered.then_some(RunningGuard { running: self, key })
+        // Made only where it is given out: one that is dropped ends the entry of the one running.
+        entered.then(|| RunningGuard { running: self, key })
     }
 }
 
@@ -253,5 +254,21 @@ pub(super) fn outcome(answer: &Answer) -> &'static str {
     match answer {
         Ok(_) => "ok",
         Err(refusal) => refusal.code(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_free_again_only_when_the_command_that_took_it_ends() {
+        let running = Running::default();
+        let key = CommandKey { principal: UserId(Uuid::nil()), id: "k".into(), fingerprint: 0 };
+        let first = running.enter(&key).expect("free");
+        assert!(running.enter(&key).is_none());
+        assert!(running.enter(&key).is_none(), "the one refused did not end the one running");
+        drop(first);
+        assert!(running.enter(&key).is_some());
     }
 }

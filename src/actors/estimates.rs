@@ -42,7 +42,7 @@ impl Dispatch {
         let quotes = categories
             .into_iter()
             .filter_map(|category| self.quote(caller.user, &asked.trip, category))
-            .map(|quote| self.shown(asked, quote))
+            .map(|quote| self.shown(asked, &quote))
             .collect();
         let shown = Shown { quotes };
         if shown.quotes.is_empty() {
@@ -52,7 +52,7 @@ impl Dispatch {
         Ok(Done { version: 0, body: body.into() })
     }
 
-    fn shown(&self, asked: &Estimate, quote: Quote) -> QuoteView {
+    fn shown(&self, asked: &Estimate, quote: &Quote) -> QuoteView {
         QuoteView {
             quote_id: quote.id,
             category: quote.category,

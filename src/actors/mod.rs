@@ -121,6 +121,7 @@ impl Dispatch {
                 index: parts.index,
                 router: parts.router,
                 clock: parts.clock,
+                positions: positions::Counts::new(&parts.metrics),
                 metrics: parts.metrics,
                 push: parts.push,
                 alarms: Arc::clone(&alarms),
@@ -301,8 +302,7 @@ impl Dispatch {
         let skewed = newest.at.since(now) > TRUSTED_SKEW || now.since(newest.at) > TRUSTED_SKEW;
         let at = if skewed { now } else { newest.at.min(now) };
         let fresh = ports.index.update(driver, newest.place, at);
-        let outcome = if fresh { "applied" } else { "stale" };
-        ports.metrics.positions.with_label_values(&[outcome]).inc();
+        ports.positions.count(fresh);
         if fresh && let Some(ride) = ports.on_ride.of(driver) {
             let position = DriverPosition { place: newest.place, at, accuracy: newest.accuracy };
             let input = RideInput::Position { driver, position };
@@ -352,7 +352,8 @@ impl Dispatch {
         &self.registry.ports.index
     }
 
-    /// Makes an entity's actor panic: a drill that its neighbours must not notice. True if it lives.
+    /// Makes an entity's actor panic: a drill that its neighbours must not notice. True if it
+    /// lives.
     #[must_use]
     pub fn crash(&self, entity: Entity) -> bool {
         self.registry.crash(entity)

@@ -46,6 +46,7 @@ pub(super) struct Ports {
     pub(super) ride_policy: Arc<RidePolicy>,
     pub(super) driver_policy: Arc<DriverPolicy>,
     pub(super) on_ride: super::positions::OnRide,
+    pub(super) positions: super::positions::Counts,
     /// The registry holds the ports; they hold it only loosely.
     pub(super) registry: Weak<Registry>,
 }

@@ -7,9 +7,30 @@ use std::collections::HashMap;
 use ibora_domain::ids::{DriverId, RideId};
 use ibora_domain::ride::Status;
 use parking_lot::RwLock;
+use prometheus::IntCounter;
+
+use crate::obs::Metrics;
 
 /// Locks over which drivers are spread.
 const STRIPES: usize = 64;
+
+/// How many positions were taken, looked up once: no label is looked up for a position.
+pub(super) struct Counts {
+    applied: IntCounter,
+    stale: IntCounter,
+}
+
+impl Counts {
+    pub(super) fn new(metrics: &Metrics) -> Self {
+        let count = |outcome| metrics.positions.with_label_values(&[outcome]);
+        Self { applied: count("applied"), stale: count("stale") }
+    }
+
+    /// Counts one; `fresh` if it told anything new.
+    pub(super) fn count(&self, fresh: bool) {
+        if fresh { self.applied.inc() } else { self.stale.inc() }
+    }
+}
 
 /// Which driver is on which ride, as last decided.
 pub(super) struct OnRide {

@@ -13,10 +13,6 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, DEFAULTS, Sources};
 
-/// The demo draws on the terminal: in place of the default level it logs only what is wrong.
-const DEMO_REPLACES: &str = "info";
-const DEMO_LOGS: &str = "warn";
-
 /// A realtime dispatch engine for ride-hailing.
 #[derive(Parser)]
 #[command(name = "ibora", version, propagate_version = true)]
@@ -80,8 +76,9 @@ pub fn main() -> ExitCode {
         Err(error) => return failed(&error),
     };
     let mut log = config.log_options();
-    if matches!(cli.command, Command::Demo(_)) && log.level == DEMO_REPLACES {
-        DEMO_LOGS.clone_into(&mut log.level);
+    if let (Command::Demo(_), Some(rest)) = (&cli.command, log.level.strip_prefix("info")) {
+        // It draws on the terminal: of what is normal there is no log beside it.
+        log.level = format!("warn{rest}");
     }
     if let Err(error) = crate::obs::init(&log) {
         return failed(&error.into());

@@ -109,9 +109,9 @@ impl Lane {
         let outcome = self.write(&batch).await;
         self.streams.release(self.number, &batch);
         match outcome {
-            Ok(published) => {
+            Ok(()) => {
                 self.metrics.journal_batch_size.observe(as_f64(batch.len()));
-                self.tell(batch, published);
+                tell(batch);
             }
             Err(CommitError::Refused { constraint }) if batch.len() == 1 => {
                 self.lose(batch, &CommitError::Refused { constraint });
@@ -142,18 +142,19 @@ impl Lane {
             let outcome = self.write(&one).await;
             self.streams.release(self.number, &one);
             match outcome {
-                Ok(published) => self.tell(one, published),
+                Ok(()) => tell(one),
                 Err(error) => self.lose(one, &error),
             }
         }
     }
 
-    /// Makes `batch` durable in one transaction, and says what goes to people's streams.
-    async fn write(&mut self, batch: &[Append]) -> Result<Vec<Published>, CommitError> {
+    /// Makes `batch` durable in one transaction, and hands on what goes to people's streams. Its
+    /// streams must still be claimed: no later event of another lane may overtake these.
+    async fn write(&mut self, batch: &[Append]) -> Result<(), CommitError> {
         let decisions: Vec<&Decision> = batch.iter().filter_map(Append::decided).collect();
         let accounts: Vec<_> = batch.iter().flat_map(Append::account_rows).collect();
         if decisions.iter().all(|decision| decision.is_empty()) && accounts.is_empty() {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let numbered = self.number(&decisions).await;
         let columns = Batch::new(decisions.iter().copied(), &numbered, &self.store.fence);
@@ -162,7 +163,13 @@ impl Lane {
         timer.observe_duration();
         drop(columns);
         match verdict {
-            Verdict::Written => Ok(published(&decisions, &numbered)),
+            Verdict::Written => {
+                let published = published(&decisions, &numbered);
+                if !published.is_empty() {
+                    (self.publish)(published);
+                }
+                Ok(())
+            }
             Verdict::Refused { constraint } => {
                 self.streams.give_back(&numbered);
                 Err(CommitError::Refused { constraint })
@@ -190,15 +197,6 @@ impl Lane {
         }
     }
 
-    fn tell(&self, batch: Vec<Append>, published: Vec<Published>) {
-        if !published.is_empty() {
-            (self.publish)(published);
-        }
-        for append in batch {
-            append.finish(Ok(()));
-        }
-    }
-
     fn lose(&mut self, batch: Vec<Append>, error: &CommitError) {
         for append in batch {
             if let Content::Decision(decision) = &append.content {
@@ -213,6 +211,12 @@ impl Lane {
             self.metrics.journal_refused.with_label_values(&[reason]).inc();
             append.finish(Err(error.clone()));
         }
+    }
+}
+
+fn tell(batch: Vec<Append>) {
+    for append in batch {
+        append.finish(Ok(()));
     }
 }
 

@@ -295,8 +295,7 @@ impl Records {
                  SELECT * FROM stream_events WHERE user_id = $1 ORDER BY seq DESC LIMIT 100) e
              JOIN rides r ON r.id = e.key AND r.status = 'searching'
              WHERE e.op = 'offer.made' AND e.expires_at > $2
-               AND NOT EXISTS (SELECT 1 FROM stream_events w WHERE w.user_id = $1
-                   AND w.seq > e.seq AND w.op = 'offer.withdrawn' AND w.key = e.key)
+               AND (r.state::jsonb -> 'search' -> 'open') ? (e.body::json ->> 'offer_id')
              ORDER BY e.seq DESC",
         )
         .bind(driver.0)

@@ -181,7 +181,8 @@ impl Streams {
             .await?;
         let (epoch, seq): (String, i64) = sqlx::query_as(
             "SELECT s.epoch,
-                    coalesce((SELECT max(e.seq) FROM stream_events e WHERE e.user_id = s.user_id), 0)
+                    coalesce((SELECT max(e.seq) FROM stream_events e
+                              WHERE e.user_id = s.user_id), 0)
              FROM streams s WHERE s.user_id = $1",
         )
         .bind(user.0)

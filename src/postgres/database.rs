@@ -52,8 +52,8 @@ impl Database {
         Self { app, owner, embedded: Some(server) }
     }
 
-    /// As [`Database::open`], for tools: beside an engine that runs on the data directory its server
-    /// is used, and left running.
+    /// As [`Database::open`], for tools: beside an engine that runs on the data directory its
+    /// server is used, and left running.
     ///
     /// # Errors
     /// [`PostgresError`]

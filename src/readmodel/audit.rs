@@ -53,7 +53,8 @@ const CHECKS: &[(Invariant, &str)] = &[
     (
         invariants::RIDE_5,
         "SELECT entity_id FROM (
-             SELECT e.entity_id, e.kind, lag(e.kind) OVER (PARTITION BY e.entity_id ORDER BY e.seq) AS before
+             SELECT e.entity_id, e.kind,
+                    lag(e.kind) OVER (PARTITION BY e.entity_id ORDER BY e.seq) AS before
              FROM events e JOIN rides r ON r.id = e.entity_id
              WHERE e.kind IN ('requested', 'assigned', 'released', 'arriving', 'arrived', 'started',
                               'completed', 'canceled', 'no_driver')) steps
@@ -98,7 +99,8 @@ const CHECKS: &[(Invariant, &str)] = &[
     (
         invariants::FENCE_1,
         "SELECT entity_id FROM (
-             SELECT entity_id, epoch, lag(epoch) OVER (PARTITION BY entity_id ORDER BY seq) AS before
+             SELECT entity_id, epoch,
+                    lag(epoch) OVER (PARTITION BY entity_id ORDER BY seq) AS before
              FROM events) steps WHERE epoch < before",
     ),
 ];

@@ -4,6 +4,8 @@
 
 mod audit;
 mod people;
+mod rides;
+mod timeline;
 
 use serde::Serialize;
 use thiserror::Error;
@@ -11,6 +13,8 @@ use tracing::warn;
 
 pub use audit::{Finding, audit};
 pub use people::{AuditEntry, Credentials, DriverProfile, Family, People, UserStatus, UserView};
+pub use rides::{RideFilter, Rides};
+pub use timeline::Step;
 
 /// Why a question has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

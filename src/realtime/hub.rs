@@ -133,6 +133,14 @@ impl Hub {
         }
     }
 
+    /// Ends every session of a person whose access is no longer good.
+    pub fn end_sessions(&self, user: UserId) {
+        let people = self.stripe(user).lock();
+        for member in people.get(&user).into_iter().flatten() {
+            member.outbox.close(Close::Credentials);
+        }
+    }
+
     /// Whether sessions are sent away.
     pub(super) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)

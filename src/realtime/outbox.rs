@@ -27,7 +27,10 @@ pub(super) struct Bounds {
 pub(super) struct Outbox {
     bounds: Bounds,
     inner: Mutex<Inner>,
+    /// Told when there is something new to write.
     changed: Notify,
+    /// Told when what waited was handed over.
+    taken: Notify,
 }
 
 struct Inner {
@@ -66,7 +69,7 @@ impl Outbox {
             shown: VecDeque::new(),
             bytes: 0,
         };
-        Self { bounds, inner: Mutex::new(inner), changed: Notify::new() }
+        Self { bounds, inner: Mutex::new(inner), changed: Notify::new(), taken: Notify::new() }
     }
 
     /// Begins with `welcome`, which tells of everything up to `seq`; newer events follow it.
@@ -104,7 +107,8 @@ impl Outbox {
         self.changed.notify_one();
     }
 
-    /// Ends the session: what waits is still written, unless `close` is abrupt. The first word wins.
+    /// Ends the session: what waits is still written, unless `close` is abrupt. The first call
+    /// wins.
     pub(super) fn close(&self, close: Close) {
         self.inner.lock().close(close);
         self.changed.notify_one();
@@ -119,11 +123,27 @@ impl Outbox {
         std::mem::swap(&mut inner.frames, frames);
         frames.extend(inner.shown.drain(..).map(|(_, _, frame)| frame));
         inner.bytes = 0;
+        self.taken.notify_one();
         match inner.stage {
             _ if !frames.is_empty() => Next::Write,
             Stage::Closing(close) => Next::End(close),
             Stage::Gathering | Stage::Open { .. } => Next::Wait,
         }
+    }
+
+    /// Returns once no more waits than a session's own frames may add to. Who reads from a client
+    /// awaits this before it reads on: a client that asks much at once is slowed down, not cut off.
+    pub(super) async fn roomy(&self) {
+        while self.is_crowded() {
+            self.taken.notified().await;
+        }
+    }
+
+    fn is_crowded(&self) -> bool {
+        let inner = self.inner.lock();
+        let Bounds { frames, bytes } = self.bounds;
+        let open = !matches!(inner.stage, Stage::Closing(_));
+        open && (inner.frames.len() > frames / 4 || inner.bytes > bytes / 4)
     }
 
     /// Returns when something changed since this was last awaited.
@@ -290,6 +310,18 @@ mod tests {
         outbox.close(Close::Slow);
         assert_eq!(taken(&outbox), ("last".to_owned(), Next::Write));
         assert_eq!(taken(&outbox), (String::new(), Next::End(Close::Superseded)));
+    }
+
+    #[tokio::test]
+    async fn a_reader_waits_while_it_is_crowded() {
+        let outbox = opened();
+        outbox.put(plain("r"));
+        outbox.roomy().await;
+        outbox.put(plain("r"));
+        let mut waits = std::pin::pin!(outbox.roomy());
+        assert!(futures_util::poll!(waits.as_mut()).is_pending());
+        assert_eq!(taken(&outbox).0, "r r");
+        assert!(futures_util::poll!(waits.as_mut()).is_ready());
     }
 
     #[tokio::test]

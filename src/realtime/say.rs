@@ -97,9 +97,10 @@ pub(super) fn event(seq: u64, row: &StreamRow) -> Outgoing {
     put(
         &mut text,
         format_args!(
-            r#"{{"t":"evt","seq":{seq},"id":"{id}","op":"{op}","key":"{key}","ver":{ver},"prio":{prio}"#
+            r#"{{"t":"evt","seq":{seq},"id":"{id}","op":"{op}","key":"{key}","ver":{ver}"#
         ),
     );
+    put(&mut text, format_args!(r#","prio":{prio}"#));
     if let Some(at) = row.expires_at {
         put(&mut text, format_args!(r#","exp":"{at}""#));
     }
@@ -260,13 +261,13 @@ impl Welcome<'_> {
         put(
             &mut text,
             format_args!(
-                r#"{{"t":"welcome","session":"{session}","now":"{now}","auth_ttl_s":{auth_ttl_s},{rules},"#
+                r#"{{"t":"welcome","session":"{session}","now":"{now}","auth_ttl_s":{auth_ttl_s},"#
             ),
         );
         put(
             &mut text,
             format_args!(
-                r#""stream":{{"id":"{stream}","epoch":"{epoch}","seq":{seq},"recovered":false}},"#
+                r#"{rules},"stream":{{"id":"{stream}","epoch":"{epoch}","seq":{seq},"recovered":false}},"#
             ),
         );
         put(&mut text, format_args!(r#""snapshot":{snapshot}}}"#));

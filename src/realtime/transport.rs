@@ -1,8 +1,8 @@
 //! The socket of a session: the handshake, the reader, the writer, and the end.
 //!
-//! Reader and writer are one task, so that a session costs one. Neither ever waits for the other:
-//! what the reader has to say goes through the outbox, and a write that does not get through ends
-//! the session, it does not stop the reader.
+//! Reader and writer are one task, so that a session costs one. What the reader has to say goes
+//! through the outbox; it reads no further while too many answers wait there. A write that does not
+//! get through ends the session.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -221,7 +221,12 @@ async fn read(
         let now = Instant::now();
         let reached = message.is_none();
         match message {
-            Some(Some(Ok(AggregatedMessage::Text(text)))) => link.on_text(now, &text),
+            Some(Some(Ok(AggregatedMessage::Text(text)))) => {
+                let answered = link.on_text(now, &text);
+                if answered {
+                    link.outbox.roomy().await;
+                }
+            }
             Some(other) => {
                 if let Err(close) = control(other, &mut socket) {
                     return close;

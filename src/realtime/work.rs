@@ -51,8 +51,8 @@ impl Link {
         }
     }
 
-    /// A text frame came.
-    pub(super) fn on_text(&self, now: Instant, text: &str) {
+    /// A text frame came. True if it asked for an answer.
+    pub(super) fn on_text(&self, now: Instant, text: &str) -> bool {
         let turn = self.session.borrow_mut().on_text(now, text);
         match &turn {
             Turn::Positions => self.shared.counters.positions.inc(),
@@ -61,7 +61,9 @@ impl Link {
                 self.shared.counters.others.inc();
             }
         }
+        let quiet = matches!(turn, Turn::Positions | Turn::Quiet);
         self.carry_out(now, turn);
+        !quiet
     }
 
     /// Does what is due at `now`.

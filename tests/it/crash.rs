@@ -79,7 +79,9 @@ impl<'a> Client<'a> {
         let dropoff = json!({"lat": -23.5614, "lng": -46.6559});
         let request = json!({"pickup": pickup, "dropoff": dropoff, "category": "economy",
             "payment_method": "cash"});
+        let mut pace = tokio::time::interval(Duration::from_millis(20));
         loop {
+            pace.tick().await;
             let Some((status, ride)) = self.send(&person, "/v1/rides".into(), request.clone()).await
             else {
                 return;
@@ -88,7 +90,6 @@ impl<'a> Client<'a> {
                 let text = |key: &str| ride[key].as_str().expect("text").to_owned();
                 self.memory.borrow_mut().rides.insert(text("id"), text("pin"));
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
@@ -97,7 +98,9 @@ impl<'a> Client<'a> {
         if self.send(&person, "/v1/me/availability".into(), here).await.is_none() {
             return;
         }
+        let mut pace = tokio::time::interval(Duration::from_millis(5));
         loop {
+            pace.tick().await;
             let rides: Vec<(String, String)> = {
                 let memory = self.memory.borrow();
                 memory.rides.iter().map(|(id, pin)| (id.clone(), pin.clone())).collect()
@@ -125,7 +128,6 @@ impl<'a> Client<'a> {
                 }
                 self.memory.borrow_mut().rides.remove(&ride);
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 

@@ -101,6 +101,11 @@ impl World {
         caller
     }
 
+    /// An admin.
+    pub(crate) async fn admin(&self) -> Caller {
+        self.person(Role::Admin).await
+    }
+
     /// A token for this person.
     pub(crate) fn token(&self, caller: Caller) -> String {
         self.app().accounts.sign_access(caller.user, caller.role).expect("signs")

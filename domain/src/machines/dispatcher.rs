@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
-use super::{DriverInput, Envelope, KeyHasher, Machine, Output, Outputs, RideInput, Slot};
+use super::known::KeyHasher;
+use super::{DriverInput, Machine, Output, Outputs, RideInput, Slot, Turn};
 use crate::category::Category;
 use crate::facts::Zone;
 use crate::ids::{DriverId, OfferId, RideId};
@@ -49,7 +50,7 @@ pub struct Seek {
 }
 
 /// A driver who may be offered a ride.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate {
     pub driver: DriverId,
     pub offer: OfferId,
@@ -82,75 +83,86 @@ impl<R> DispatcherMachine<R> {
         Self { zone, waves: HashMap::default(), replies: std::marker::PhantomData }
     }
 
-    fn seek(&mut self, now: UnixMillis, seek: Seek, out: &mut Outputs<R>) {
+    fn seek(&mut self, turn: &mut Turn<'_, R>, seek: Seek) {
         let same = |wave: &Wave| (wave.seek.search, wave.seek.wave) == (seek.search, seek.wave);
         if self.waves.get(&seek.ride).is_some_and(same) {
             return;
         }
-        out.push(Output::Find(seek.clone()));
-        let give_up_at = now + SLOTS_WITHIN;
-        let wave = Wave { seek, asked: vec![], reserve: vec![], granted: vec![], give_up_at };
+        turn.out.push(Output::Find(seek.clone()));
+        let wave = Wave {
+            seek,
+            asked: vec![],
+            reserve: vec![],
+            granted: vec![],
+            give_up_at: turn.now + SLOTS_WITHIN,
+        };
         if let Some(earlier) = self.waves.insert(wave.seek.ride, wave) {
-            self.give_back(&earlier, out);
+            give_back(turn, &earlier);
         }
-        self.arm(out);
+        self.arm(turn);
+    }
+
+    fn wave(&mut self, ride: RideId, number: u16) -> Option<&mut Wave> {
+        self.waves.get_mut(&ride).filter(|wave| wave.seek.wave == number)
     }
 
     fn found(
         &mut self,
-        now: UnixMillis,
-        (ride, number): (RideId, u16),
+        turn: &mut Turn<'_, R>,
+        ride: RideId,
+        number: u16,
         mut candidates: Vec<Candidate>,
-        out: &mut Outputs<R>,
     ) {
-        let Some(wave) = self.waves.get_mut(&ride).filter(|wave| wave.seek.wave == number) else {
+        let zone = self.zone;
+        let Some(wave) = self.wave(ride, number) else {
             return;
         };
+        // What was looked for may be an earlier search's wave of the same number.
+        candidates.retain(|found| !wave.seek.excluded.contains(&found.driver));
         candidates.reverse();
         wave.reserve = candidates;
         let count = usize::from(wave.seek.count);
-        ask_next(self.zone, now, wave, count, out);
-        self.close_if_complete(ride, out);
+        ask_next(turn, zone, wave, count);
+        self.close_if_complete(turn, ride);
     }
 
-    fn slot_answer(
-        &mut self,
-        now: UnixMillis,
-        (ride, number): (RideId, u16),
-        (driver, granted): (DriverId, bool),
-        out: &mut Outputs<R>,
-    ) {
-        let position =
-            self.waves.get_mut(&ride).filter(|wave| wave.seek.wave == number).and_then(|wave| {
-                let at = wave.asked.iter().position(|asked| asked.driver == driver)?;
-                Some((at, wave))
-            });
-        let Some((at, wave)) = position else {
-            // Too late for its wave: the slot goes back.
-            if granted {
-                let free = DriverInput::OfferClosed { ride };
-                out.push(Output::Send(Envelope::Driver(driver, free)));
+    fn slot_answer(&mut self, turn: &mut Turn<'_, R>, ride: RideId, number: u16, slot: Answered) {
+        let zone = self.zone;
+        let is_his = |candidate: &Candidate| candidate.driver == slot.driver;
+        let wave = self.wave(ride, number);
+        let asked = wave.and_then(|wave| Some((wave.asked.iter().position(is_his)?, wave)));
+        if let Some((at, wave)) = asked {
+            let candidate = wave.asked.remove(at);
+            if slot.granted {
+                wave.granted.push(candidate);
+            } else {
+                ask_next(turn, zone, wave, 1);
             }
-            return;
-        };
-        let candidate = wave.asked.remove(at);
-        if granted {
-            wave.granted.push(candidate);
-        } else {
-            ask_next(self.zone, now, wave, 1, out);
+            self.close_if_complete(turn, ride);
+        } else if slot.granted && !self.counts_on(ride, slot.driver) {
+            // Too late for its wave, and no later one counts on it: the slot goes back.
+            turn.tell_driver(slot.driver, DriverInput::OfferClosed { ride });
         }
-        self.close_if_complete(ride, out);
     }
 
-    fn close_if_complete(&mut self, ride: RideId, out: &mut Outputs<R>) {
-        if self.waves.get(&ride).is_some_and(|wave| wave.asked.is_empty()) {
-            self.close(ride, out);
-            self.arm(out);
+    /// Whether the ride's wave in the making has, or waits for, a slot of `driver`.
+    fn counts_on(&self, ride: RideId, driver: DriverId) -> bool {
+        self.waves.get(&ride).is_some_and(|wave| {
+            let mut concerned = wave.asked.iter().chain(&wave.granted);
+            concerned.any(|candidate| candidate.driver == driver)
+        })
+    }
+
+    fn close_if_complete(&mut self, turn: &mut Turn<'_, R>, ride: RideId) {
+        let complete = |wave: &Wave| wave.asked.is_empty();
+        if self.waves.get(&ride).is_some_and(complete) {
+            self.close(turn, ride);
+            self.arm(turn);
         }
     }
 
     /// Hands the wave to its ride, as far as it got.
-    fn close(&mut self, ride: RideId, out: &mut Outputs<R>) {
+    fn close(&mut self, turn: &mut Turn<'_, R>, ride: RideId) {
         let Some(mut wave) = self.waves.remove(&ride) else {
             return;
         };
@@ -160,41 +172,50 @@ impl<R> DispatcherMachine<R> {
             wave: wave.seek.wave,
             candidates: wave.granted,
         };
-        out.push(Output::Send(Envelope::Ride(ride, offers)));
+        turn.tell_ride(ride, offers);
     }
 
-    fn give_back(&self, wave: &Wave, out: &mut Outputs<R>) {
-        for candidate in wave.granted.iter().chain(&wave.asked) {
-            let free = DriverInput::OfferClosed { ride: wave.seek.ride };
-            out.push(Output::Send(Envelope::Driver(candidate.driver, free)));
-        }
-    }
-
-    fn alarm(&mut self, now: UnixMillis, out: &mut Outputs<R>) {
-        let late = self.waves.values().filter(|wave| wave.give_up_at <= now);
+    fn alarm(&mut self, turn: &mut Turn<'_, R>) {
+        let late = self.waves.values().filter(|wave| wave.give_up_at <= turn.now);
         let mut late: Vec<RideId> = late.map(|wave| wave.seek.ride).collect();
         late.sort_unstable();
         for ride in late {
-            self.close(ride, out);
+            self.close(turn, ride);
         }
-        self.arm(out);
+        self.arm(turn);
     }
 
-    fn arm(&self, out: &mut Outputs<R>) {
+    fn arm(&self, turn: &mut Turn<'_, R>) {
         let next = self.waves.values().map(|wave| wave.give_up_at).min();
-        out.push(Output::Alarm(next));
+        turn.alarm(next);
     }
 }
 
-fn ask_next<R>(zone: Zone, now: UnixMillis, wave: &mut Wave, count: usize, out: &mut Outputs<R>) {
+/// A driver's word on a slot.
+#[derive(Clone, Copy)]
+struct Answered {
+    driver: DriverId,
+    granted: bool,
+}
+
+fn give_back<R>(turn: &mut Turn<'_, R>, wave: &Wave) {
+    let ride = wave.seek.ride;
+    for candidate in wave.granted.iter().chain(&wave.asked) {
+        turn.tell_driver(candidate.driver, DriverInput::OfferClosed { ride });
+    }
+}
+
+fn ask_next<R>(turn: &mut Turn<'_, R>, zone: Zone, wave: &mut Wave, count: usize) {
+    let slot = Slot {
+        ride: wave.seek.ride,
+        wave: wave.seek.wave,
+        until: turn.now + wave.seek.slots_until,
+    };
     for _ in 0..count {
         let Some(candidate) = wave.reserve.pop() else {
             return;
         };
-        let until = now + wave.seek.slots_until;
-        let slot = Slot { ride: wave.seek.ride, wave: wave.seek.wave, until };
-        let input = DriverInput::Slot { slot, zone };
-        out.push(Output::Send(Envelope::Driver(candidate.driver, input)));
+        turn.tell_driver(candidate.driver, DriverInput::Slot { slot, zone });
         wave.asked.push(candidate);
     }
 }
@@ -204,15 +225,16 @@ impl<R> Machine for DispatcherMachine<R> {
     type Reply = R;
 
     fn step(&mut self, now: UnixMillis, input: DispatcherInput, out: &mut Outputs<R>) {
+        let turn = &mut Turn::new(now, out);
         match input {
-            DispatcherInput::Seek(seek) => self.seek(now, *seek, out),
+            DispatcherInput::Seek(seek) => self.seek(turn, *seek),
             DispatcherInput::Found { ride, wave, candidates } => {
-                self.found(now, (ride, wave), candidates, out);
+                self.found(turn, ride, wave, candidates)
             }
             DispatcherInput::SlotAnswer { ride, wave, driver, granted } => {
-                self.slot_answer(now, (ride, wave), (driver, granted), out);
+                self.slot_answer(turn, ride, wave, Answered { driver, granted })
             }
-            DispatcherInput::Alarm => self.alarm(now, out),
+            DispatcherInput::Alarm => self.alarm(turn),
         }
     }
 

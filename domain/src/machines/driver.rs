@@ -1,4 +1,5 @@
-//! The driver's machine: online or not, what he may be offered, and the one ride he is about to get.
+//! The driver's machine: online or not, what he may be offered, and the one ride that he has or
+//! is about to get.
 //!
 //! He is reserved in memory while an accept is on its way; the ride records the outcome. He stores
 //! no "busy" of his own: a rebuilt machine is told his active ride and open offers.
@@ -6,106 +7,26 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
-
-use super::{
-    Ask, DispatcherInput, Envelope, Known, Machine, Market, Output, Outputs, PastCommand,
-    RideInput, Slot, answer, done,
-};
+use super::known::{Known, done};
+use super::{Ask, DispatcherInput, Machine, Market, Output, Outputs, RideInput, Slot, Turn};
 use crate::category::Category;
 use crate::facts::{Decision, Done, DriverRow, Entity, EventRow, Row, StreamId, StreamRow, Zone};
 use crate::ids::{DriverId, OfferId, RideId, VehicleId};
 use crate::refusal::Refusal;
-use crate::ride::{DriverCard, DriverPosition, VehicleCard, rating};
+use crate::ride::{Bid, DriverPosition};
 use crate::units::{Millis, UnixMillis};
+
+mod account;
+mod input;
+
+pub use account::{DriverProfile, OnlineAs};
+pub use input::{DriverInput, DriverPolicy, DriverRecords};
 
 /// After this long without word of an accept's outcome, the ride is asked.
 const OUTCOME_WITHIN: Millis = Millis::from_secs(3);
 
-/// What a driver's machine reacts to.
-#[derive(Debug)]
-pub enum DriverInput<R> {
-    Online {
-        ask: Ask<R>,
-        category: Option<Category>,
-        vehicle: Option<VehicleId>,
-    },
-    Offline {
-        ask: Ask<R>,
-    },
-    Accept {
-        ask: Ask<R>,
-        ride: RideId,
-        offer: Option<OfferId>,
-        at: Option<DriverPosition>,
-    },
-    /// The dispatcher wants to offer him a ride.
-    Slot {
-        slot: Slot,
-        zone: Zone,
-    },
-    OfferClosed {
-        ride: RideId,
-    },
-    Won {
-        ride: RideId,
-    },
-    NotWon {
-        ride: RideId,
-    },
-    Ended {
-        ride: RideId,
-    },
-    SessionOpened,
-    SessionClosed,
-    /// A REST call of his: as good a sign of life as a session.
-    Seen,
-    /// His account changed: approval, name, vehicles.
-    Profile(Box<DriverProfile>),
-    Read {
-        reply: R,
-    },
-    Alarm,
-}
-
-/// A driver's account, as far as dispatch cares.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DriverProfile {
-    pub name: String,
-    pub rating: u16,
-    pub approved: bool,
-    /// As shown: `pending`, `approved`, ...
-    pub approval: String,
-    pub vehicles: Vec<(VehicleCard, Vec<Category>)>,
-}
-
-/// As what a driver is online.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OnlineAs {
-    pub category: Category,
-    pub vehicle: Option<VehicleId>,
-}
-
-/// What is known of a driver when his machine is built.
-#[derive(Debug, Default)]
-pub struct DriverRecords {
-    /// `None`: no such driver.
-    pub profile: Option<DriverProfile>,
-    pub online: Option<OnlineAs>,
-    pub version: u64,
-    pub active: Option<RideId>,
-    pub open_offers: Vec<Slot>,
-    pub commands: Vec<PastCommand>,
-}
-
-/// Limits of a driver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DriverPolicy {
-    pub offers_max: usize,
-    /// Without session and REST call for this long, a driver is offline.
-    pub presence: Millis,
-    pub passivate_after: Millis,
-}
+/// How often a ride is asked whether it is still his: the word of its end may have been lost.
+const RIDE_ASKED_EVERY: Millis = Millis::from_secs(60);
 
 /// The actor's inside.
 pub struct DriverMachine {
@@ -115,22 +36,27 @@ pub struct DriverMachine {
     online: Option<OnlineAs>,
     version: u64,
     slots: BTreeMap<RideId, Slot>,
-    /// An accept on its way, and since when.
-    reserved: Option<(RideId, UnixMillis)>,
+    reserved: Option<Reserved>,
     active: Option<RideId>,
+    /// When his active ride was last heard of.
+    active_heard: UnixMillis,
     sessions: u32,
     last_seen: UnixMillis,
     known: Known,
 }
 
-#[derive(Serialize)]
-struct DriverView<'a> {
-    id: DriverId,
-    status: &'static str,
-    approval: &'a str,
-    category: Option<Category>,
-    vehicle: Option<&'a VehicleCard>,
-    rating: f64,
+/// Accepts of one ride on their way to it. Each comes back as won or not won.
+struct Reserved {
+    ride: RideId,
+    since: UnixMillis,
+    pending: u32,
+}
+
+/// A driver's tap on "accept".
+struct Tap {
+    ride: RideId,
+    offer: Option<OfferId>,
+    at: Option<DriverPosition>,
 }
 
 impl DriverMachine {
@@ -153,6 +79,7 @@ impl DriverMachine {
             slots,
             reserved: None,
             active: records.active,
+            active_heard: now,
             sessions: 0,
             last_seen: now,
             known: records.commands.into_iter().collect(),
@@ -161,8 +88,18 @@ impl DriverMachine {
 
     /// What a freshly built machine wants done before its first input.
     pub fn wake<R>(&self, out: &mut Outputs<R>) {
-        out.push(Output::Market(self.id, self.market()));
-        out.push(Output::Alarm(self.deadline()));
+        let built_at = self.last_seen;
+        let turn = &mut Turn::new(built_at, out);
+        if !self.may_be_offered() {
+            self.refuse_offers(turn);
+        }
+        self.present(turn);
+    }
+
+    /// Shows the market what he is now, and sets the alarm.
+    fn present<R>(&self, turn: &mut Turn<'_, R>) {
+        turn.out.push(Output::Market(self.id, self.market()));
+        turn.alarm(self.deadline());
     }
 
     fn market(&self) -> Market {
@@ -175,75 +112,95 @@ impl DriverMachine {
     }
 
     fn deadline(&self) -> Option<UnixMillis> {
-        let outcome = self.reserved.map(|(_, since)| since + OUTCOME_WITHIN);
-        let absent = self.online.is_some() && self.sessions == 0 && self.active.is_none();
-        let presence = absent.then(|| self.last_seen + self.policy.presence);
-        [outcome, presence].into_iter().flatten().min()
+        let outcome = self.reserved.as_ref();
+        let outcome = outcome.map(|reserved| reserved.since + OUTCOME_WITHIN);
+        let presence = self.is_absent().then(|| self.last_seen + self.policy.presence);
+        let ride = self.active.map(|_| self.active_heard + RIDE_ASKED_EVERY);
+        [outcome, presence, ride].into_iter().flatten().min()
+    }
+
+    /// Whether he is online and nothing but the clock says so.
+    fn is_absent(&self) -> bool {
+        self.online.is_some() && self.sessions == 0 && self.active.is_none()
+    }
+
+    fn may_be_offered(&self) -> bool {
+        self.online.is_some() && self.active.is_none()
+    }
+
+    /// Tells the rides that offer themselves to him that he cannot take them. Their slots are
+    /// freed when they say so.
+    fn refuse_offers<R>(&self, turn: &mut Turn<'_, R>) {
+        for ride in self.slots.keys() {
+            self.refuse_offer(turn, *ride);
+        }
+    }
+
+    fn refuse_offer<R>(&self, turn: &mut Turn<'_, R>, ride: RideId) {
+        turn.tell_ride(ride, RideInput::OfferUnwanted { driver: self.id });
     }
 
     fn set_online<R>(
         &mut self,
-        now: UnixMillis,
+        turn: &mut Turn<'_, R>,
         ask: Ask<R>,
-        (category, vehicle): (Option<Category>, Option<VehicleId>),
-        out: &mut Outputs<R>,
+        category: Option<Category>,
+        vehicle: Option<VehicleId>,
     ) {
-        let mut decision = Decision::new(Entity::Driver(self.id), now);
-        let reply = match self.may_go_online(category, vehicle) {
+        let mut decision = Decision::new(Entity::Driver(self.id), turn.now);
+        let allowed = account::may_go_online(self.profile.as_ref(), category, vehicle);
+        let reply = match allowed {
             Err(refusal) => Err(refusal),
+            Ok(_) if self.is_stale(&ask) => Err(Refusal::VersionConflict),
             Ok(online) => {
                 if self.online != Some(online) {
                     self.online = Some(online);
-                    self.record("online", now, &mut decision);
+                    self.record("online", &mut decision);
                 }
                 Ok(self.view())
             }
         };
-        self.last_seen = now;
-        answer(ask, reply, &mut self.known, &mut decision, out);
-        self.hand_over(decision, out);
+        self.last_seen = turn.now;
+        self.known.answer(turn, ask, reply, &mut decision);
+        turn.persist(decision);
+        self.present(turn);
     }
 
-    fn may_go_online(
-        &self,
-        category: Option<Category>,
-        vehicle: Option<VehicleId>,
-    ) -> Result<OnlineAs, Refusal> {
-        let profile = self.profile.as_ref().ok_or(Refusal::NotFound)?;
-        if !profile.approved {
-            return Err(Refusal::DriverNotApproved);
-        }
-        let wanted = category.unwrap_or(Category::Economy);
-        let suits = |(_, categories): &&(VehicleCard, Vec<Category>)| categories.contains(&wanted);
-        let chosen = match vehicle {
-            Some(id) => {
-                let his = profile.vehicles.iter().find(|(card, _)| card.id == id);
-                Some(his.filter(suits).ok_or(Refusal::VehicleNotSuitable)?)
-            }
-            None => profile.vehicles.iter().find(suits),
-        };
-        Ok(OnlineAs { category: wanted, vehicle: chosen.map(|(card, _)| card.id) })
-    }
-
-    fn set_offline<R>(&mut self, now: UnixMillis, ask: Ask<R>, out: &mut Outputs<R>) {
+    fn set_offline<R>(&mut self, turn: &mut Turn<'_, R>, ask: Ask<R>) {
         if self.profile.is_none() {
-            out.push(Output::Reply(ask.reply, Err(Refusal::NotFound)));
+            turn.reply(ask.reply, Err(Refusal::NotFound));
             return;
         }
-        let mut decision = Decision::new(Entity::Driver(self.id), now);
-        if self.online.take().is_some() {
-            self.record("offline", now, &mut decision);
-        }
-        let view = self.view();
-        answer(ask, Ok(view), &mut self.known, &mut decision, out);
-        self.hand_over(decision, out);
+        let mut decision = Decision::new(Entity::Driver(self.id), turn.now);
+        let reply = if self.is_stale(&ask) {
+            Err(Refusal::VersionConflict)
+        } else {
+            if self.online.is_some() {
+                self.leave(turn, "offline", &mut decision);
+            }
+            Ok(self.view())
+        };
+        self.known.answer(turn, ask, reply, &mut decision);
+        turn.persist(decision);
+        self.present(turn);
+    }
+
+    fn is_stale<R>(&self, ask: &Ask<R>) -> bool {
+        ask.if_version.is_some_and(|version| version != self.version)
+    }
+
+    /// Makes him offline: no offer stays open to him.
+    fn leave<R>(&mut self, turn: &mut Turn<'_, R>, kind: &'static str, decision: &mut Decision) {
+        self.online = None;
+        self.record(kind, decision);
+        self.refuse_offers(turn);
     }
 
     /// Records what he now is, and tells his devices.
-    fn record(&mut self, kind: &'static str, at: UnixMillis, decision: &mut Decision) {
+    fn record(&mut self, kind: &'static str, decision: &mut Decision) {
         self.version += 1;
         let Done { version, body } = self.view();
-        let event = EventRow { seq: version, kind, at, body: Arc::clone(&body) };
+        let event = EventRow { seq: version, kind, at: decision.at, body: Arc::clone(&body) };
         decision.events.push(event);
         decision.rows.push(Row::Driver(DriverRow {
             id: self.id,
@@ -263,143 +220,161 @@ impl DriverMachine {
         });
     }
 
-    fn hand_over<R>(&self, decision: Decision, out: &mut Outputs<R>) {
-        if !decision.is_empty() {
-            out.push(Output::Persist(Box::new(decision)));
-        }
-        self.wake(out);
+    fn view(&self) -> Done {
+        let body = account::json(self.id, self.profile.as_ref(), self.online);
+        done(self.version, body)
     }
 
-    fn accept<R>(
-        &mut self,
-        now: UnixMillis,
-        ask: Ask<R>,
-        (ride, offer, at): (RideId, Option<OfferId>, Option<DriverPosition>),
-        out: &mut Outputs<R>,
-    ) {
-        let busy_with = self.active.or(self.reserved.map(|(ride, _)| ride));
-        let refusal = if self.profile.is_none() {
-            Some(Refusal::NotFound)
-        } else if busy_with.is_some_and(|other| other != ride) {
-            Some(Refusal::DriverBusy)
-        } else if self.online.is_none() && busy_with.is_none() {
-            Some(Refusal::OfferExpired)
-        } else {
-            None
-        };
-        if let Some(refusal) = refusal {
-            let mut decision = Decision::new(Entity::Driver(self.id), now);
-            answer(ask, Err(refusal), &mut self.known, &mut decision, out);
-            self.hand_over(decision, out);
+    /// Hands an accept to its ride, which decides, and reserves him if it may become his. The ride
+    /// refuses for him too: there every attempt is recorded, and there a repeated one is known.
+    fn accept<R>(&mut self, turn: &mut Turn<'_, R>, ask: Ask<R>, tap: &Tap) {
+        if self.profile.is_none() {
+            turn.reply(ask.reply, Err(Refusal::NotFound));
             return;
         }
-        if self.active.is_none() {
-            self.reserved = Some((ride, now));
-        }
-        let driver = Box::new(self.card());
-        let input = RideInput::Accept { ask, driver, offer, at };
-        out.push(Output::Send(Envelope::Ride(ride, input)));
-        self.wake(out);
-    }
-
-    fn card(&self) -> DriverCard {
-        let profile = self.profile.as_ref();
-        let chosen = self.online.and_then(|online| online.vehicle);
-        let vehicle = profile
-            .and_then(|profile| profile.vehicles.iter().find(|(card, _)| Some(card.id) == chosen))
-            .map(|(card, _)| card.clone());
-        DriverCard {
-            id: self.id,
-            name: profile.map(|profile| profile.name.clone()).unwrap_or_default(),
-            rating: profile.map_or(0, |profile| profile.rating),
-            vehicle,
-        }
-    }
-
-    fn view(&self) -> Done {
-        let profile = self.profile.as_ref();
-        let chosen = self.online.and_then(|online| online.vehicle);
-        let view = DriverView {
-            id: self.id,
-            status: if self.online.is_some() { "online" } else { "offline" },
-            approval: profile.map_or("pending", |profile| &profile.approval),
-            category: self.online.map(|online| online.category),
-            vehicle: profile
-                .and_then(|p| p.vehicles.iter().find(|(card, _)| Some(card.id) == chosen))
-                .map(|(card, _)| card),
-            rating: rating(profile.map_or(0, |profile| profile.rating)),
+        let reserved = self.reserved.as_ref().map(|reserved| reserved.ride);
+        let unable = match self.active.or(reserved) {
+            Some(other) if other != tap.ride => Some(Refusal::DriverBusy),
+            None if self.online.is_none() => Some(Refusal::OfferExpired),
+            Some(_) | None => None,
         };
-        done(self.version, serde_json::to_string(&view).unwrap_or_default())
+        if unable.is_none() && self.active.is_none() {
+            let pending = self.reserved.as_ref().map_or(0, |known| known.pending);
+            self.reserved =
+                Some(Reserved { ride: tap.ride, since: turn.now, pending: pending + 1 });
+        }
+        let bid = Box::new(Bid {
+            driver: account::card(self.id, self.profile.as_ref(), self.online),
+            offer: tap.offer,
+            at: tap.at,
+            unable,
+        });
+        turn.tell_ride(tap.ride, RideInput::Accept { ask, bid });
+        self.present(turn);
     }
 
-    /// Keeps a slot for a ride, if he may be offered one.
-    fn slot<R>(&mut self, now: UnixMillis, slot: Slot, zone: Zone, out: &mut Outputs<R>) {
-        self.slots.retain(|_, open| open.until >= now);
-        let granted = self.online.is_some()
-            && self.active.is_none()
-            && self.reserved.is_none()
-            && self.slots.len() < self.policy.offers_max
-            && !self.slots.contains_key(&slot.ride);
+    /// Keeps a slot for a ride, if he may be offered one. A ride that asks again, because its
+    /// dispatcher was lost, has its slot already.
+    fn slot<R>(&mut self, turn: &mut Turn<'_, R>, slot: Slot, zone: Zone) {
+        self.slots.retain(|_, open| open.until >= turn.now);
+        let room = self.slots.len() < self.policy.offers_max || self.slots.contains_key(&slot.ride);
+        let granted = self.may_be_offered() && self.reserved.is_none() && room;
         if granted {
             self.slots.insert(slot.ride, slot);
         }
-        let Slot { ride, wave, until: _ } = slot;
-        let answer = DispatcherInput::SlotAnswer { ride, wave, driver: self.id, granted };
-        out.push(Output::Send(Envelope::Dispatcher(zone, answer)));
+        let answer = DispatcherInput::SlotAnswer {
+            ride: slot.ride,
+            wave: slot.wave,
+            driver: self.id,
+            granted,
+        };
+        turn.tell_dispatcher(zone, answer);
     }
 
-    fn won<R>(&mut self, ride: RideId, out: &mut Outputs<R>) {
-        self.slots.remove(&ride);
-        self.active = Some(ride);
-        self.reserved = None;
-        self.wake(out);
-    }
-
-    /// Frees what was kept for `ride`; a reservation for another one stays.
-    fn free<R>(&mut self, now: UnixMillis, ride: RideId, out: &mut Outputs<R>) {
-        self.slots.remove(&ride);
-        if self.reserved.is_some_and(|(reserved, _)| reserved == ride) {
-            self.reserved = None;
+    /// The offer is open. What he became since he gave the slot may speak against it.
+    fn offered<R>(&mut self, turn: &mut Turn<'_, R>, slot: Slot) {
+        if self.active == Some(slot.ride) {
+            return;
         }
-        if self.active == Some(ride) {
-            self.active = None;
+        self.slots.insert(slot.ride, slot);
+        if !self.may_be_offered() {
+            self.refuse_offer(turn, slot.ride);
+        }
+    }
+
+    fn won<R>(&mut self, turn: &mut Turn<'_, R>, ride: RideId) {
+        self.slots.remove(&ride);
+        self.reserved.take_if(|reserved| reserved.ride == ride);
+        let earlier = self.active.replace(ride);
+        self.active_heard = turn.now;
+        if let Some(earlier) = earlier.filter(|earlier| *earlier != ride) {
+            // Only one is his. Which, shows when the other answers: its end is on the way, or
+            // this word came late.
+            turn.tell_ride(earlier, RideInput::WhoseIsIt { driver: self.id });
+        }
+        self.refuse_offers(turn);
+        self.present(turn);
+    }
+
+    /// One accept came back, or the ride he thought his is not. His offer may still be open.
+    fn not_won<R>(&mut self, turn: &mut Turn<'_, R>, ride: RideId) {
+        if let Some(reserved) = self.reserved.as_mut().filter(|known| known.ride == ride) {
+            reserved.pending -= 1;
+        }
+        self.reserved.take_if(|reserved| reserved.pending == 0);
+        self.release(turn, ride);
+    }
+
+    fn ended<R>(&mut self, turn: &mut Turn<'_, R>, ride: RideId) {
+        self.slots.remove(&ride);
+        self.reserved.take_if(|reserved| reserved.ride == ride);
+        self.release(turn, ride);
+    }
+
+    fn release<R>(&mut self, turn: &mut Turn<'_, R>, ride: RideId) {
+        if self.active.take_if(|active| *active == ride).is_some() {
             // His time to be seen again starts when the ride ends.
-            self.last_seen = now;
+            self.last_seen = turn.now;
         }
-        self.wake(out);
+        self.present(turn);
     }
 
-    fn alarm<R>(&mut self, now: UnixMillis, out: &mut Outputs<R>) {
-        if let Some((ride, since)) = self.reserved
-            && now >= since + OUTCOME_WITHIN
+    fn alarm<R>(&mut self, turn: &mut Turn<'_, R>) {
+        let now = turn.now;
+        let question = |id| RideInput::WhoseIsIt { driver: id };
+        if let Some(reserved) = &mut self.reserved
+            && now >= reserved.since + OUTCOME_WITHIN
         {
-            self.reserved = Some((ride, now));
-            let question = RideInput::WhoseIsIt { driver: self.id };
-            out.push(Output::Send(Envelope::Ride(ride, question)));
+            // The answer to this question stands for those that did not come.
+            reserved.since = now;
+            reserved.pending = 1;
+            turn.tell_ride(reserved.ride, question(self.id));
         }
-        let absent = self.online.is_some() && self.sessions == 0 && self.active.is_none();
-        let mut decision = Decision::new(Entity::Driver(self.id), now);
-        if absent && now >= self.last_seen + self.policy.presence {
-            self.online = None;
-            self.record("lost", now, &mut decision);
+        if let Some(active) = self.active
+            && now >= self.active_heard + RIDE_ASKED_EVERY
+        {
+            self.active_heard = now;
+            turn.tell_ride(active, question(self.id));
         }
-        self.hand_over(decision, out);
+        if self.is_absent() && now >= self.last_seen + self.policy.presence {
+            let mut decision = Decision::new(Entity::Driver(self.id), now);
+            self.leave(turn, "lost", &mut decision);
+            turn.persist(decision);
+        }
+        self.present(turn);
     }
 
-    fn account_changed<R>(
-        &mut self,
-        now: UnixMillis,
-        profile: DriverProfile,
-        out: &mut Outputs<R>,
-    ) {
+    fn account_changed<R>(&mut self, turn: &mut Turn<'_, R>, profile: DriverProfile) {
         let banned = !profile.approved && self.online.is_some();
         self.profile = Some(profile);
-        let mut decision = Decision::new(Entity::Driver(self.id), now);
+        let mut decision = Decision::new(Entity::Driver(self.id), turn.now);
         if banned {
-            self.online = None;
+            self.leave(turn, "account_changed", &mut decision);
+        } else {
+            self.record("account_changed", &mut decision);
         }
-        self.record("account_changed", now, &mut decision);
-        self.hand_over(decision, out);
+        turn.persist(decision);
+        self.present(turn);
+    }
+
+    /// Slots that are taken at `now`.
+    #[cfg(test)]
+    pub(super) fn slots_taken(&self, now: UnixMillis) -> usize {
+        let open = self.slots.values().filter(|slot| slot.until >= now);
+        open.count()
+    }
+
+    /// Slots that were not given back, whether their time is over or not.
+    #[cfg(test)]
+    pub(super) fn slots_kept(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The ride that he has, and the one that he is about to get.
+    #[cfg(test)]
+    pub(super) fn bound_to(&self) -> (Option<RideId>, Option<RideId>) {
+        let reserved = self.reserved.as_ref().map(|reserved| reserved.ride);
+        (self.active, reserved)
     }
 }
 
@@ -412,50 +387,54 @@ impl<R> Machine for Driving<R> {
 
     fn step(&mut self, now: UnixMillis, input: DriverInput<R>, out: &mut Outputs<R>) {
         let machine = &mut self.0;
+        let turn = &mut Turn::new(now, out);
         match input {
             DriverInput::Online { ask, category, vehicle } => {
-                if let Some(ask) = machine.known.replay(ask, out) {
-                    machine.set_online(now, ask, (category, vehicle), out);
+                if let Some(ask) = machine.known.replay(turn, ask) {
+                    machine.set_online(turn, ask, category, vehicle);
                 }
             }
             DriverInput::Offline { ask } => {
-                if let Some(ask) = machine.known.replay(ask, out) {
-                    machine.set_offline(now, ask, out);
+                if let Some(ask) = machine.known.replay(turn, ask) {
+                    machine.set_offline(turn, ask);
                 }
             }
             DriverInput::Accept { ask, ride, offer, at } => {
                 machine.last_seen = now;
-                if let Some(ask) = machine.known.replay(ask, out) {
-                    machine.accept(now, ask, (ride, offer, at), out);
+                if let Some(ask) = machine.known.replay(turn, ask) {
+                    machine.accept(turn, ask, &Tap { ride, offer, at });
                 }
             }
-            DriverInput::Slot { slot, zone } => machine.slot(now, slot, zone, out),
-            DriverInput::Won { ride } => machine.won(ride, out),
-            DriverInput::OfferClosed { ride }
-            | DriverInput::NotWon { ride }
-            | DriverInput::Ended { ride } => machine.free(now, ride, out),
+            DriverInput::Slot { slot, zone } => machine.slot(turn, slot, zone),
+            DriverInput::Offered { slot } => machine.offered(turn, slot),
+            DriverInput::OfferClosed { ride } => {
+                machine.slots.remove(&ride);
+            }
+            DriverInput::Won { ride } => machine.won(turn, ride),
+            DriverInput::NotWon { ride } => machine.not_won(turn, ride),
+            DriverInput::Ended { ride } => machine.ended(turn, ride),
             DriverInput::SessionOpened => {
-                machine.sessions += 1;
-                out.push(Output::Alarm(machine.deadline()));
+                machine.sessions = machine.sessions.saturating_add(1);
+                turn.alarm(machine.deadline());
             }
             DriverInput::SessionClosed => {
                 machine.sessions = machine.sessions.saturating_sub(1);
                 machine.last_seen = now;
-                out.push(Output::Alarm(machine.deadline()));
+                turn.alarm(machine.deadline());
             }
             DriverInput::Seen => {
                 machine.last_seen = now;
-                out.push(Output::Alarm(machine.deadline()));
+                turn.alarm(machine.deadline());
             }
-            DriverInput::Profile(profile) => machine.account_changed(now, *profile, out),
+            DriverInput::Profile(profile) => machine.account_changed(turn, *profile),
             DriverInput::Read { reply } => {
                 let answer = match machine.profile {
                     Some(_) => Ok(machine.view()),
                     None => Err(Refusal::NotFound),
                 };
-                out.push(Output::Reply(reply, answer));
+                turn.reply(reply, answer);
             }
-            DriverInput::Alarm => machine.alarm(now, out),
+            DriverInput::Alarm => machine.alarm(turn),
         }
     }
 

@@ -11,27 +11,27 @@
 
 mod dispatcher;
 mod driver;
+mod known;
 mod passenger;
 mod ride;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
+use std::fmt;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
 use crate::category::Category;
-use crate::facts::{Answer, CommandKey, Decision, Done, Entity, ResultRow, Zone};
+use crate::facts::{Answer, CommandKey, Decision, Entity, Zone};
 use crate::ids::{DriverId, PassengerId, RideId, UserId};
-use crate::refusal::Refusal;
 use crate::units::{Millis, UnixMillis};
 
 pub use dispatcher::{Candidate, DispatcherInput, DispatcherMachine, Seek};
 pub use driver::{
     DriverInput, DriverMachine, DriverPolicy, DriverProfile, DriverRecords, Driving, OnlineAs,
 };
+pub use known::PastCommand;
 pub use passenger::{PassengerInput, PassengerMachine, Riding};
 pub use ride::{DriverCommand, ReadAs, RideInput, RideMachine, RideRecords};
 
@@ -46,8 +46,9 @@ pub trait Machine {
     fn step(&mut self, now: UnixMillis, input: Self::Input, out: &mut Outputs<Self::Reply>);
 
     /// Called when nothing more waits in the mailbox, before the decisions of this turn are handed
-    /// over. `recording`: an earlier decision of this machine is still on its way to disk. A
-    /// machine may gather small facts and record them together here.
+    /// over, and once more when the last of them has become durable. `recording`: a decision of an
+    /// earlier turn is still on its way to disk. A machine may gather small facts and record them
+    /// together here.
     fn settle(&mut self, now: UnixMillis, recording: bool, out: &mut Outputs<Self::Reply>);
 
     /// How long it may stay idle before it is dropped; it is rebuilt when next needed.
@@ -125,13 +126,20 @@ pub struct Ask<R> {
 }
 
 /// A frame that is shown and forgotten.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Ephemeral {
     pub to: UserId,
     pub op: &'static str,
     pub key: Uuid,
     /// JSON.
     pub body: Arc<str>,
+}
+
+impl fmt::Debug for Ephemeral {
+    /// Without the body: it may say where a person is.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ephemeral({} of {} to {})", self.op, self.key, self.to)
+    }
 }
 
 /// What the live index shall know of a driver.
@@ -152,116 +160,49 @@ pub struct Slot {
     pub until: UnixMillis,
 }
 
-/// Commands already answered, by id. What was answered is read from the records when needed.
-#[derive(Debug, Default)]
-pub(crate) struct Known {
-    by_id: HashMap<(UserId, Arc<str>), KnownAnswer, BuildHasherDefault<KeyHasher>>,
+/// The step that a machine is making: what time it is, and what it wants done so far.
+pub(crate) struct Turn<'a, R> {
+    now: UnixMillis,
+    out: &'a mut Outputs<R>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct KnownAnswer {
-    fingerprint: i64,
-    /// A refusal needs no reading. `None`: the stored body must be read.
-    refusal: Option<Refusal>,
-}
-
-/// FNV-1a: fixed, so that a replay is the same everywhere. Keys come from authenticated people.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct KeyHasher(u64);
-
-impl Default for KeyHasher {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl std::hash::Hasher for KeyHasher {
-    fn finish(&self) -> u64 {
-        self.0
+impl<'a, R> Turn<'a, R> {
+    fn new(now: UnixMillis, out: &'a mut Outputs<R>) -> Self {
+        Self { now, out }
     }
 
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    fn reply(&mut self, to: R, answer: Answer) {
+        self.out.push(Output::Reply(to, answer));
+    }
+
+    fn tell_ride(&mut self, id: RideId, input: RideInput<R>) {
+        self.out.push(Output::Send(Envelope::Ride(id, input)));
+    }
+
+    fn tell_driver(&mut self, id: DriverId, input: DriverInput<R>) {
+        self.out.push(Output::Send(Envelope::Driver(id, input)));
+    }
+
+    fn tell_passenger(&mut self, id: PassengerId, input: PassengerInput<R>) {
+        self.out.push(Output::Send(Envelope::Passenger(id, input)));
+    }
+
+    fn tell_dispatcher(&mut self, zone: Zone, input: DispatcherInput) {
+        self.out.push(Output::Send(Envelope::Dispatcher(zone, input)));
+    }
+
+    /// Records `decision`, unless it says nothing.
+    fn persist(&mut self, decision: Decision) {
+        if !decision.is_empty() {
+            self.out.push(Output::Persist(Box::new(decision)));
         }
     }
-}
 
-/// What a known command is answered with.
-enum Replay {
-    Refuse(Refusal),
-    FromRecords,
-}
-
-impl Known {
-    fn remember(&mut self, key: &CommandKey, refusal: Option<Refusal>) {
-        let known = KnownAnswer { fingerprint: key.fingerprint, refusal };
-        self.by_id.insert((key.principal, Arc::clone(&key.id)), known);
+    fn alarm(&mut self, at: Option<UnixMillis>) {
+        self.out.push(Output::Alarm(at));
     }
 
-    fn find(&self, key: Option<&CommandKey>) -> Option<Replay> {
-        if self.by_id.is_empty() {
-            return None;
-        }
-        let key = key?;
-        let known = self.by_id.get(&(key.principal, Arc::clone(&key.id)))?;
-        Some(match known.refusal {
-            _ if known.fingerprint != key.fingerprint => {
-                Replay::Refuse(Refusal::IdempotencyKeyReused)
-            }
-            Some(refusal) => Replay::Refuse(refusal),
-            None => Replay::FromRecords,
-        })
+    fn note(&mut self, note: Note) {
+        self.out.push(Output::Note(note));
     }
-
-    /// Answers `ask` if its command is known; gives it back if not.
-    fn replay<R>(&self, ask: Ask<R>, out: &mut Outputs<R>) -> Option<Ask<R>> {
-        match (self.find(ask.key.as_ref()), ask.key.clone()) {
-            (Some(Replay::FromRecords), Some(key)) => out.push(Output::Repeat(ask.reply, key)),
-            (Some(Replay::Refuse(refusal)), _) => {
-                out.push(Output::Reply(ask.reply, Err(refusal)));
-            }
-            (None | Some(Replay::FromRecords), _) => return Some(ask),
-        }
-        None
-    }
-}
-
-/// A command answered earlier, as the records hold it.
-#[derive(Debug, Clone)]
-pub struct PastCommand {
-    pub key: CommandKey,
-    pub refusal: Option<Refusal>,
-}
-
-impl FromIterator<PastCommand> for Known {
-    fn from_iter<T: IntoIterator<Item = PastCommand>>(past: T) -> Self {
-        let mut known = Self::default();
-        for command in past {
-            known.remember(&command.key, command.refusal);
-        }
-        known
-    }
-}
-
-/// Records the answer of a command, remembers it, and says it.
-fn answer<R>(
-    ask: Ask<R>,
-    answer: Answer,
-    known: &mut Known,
-    decision: &mut Decision,
-    out: &mut Outputs<R>,
-) {
-    let stored = answer.as_ref().map_or_else(|refusal| refusal.is_result(), |_| true);
-    if let Some(key) = ask.key.filter(|_| stored) {
-        known.remember(&key, answer.as_ref().err().copied());
-        let owner = decision.entity.id();
-        decision.results.push(ResultRow { key, owner, answer: answer.clone() });
-    }
-    out.push(Output::Reply(ask.reply, answer));
-}
-
-/// An answer that goes well.
-fn done(version: u64, body: String) -> Done {
-    Done { version, body: body.into() }
 }

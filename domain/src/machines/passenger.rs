@@ -1,6 +1,7 @@
 //! The passenger's machine: at most one active ride, reserved before it is requested.
 
-use super::{Ask, Envelope, Known, Machine, Output, Outputs, PastCommand, RideInput, answer};
+use super::known::{Known, PastCommand, done};
+use super::{Ask, Machine, Outputs, RideInput, Turn};
 use crate::facts::{CommandKey, Decision, Entity};
 use crate::ids::{PassengerId, RideId};
 use crate::refusal::Refusal;
@@ -9,6 +10,9 @@ use crate::units::{Millis, UnixMillis};
 
 /// After this long without word of a request's outcome, the ride is asked.
 const OUTCOME_WITHIN: Millis = Millis::from_secs(3);
+
+/// How often an active ride is asked whether it still is: the word of its end may have been lost.
+const RIDE_ASKED_EVERY: Millis = Millis::from_secs(60);
 
 /// What a passenger's machine reacts to.
 #[derive(Debug)]
@@ -24,6 +28,7 @@ pub enum PassengerInput<R> {
         ride: RideId,
         key: Option<CommandKey>,
     },
+    /// The ride is over, or was never recorded.
     Ended {
         ride: RideId,
     },
@@ -38,10 +43,18 @@ pub enum PassengerInput<R> {
 pub struct PassengerMachine {
     id: PassengerId,
     active: Option<RideId>,
-    /// A request on its way, and since when.
-    reserved: Option<(RideId, UnixMillis)>,
+    /// When the active ride was last heard of or asked.
+    heard_at: Option<UnixMillis>,
+    reserved: Option<Reserved>,
     known: Known,
     passivate_after: Millis,
+}
+
+/// A request on its way.
+struct Reserved {
+    ride: RideId,
+    since: UnixMillis,
+    key: Option<CommandKey>,
 }
 
 impl PassengerMachine {
@@ -54,55 +67,93 @@ impl PassengerMachine {
         passivate_after: Millis,
     ) -> Self {
         let known = commands.into_iter().collect();
-        Self { id, active, reserved: None, known, passivate_after }
+        Self { id, active, heard_at: None, reserved: None, known, passivate_after }
     }
 
-    fn request<R>(
-        &mut self,
-        now: UnixMillis,
-        ask: Ask<R>,
-        (ride, order): (RideId, Box<Order>),
-        out: &mut Outputs<R>,
-    ) {
-        if self.active.is_some() || self.reserved.is_some() {
-            let mut decision = Decision::new(Entity::Passenger(self.id), now);
-            let refusal = Err(Refusal::ActiveRideExists);
-            answer(ask, refusal, &mut self.known, &mut decision, out);
-            if !decision.is_empty() {
-                out.push(Output::Persist(Box::new(decision)));
-            }
+    fn request<R>(&mut self, turn: &mut Turn<'_, R>, ask: Ask<R>, ride: RideId, order: Box<Order>) {
+        if let Some(refusal) = self.still_running(ask.key.as_ref()) {
+            turn.reply(ask.reply, Err(refusal));
             return;
         }
-        self.reserved = Some((ride, now));
-        out.push(Output::Send(Envelope::Ride(ride, RideInput::Request { ask, order })));
-        out.push(Output::Alarm(Some(now + OUTCOME_WITHIN)));
+        if self.active.is_some() || self.reserved.is_some() {
+            let mut decision = Decision::new(Entity::Passenger(self.id), turn.now);
+            let refusal = Err(Refusal::ActiveRideExists);
+            self.known.answer(turn, ask, refusal, &mut decision);
+            turn.persist(decision);
+            // Should the word of that ride's end have been lost, the next request goes through.
+            self.ask_active(turn);
+            return;
+        }
+        self.reserved = Some(Reserved { ride, since: turn.now, key: ask.key.clone() });
+        turn.tell_ride(ride, RideInput::Request { ask, order });
     }
 
-    fn opened<R>(&mut self, ride: RideId, key: Option<&CommandKey>, out: &mut Outputs<R>) {
+    fn ask_active<R>(&mut self, turn: &mut Turn<'_, R>) {
+        if let Some(active) = self.active {
+            self.heard_at = Some(turn.now);
+            let passenger = self.id;
+            turn.tell_ride(active, RideInput::DoesItExist { passenger });
+        }
+    }
+
+    /// What a command is told whose first sending has no answer yet.
+    fn still_running(&self, key: Option<&CommandKey>) -> Option<Refusal> {
+        let key = key?;
+        let running = self.reserved.as_ref()?.key.as_ref()?;
+        if (running.principal, &running.id) != (key.principal, &key.id) {
+            None
+        } else if running.fingerprint == key.fingerprint {
+            Some(Refusal::IdempotencyInProgress)
+        } else {
+            Some(Refusal::IdempotencyKeyReused)
+        }
+    }
+
+    fn opened<R>(&mut self, turn: &mut Turn<'_, R>, ride: RideId, key: Option<CommandKey>) {
+        let reserved = self.reserved.take_if(|reserved| reserved.ride == ride);
+        let key = key.or(reserved.and_then(|reserved| reserved.key));
         if let Some(key) = key {
-            self.known.remember(key, None);
+            self.known.remember(&key, None);
         }
-        self.reserved = None;
-        self.active = Some(ride);
-        out.push(Output::Alarm(None));
-    }
-
-    fn ended<R>(&mut self, ride: RideId, out: &mut Outputs<R>) {
-        if self.active == Some(ride) {
-            self.active = None;
-        }
-        if self.reserved.is_some_and(|(reserved, _)| reserved == ride) {
-            self.reserved = None;
-            out.push(Output::Alarm(None));
+        // The word of an earlier ride may come late; its end then follows it.
+        if self.active.is_none_or(|active| active == ride) {
+            self.active = Some(ride);
+            self.heard_at = Some(turn.now);
         }
     }
 
-    fn alarm<R>(&mut self, now: UnixMillis, out: &mut Outputs<R>) {
-        if let Some((ride, _)) = self.reserved {
-            let question = RideInput::DoesItExist { passenger: self.id };
-            out.push(Output::Send(Envelope::Ride(ride, question)));
-            out.push(Output::Alarm(Some(now + OUTCOME_WITHIN)));
+    fn ended(&mut self, ride: RideId) {
+        self.active.take_if(|active| *active == ride);
+        self.reserved.take_if(|reserved| reserved.ride == ride);
+    }
+
+    fn alarm<R>(&mut self, turn: &mut Turn<'_, R>) {
+        if let Some(reserved) = &mut self.reserved
+            && turn.now >= reserved.since + OUTCOME_WITHIN
+        {
+            reserved.since = turn.now;
+            let passenger = self.id;
+            turn.tell_ride(reserved.ride, RideInput::DoesItExist { passenger });
         }
+        let heard_at = self.heard_at.unwrap_or(turn.now);
+        if turn.now >= heard_at + RIDE_ASKED_EVERY {
+            self.ask_active(turn);
+        }
+    }
+
+    /// Sets the alarm, as every step does at its end.
+    fn watch<R>(&mut self, turn: &mut Turn<'_, R>) {
+        self.heard_at = self.active.and(self.heard_at.or(Some(turn.now)));
+        let outcome = self.reserved.as_ref();
+        let outcome = outcome.map(|reserved| reserved.since + OUTCOME_WITHIN);
+        let ride = self.heard_at.map(|at| at + RIDE_ASKED_EVERY);
+        turn.alarm(outcome.into_iter().chain(ride).min());
+    }
+
+    /// The ride that he has, or is about to have.
+    #[cfg(test)]
+    pub(super) fn bound_to(&self) -> Option<RideId> {
+        self.active.or(self.reserved.as_ref().map(|reserved| reserved.ride))
     }
 }
 
@@ -115,20 +166,22 @@ impl<R> Machine for Riding<R> {
 
     fn step(&mut self, now: UnixMillis, input: PassengerInput<R>, out: &mut Outputs<R>) {
         let machine = &mut self.0;
+        let turn = &mut Turn::new(now, out);
         match input {
             PassengerInput::Request { ask, ride, order } => {
-                if let Some(ask) = machine.known.replay(ask, out) {
-                    machine.request(now, ask, (ride, order), out);
+                if let Some(ask) = machine.known.replay(turn, ask) {
+                    machine.request(turn, ask, ride, order);
                 }
             }
-            PassengerInput::Opened { ride, key } => machine.opened(ride, key.as_ref(), out),
-            PassengerInput::Ended { ride } => machine.ended(ride, out),
+            PassengerInput::Opened { ride, key } => machine.opened(turn, ride, key),
+            PassengerInput::Ended { ride } => machine.ended(ride),
             PassengerInput::Active { reply } => {
                 let body = serde_json::to_string(&machine.active).unwrap_or_default();
-                out.push(Output::Reply(reply, Ok(super::done(0, body))));
+                turn.reply(reply, Ok(done(0, body)));
             }
-            PassengerInput::Alarm => machine.alarm(now, out),
+            PassengerInput::Alarm => machine.alarm(turn),
         }
+        machine.watch(turn);
     }
 
     fn settle(&mut self, _now: UnixMillis, _recording: bool, _out: &mut Outputs<R>) {}

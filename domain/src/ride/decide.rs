@@ -8,7 +8,19 @@ use crate::money::Centavos;
 use crate::place::Coordinates;
 use crate::policy::RidePolicy;
 use crate::refusal::Refusal;
-use crate::units::UnixMillis;
+use crate::units::{Millis, UnixMillis};
+
+/// A driver's wish to have the ride.
+#[derive(Debug, Clone)]
+pub struct Bid {
+    pub driver: DriverCard,
+    /// The offer he means; `None`: the one he has.
+    pub offer: Option<OfferId>,
+    /// Where he is.
+    pub at: Option<DriverPosition>,
+    /// Why he could not take the ride even if it were his to take, as his own machine says.
+    pub unable: Option<Refusal>,
+}
 
 /// In whose name a ride is ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,24 +42,20 @@ pub struct Cancel {
 type Decided = Result<Option<RideEvent>, Refusal>;
 
 impl Ride {
-    /// Whether `driver` gets this ride at `now`. `Ok(None)`: already theirs.
+    /// Whether the bidder gets this ride at `now`. `Ok(None)`: already theirs.
     ///
     /// # Errors
-    /// The first that fits, in this order: never offered, ended, another's, offer over.
-    pub fn accept(
-        &self,
-        driver: &DriverCard,
-        offer: Option<OfferId>,
-        now: UnixMillis,
-        policy: &RidePolicy,
-    ) -> Decided {
-        if self.is_driven_by(driver.id) {
+    /// The first that fits, in this order: never offered, ended, another's, the bidder unable,
+    /// offer over.
+    pub fn accept(&self, bid: &Bid, now: UnixMillis, policy: &RidePolicy) -> Decided {
+        let driver = bid.driver.id;
+        if self.is_driven_by(driver) {
             return match self.status.is_final() {
                 true => Err(Refusal::RideClosed),
                 false => Ok(None),
             };
         }
-        let state = self.offers.get(&driver.id).ok_or(Refusal::OfferNotFound)?;
+        let offer = self.offers.get(&driver).ok_or(Refusal::OfferNotFound)?;
         match self.status {
             Status::Searching => {}
             Status::Accepted | Status::Arriving | Status::Arrived | Status::Started => {
@@ -57,12 +65,14 @@ impl Ride {
                 return Err(Refusal::RideClosed);
             }
         }
-        let named_another = offer.is_some_and(|id| id != state.offer.id);
-        if named_another || !state.open || now > state.offer.expires_at + policy.accept_grace {
+        if let Some(refusal) = bid.unable {
+            return Err(refusal);
+        }
+        let named_another = bid.offer.is_some_and(|id| id != offer.id);
+        if named_another || !self.is_open(offer) || now > policy.accepts_until(offer.expires_at) {
             return Err(Refusal::OfferExpired);
         }
-        let driver = Box::new(driver.clone());
-        Ok(Some(RideEvent::Assigned { driver, offer: state.offer.id }))
+        Ok(Some(RideEvent::Assigned { driver: Box::new(bid.driver.clone()), offer: offer.id }))
     }
 
     /// Whether `driver` may turn the offer down. `Ok(None)`: it was no longer open to him.
@@ -75,17 +85,17 @@ impl Ride {
         offer: Option<OfferId>,
         reason: Option<String>,
     ) -> Decided {
-        let state = self.offers.get(&driver).ok_or(Refusal::OfferNotFound)?;
-        if offer.is_some_and(|id| id != state.offer.id) {
+        let his = self.offers.get(&driver).ok_or(Refusal::OfferNotFound)?;
+        if offer.is_some_and(|id| id != his.id) {
             return Err(Refusal::OfferExpired);
         }
         if self.is_driven_by(driver) {
             return Err(Refusal::IllegalTransition);
         }
-        if !state.open {
+        if !self.is_open(his) {
             return Ok(None);
         }
-        Ok(Some(RideEvent::OfferDeclined { driver, offer: state.offer.id, reason }))
+        Ok(Some(RideEvent::OfferDeclined { driver, offer: his.id, reason }))
     }
 
     /// Whether the driver may say that he is at the pickup. `location` is his own claim; without
@@ -223,10 +233,19 @@ impl Ride {
         }
     }
 
+    /// Notes where the driver is.
+    pub fn locate(&mut self, position: DriverPosition) {
+        self.driver_at = Some(position);
+    }
+
     /// Takes the driver's newest position and says what it shows: near the pickup, or there twice
-    /// in a row with a good fix.
+    /// in a row with a good fix. One that is not newer than the last shows nothing.
     pub fn follow(&mut self, position: DriverPosition, policy: &RidePolicy) -> Option<RideEvent> {
-        let before = self.driver_at.replace(position);
+        let before = self.driver_at;
+        if before.is_some_and(|before| position == before || position.at < before.at) {
+            return None;
+        }
+        self.locate(position);
         let counts = |position: DriverPosition| {
             position.accuracy <= policy.arrived_accuracy
                 && position.place.distance_to(self.order.pickup) <= policy.arrived_within
@@ -254,7 +273,7 @@ impl Ride {
     #[must_use]
     pub fn overdue_offers(&self, now: UnixMillis, policy: &RidePolicy) -> Vec<DriverId> {
         self.open_offers()
-            .filter(|offer| now > offer.expires_at + policy.accept_grace)
+            .filter(|offer| now > policy.accepts_until(offer.expires_at))
             .map(|offer| offer.driver)
             .collect()
     }
@@ -262,14 +281,20 @@ impl Ride {
     /// When this ride must be looked at again; `None` for one that has ended or waits for people.
     #[must_use]
     pub fn deadline(&self, policy: &RidePolicy) -> Option<UnixMillis> {
+        let end = self.search_deadline(policy)?;
+        Some(end.min(self.search.next_wave_at))
+    }
+
+    /// When the next open offer, or the search itself, is over.
+    #[must_use]
+    pub fn search_deadline(&self, policy: &RidePolicy) -> Option<UnixMillis> {
         match self.status {
             Status::Searching => {
-                let expiry = self.open_offers().map(|offer| offer.expires_at).min();
-                // One past the last moment at which an accept counts.
-                let expiry = expiry.map(|at| at + policy.accept_grace + crate::units::Millis(1));
                 let give_up = self.search.since + policy.search;
-                let next = self.search.next_wave_at.min(give_up);
-                Some(expiry.map_or(next, |expiry| expiry.min(next)))
+                let first_over = self.open_offers().map(|offer| offer.expires_at).min();
+                // One past the last moment at which an accept counts.
+                let over = first_over.map(|at| policy.accepts_until(at) + Millis(1));
+                Some(over.map_or(give_up, |over| over.min(give_up)))
             }
             Status::Accepted
             | Status::Arriving

@@ -2,9 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    CancelReason, Cancellation, DriverCard, Offer, OfferState, Order, Party, Ride, Status,
-};
+use super::{CancelReason, Cancellation, DriverCard, Offer, Order, Party, Ride, Status};
 use crate::ids::{DriverId, OfferId};
 use crate::money::Centavos;
 use crate::units::UnixMillis;
@@ -26,6 +24,12 @@ pub enum RideEvent {
         driver: DriverId,
         offer: OfferId,
         reason: Option<String>,
+    },
+    /// The driver can no longer take it: he got another ride, or went offline. He may be asked
+    /// again.
+    OfferWithdrawn {
+        driver: DriverId,
+        offer: OfferId,
     },
     OffersExpired {
         drivers: Vec<DriverId>,
@@ -67,6 +71,7 @@ impl RideEvent {
             Self::Requested { .. } => "requested",
             Self::OffersMade { .. } => "offers_made",
             Self::OfferDeclined { .. } => "offer_declined",
+            Self::OfferWithdrawn { .. } => "offer_withdrawn",
             Self::OffersExpired { .. } => "offers_expired",
             Self::Assigned { .. } => "assigned",
             Self::Released { .. } => "released",
@@ -84,9 +89,10 @@ impl RideEvent {
     #[must_use]
     pub const fn is_news(&self) -> bool {
         match self {
-            Self::OffersMade { .. } | Self::OfferDeclined { .. } | Self::OffersExpired { .. } => {
-                false
-            }
+            Self::OffersMade { .. }
+            | Self::OfferDeclined { .. }
+            | Self::OfferWithdrawn { .. }
+            | Self::OffersExpired { .. } => false,
             Self::Requested { .. }
             | Self::Assigned { .. }
             | Self::Released { .. }
@@ -104,54 +110,41 @@ impl RideEvent {
 impl Ride {
     /// Makes the ride what it is after `event`, which happened at `at`. Total: cannot refuse.
     pub fn apply(&mut self, event: &RideEvent, at: UnixMillis) {
-        self.version += 1;
         match event {
             // Opens a ride (`Ride::requested`), never changes one.
-            RideEvent::Requested { .. } => self.version -= 1,
+            RideEvent::Requested { .. } => return,
             RideEvent::OffersMade { wave, offers, next_wave_at } => {
                 self.search.wave = *wave;
                 self.search.next_wave_at = *next_wave_at;
                 for offer in offers {
-                    let state = OfferState { offer: offer.clone(), open: true };
-                    self.offers.insert(offer.driver, state);
+                    self.make_offer(offer);
                 }
             }
             RideEvent::OfferDeclined { driver, .. } => {
                 self.close_offer(*driver);
                 self.search.excluded.insert(*driver);
             }
+            RideEvent::OfferWithdrawn { driver, .. } => self.close_offer(*driver),
             RideEvent::OffersExpired { drivers } => {
                 for driver in drivers {
                     self.close_offer(*driver);
                 }
             }
             RideEvent::Assigned { driver, .. } => {
-                self.status = Status::Accepted;
+                self.move_to(Status::Accepted, at);
                 self.driver = Some((**driver).clone());
-                self.accepted_at = Some(at);
-                self.close_all_offers();
             }
             RideEvent::Released { driver, .. } => self.search_again(*driver, at),
-            RideEvent::Arriving => self.status = Status::Arriving,
-            RideEvent::Arrived => {
-                self.status = Status::Arrived;
-                self.arrived_at = Some(at);
-            }
-            RideEvent::PinRefused { locked_until } => {
-                self.pin_tries = if locked_until.is_some() { 0 } else { self.pin_tries + 1 };
-                self.pin_locked_until = *locked_until;
-            }
-            RideEvent::Started => {
-                self.status = Status::Started;
-                self.started_at = Some(at);
-            }
+            RideEvent::Arriving => self.move_to(Status::Arriving, at),
+            RideEvent::Arrived => self.move_to(Status::Arrived, at),
+            RideEvent::PinRefused { locked_until } => self.count_pin_try(*locked_until),
+            RideEvent::Started => self.move_to(Status::Started, at),
             RideEvent::Completed { fare, .. } => {
-                self.status = Status::Completed;
-                self.completed_at = Some(at);
+                self.move_to(Status::Completed, at);
                 self.final_fare = Some(*fare);
             }
             RideEvent::Canceled { by, reason, note, fee } => {
-                self.status = Status::Canceled;
+                self.move_to(Status::Canceled, at);
                 self.cancellation = Some(Cancellation {
                     by: *by,
                     reason: *reason,
@@ -159,25 +152,43 @@ impl Ride {
                     fee: *fee,
                     at,
                 });
-                self.close_all_offers();
             }
-            RideEvent::NoDriver => {
-                self.status = Status::NoDriver;
-                self.close_all_offers();
-            }
+            RideEvent::NoDriver => self.move_to(Status::NoDriver, at),
         }
+        self.version += 1;
+    }
+
+    /// Takes a status other than searching, and notes when. An offer never outlives the search.
+    fn move_to(&mut self, status: Status, at: UnixMillis) {
+        self.status = status;
+        self.search.open.clear();
+        match status {
+            Status::Accepted => self.accepted_at = Some(at),
+            Status::Arrived => self.arrived_at = Some(at),
+            Status::Started => self.started_at = Some(at),
+            Status::Completed => self.completed_at = Some(at),
+            Status::Searching | Status::Arriving | Status::Canceled | Status::NoDriver => {}
+        }
+    }
+
+    fn make_offer(&mut self, offer: &Offer) {
+        self.close_offer(offer.driver);
+        self.search.open.insert(offer.id);
+        self.offers.insert(offer.driver, offer.clone());
     }
 
     fn close_offer(&mut self, driver: DriverId) {
-        if let Some(state) = self.offers.get_mut(&driver) {
-            state.open = false;
+        if let Some(offer) = self.offers.get(&driver) {
+            self.search.open.remove(&offer.id);
         }
     }
 
-    fn close_all_offers(&mut self) {
-        for state in self.offers.values_mut() {
-            state.open = false;
-        }
+    fn count_pin_try(&mut self, locked_until: Option<UnixMillis>) {
+        self.pin_tries = match locked_until {
+            Some(_) => 0,
+            None => self.pin_tries.saturating_add(1),
+        };
+        self.pin_locked_until = locked_until;
     }
 
     fn search_again(&mut self, without: DriverId, at: UnixMillis) {
@@ -186,10 +197,13 @@ impl Ride {
         self.driver_at = None;
         self.accepted_at = None;
         self.arrived_at = None;
+        // The next driver shall not pay for the tries of this one.
+        self.pin_tries = 0;
+        self.pin_locked_until = None;
         self.search.since = at;
         self.search.wave = 0;
         self.search.next_wave_at = at;
-        self.search.reassignments += 1;
+        self.search.reassignments = self.search.reassignments.saturating_add(1);
         self.search.excluded.insert(without);
     }
 }

@@ -6,6 +6,8 @@
 mod decide;
 mod event;
 #[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
 mod tests;
 mod view;
 
@@ -22,7 +24,7 @@ use crate::place::Coordinates;
 use crate::policy::RidePolicy;
 use crate::units::{Metres, Seconds, UnixMillis};
 
-pub use decide::{Cancel, CancelAs};
+pub use decide::{Bid, Cancel, CancelAs};
 pub use event::RideEvent;
 pub use view::{Reader, rating};
 
@@ -105,7 +107,7 @@ impl fmt::Debug for Pin {
 }
 
 /// The passenger as a driver sees them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct PassengerCard {
     pub id: PassengerId,
     pub name: String,
@@ -114,7 +116,7 @@ pub struct PassengerCard {
 }
 
 /// The vehicle as a passenger sees it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct VehicleCard {
     pub id: VehicleId,
     pub plate: String,
@@ -124,7 +126,7 @@ pub struct VehicleCard {
 }
 
 /// The driver as a passenger sees them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct DriverCard {
     pub id: DriverId,
     pub name: String,
@@ -132,8 +134,27 @@ pub struct DriverCard {
     pub vehicle: Option<VehicleCard>,
 }
 
+/// `Debug` of what describes a person or a vehicle: the id, and nothing a log must not hold.
+macro_rules! debug_shows_only {
+    ($($name:ident: $id:expr),* $(,)?) => {$(
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let id: fn(&Self) -> String = $id;
+                write!(f, "{}({})", stringify!($name), id(self))
+            }
+        }
+    )*};
+}
+
+debug_shows_only! {
+    PassengerCard: |card| card.id.to_string(),
+    VehicleCard: |card| card.id.to_string(),
+    DriverCard: |card| card.id.to_string(),
+    Order: |order| format!("{:?}", order.category),
+}
+
 /// What a passenger orders. Fixed for the ride's life.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Order {
     pub passenger: PassengerCard,
     pub category: Category,
@@ -157,13 +178,6 @@ pub struct Offer {
     pub expires_at: UnixMillis,
     pub distance: Metres,
     pub eta: Seconds,
-}
-
-/// How far an offer got. Kept in memory, and rebuilt from the wave rows.
-#[derive(Debug, Clone, PartialEq)]
-struct OfferState {
-    offer: Offer,
-    open: bool,
 }
 
 /// Who ended a ride early.
@@ -240,6 +254,8 @@ pub struct Search {
     pub reassignments: u8,
     /// Drivers who gave this ride back or declined it.
     pub excluded: BTreeSet<DriverId>,
+    /// The offers that may still be accepted.
+    pub open: BTreeSet<OfferId>,
 }
 
 /// A ride. What is serialized is the current row; offers live in rows of their own.
@@ -261,9 +277,10 @@ pub struct Ride {
     pub pin_locked_until: Option<UnixMillis>,
     pub final_fare: Option<Centavos>,
     pub cancellation: Option<Cancellation>,
+    /// The newest offer to each driver ever asked. Rebuilt from the wave rows.
     #[serde(skip)]
-    offers: BTreeMap<DriverId, OfferState>,
-    /// Where the driver was last, and whether that counted towards an arrival. Not durable.
+    offers: BTreeMap<DriverId, Offer>,
+    /// Where the driver was last. Not durable.
     #[serde(skip)]
     driver_at: Option<DriverPosition>,
 }
@@ -286,6 +303,7 @@ impl Ride {
             next_wave_at: at,
             reassignments: 0,
             excluded: BTreeSet::new(),
+            open: BTreeSet::new(),
         };
         Self {
             id,
@@ -308,39 +326,63 @@ impl Ride {
         }
     }
 
-    /// Puts back the offers of earlier waves, as read from their rows. Those of a ride that is no
-    /// longer searching, or of a driver it excludes, are closed.
+    /// Puts back the offers of earlier waves, as read from their rows in any order. Which of them
+    /// are open, the ride itself knows.
     pub fn restore_offers(&mut self, offers: impl IntoIterator<Item = Offer>) {
         for offer in offers {
-            let open = self.status == Status::Searching
-                && !self.search.excluded.contains(&offer.driver)
-                && offer.expires_at >= self.search.since;
-            self.offers.insert(offer.driver, OfferState { offer, open });
+            let known = self.offers.get(&offer.driver);
+            if known.is_none_or(|known| known.expires_at <= offer.expires_at) {
+                self.offers.insert(offer.driver, offer);
+            }
         }
     }
 
-    /// The drivers whose offers are open, with them.
+    /// The offers that may still be accepted.
     pub fn open_offers(&self) -> impl Iterator<Item = &Offer> {
-        self.offers.values().filter(|state| state.open).map(|state| &state.offer)
+        self.offers.values().filter(|offer| self.is_open(offer))
+    }
+
+    /// The open offer to `driver`.
+    #[must_use]
+    pub fn open_offer_to(&self, driver: DriverId) -> Option<&Offer> {
+        self.offers.get(&driver).filter(|offer| self.is_open(offer))
+    }
+
+    fn is_open(&self, offer: &Offer) -> bool {
+        self.search.open.contains(&offer.id)
     }
 
     /// When `driver` was offered this ride.
     #[must_use]
     pub fn offered_at(&self, driver: DriverId, policy: &RidePolicy) -> Option<UnixMillis> {
-        self.offers.get(&driver).map(|state| state.offer.expires_at - policy.offer_ttl)
+        let offer = self.offers.get(&driver)?;
+        Some(offer.expires_at - policy.offer_ttl)
     }
 
-    /// Whether `driver` was ever offered this ride, as far as this memory reaches.
+    /// Whether `driver` was ever offered this ride.
     #[must_use]
     pub fn was_offered_to(&self, driver: DriverId) -> bool {
         self.offers.contains_key(&driver)
     }
 
-    /// Whom the search leaves out: the excluded, and those whose offer is still open.
+    /// Whether a wave may ask `driver`: he neither gave the ride back nor declined it, and he is
+    /// not being asked already.
     #[must_use]
-    pub fn not_to_ask(&self) -> Vec<DriverId> {
-        let open = self.open_offers().map(|offer| offer.driver);
-        self.search.excluded.iter().copied().chain(open).collect()
+    pub fn may_ask(&self, driver: DriverId) -> bool {
+        !self.search.excluded.contains(&driver) && self.open_offer_to(driver).is_none()
+    }
+
+    /// Whom wave `wave` leaves out: those it may not ask and, once waves no longer grow, those
+    /// whom this search has asked before.
+    #[must_use]
+    pub fn not_to_ask(&self, wave: u16, policy: &RidePolicy) -> Vec<DriverId> {
+        let only_new = policy.asks_only_new(wave);
+        let asked = self.offers.values().filter(|offer| {
+            let in_this_search = offer.expires_at - policy.offer_ttl >= self.search.since;
+            self.is_open(offer) || (only_new && in_this_search)
+        });
+        let excluded = self.search.excluded.iter().copied();
+        excluded.chain(asked.map(|offer| offer.driver)).collect()
     }
 
     /// The driver's newest position, if one came since the ride was loaded.

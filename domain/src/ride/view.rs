@@ -15,6 +15,8 @@ use crate::units::{UnixMillis, rfc3339, rfc3339_option};
 pub enum Reader {
     Passenger,
     Driver,
+    /// A driver who was offered the ride and does not have it: who drives it is not his business.
+    Offered,
     Admin,
 }
 
@@ -112,12 +114,15 @@ impl Ride {
     }
 
     fn view(&self, reader: Reader) -> RideView<'_> {
+        let stranger = reader == Reader::Offered;
+        let driver = self.driver.as_ref().filter(|_| !stranger);
+        let ended_early = self.cancellation.as_ref();
         RideView {
             id: self.id,
             status: self.status,
             category: self.order.category,
             passenger: passenger(&self.order.passenger),
-            driver: self.driver.as_ref().map(|card| self.driver_view(card)),
+            driver: driver.map(|card| self.driver_view(card)),
             pickup: self.order.pickup,
             dropoff: self.order.dropoff,
             stops: &self.order.stops,
@@ -130,15 +135,15 @@ impl Ride {
             payment_method: self.order.payment_method,
             payment: None,
             pin: (reader == Reader::Passenger).then_some(&*self.order.pin.0),
-            notes: self.order.notes.as_deref(),
+            notes: self.order.notes.as_deref().filter(|_| !stranger),
             version: self.version,
             requested_at: self.requested_at,
             accepted_at: self.accepted_at,
             arrived_at: self.arrived_at,
             started_at: self.started_at,
             completed_at: self.completed_at,
-            canceled_at: self.cancellation.as_ref().map(|cancellation| cancellation.at),
-            cancellation: self.cancellation.as_ref().map(cancellation),
+            canceled_at: ended_early.map(|cancellation| cancellation.at),
+            cancellation: ended_early.filter(|_| !stranger).map(cancellation),
         }
     }
 

@@ -69,7 +69,10 @@ pub(super) async fn run<C: Caller>(
     Ok((Run { count, took, latencies, used }, back))
 }
 
-async fn call<C: Caller>(mut caller: C, phase: Arc<AtomicU8>) -> anyhow::Result<(C, Vec<Duration>)> {
+async fn call<C: Caller>(
+    mut caller: C,
+    phase: Arc<AtomicU8>,
+) -> anyhow::Result<(C, Vec<Duration>)> {
     let mut answered = Vec::new();
     while phase.load(Ordering::Relaxed) != OVER || !caller.is_between_rides() {
         caller.ready().await?;

@@ -24,7 +24,7 @@ use crate::facts::{Script, Step};
 use crate::peers::{self, ConditionalUpdate, Desk, ForUpdate, RedisLock};
 use crate::procs::{Processes, Used};
 use crate::redis::RedisServer;
-use crate::report::{self, Percentiles, number, ratio, rounded, say};
+use crate::report::{self, Percentiles, ratio, rounded, say};
 use closed::Run;
 use engine_caller::EngineCaller;
 use peer_caller::PeerCaller;

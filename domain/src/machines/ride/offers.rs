@@ -1,11 +1,12 @@
-//! The race: waves of offers, accepts, declines and expiry.
+//! The search: waves of offers, and how an offer closes without a winner.
 
 use super::{
-    Ask, Attempt, AttemptsRow, Candidate, CommandKey, Decision, DispatcherInput, DriverCard,
-    DriverId, DriverInput, DriverPosition, Entity, Envelope, Loser, Millis, Note, Offer, OfferId,
-    Output, Outputs, Reader, Refusal, RideEvent, RideMachine, Row, Seek, Status, StreamId,
-    StreamRow, UnixMillis, WaveOffer, WaveRow, Zone, answer, done,
+    Candidate, Decision, DriverId, DriverInput, Millis, Note, Offer, RideEvent, RideMachine, Turn,
+    UnixMillis,
 };
+use crate::facts::{Row, StreamId, StreamRow, WaveOffer, WaveRow, Zone};
+use crate::machines::{DispatcherInput, Seek, Slot};
+use crate::ride::{Ride, Status};
 
 /// The one zone of an engine without configured zones.
 const WHOLE_AREA: Zone = Zone(0);
@@ -13,116 +14,101 @@ const WHOLE_AREA: Zone = Zone(0);
 /// How long a ride waits for a wave before it asks for it again.
 const ASK_AGAIN_AFTER: Millis = Millis::from_secs(2);
 
+/// Which wave of which search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct WaveId {
+    pub(super) search: u8,
+    pub(super) wave: u16,
+}
+
 impl<R> RideMachine<R> {
+    fn searching(&self) -> Option<&Ride> {
+        let ride = self.ride.as_ref()?;
+        (ride.status == Status::Searching).then_some(ride)
+    }
+
     /// Asks the dispatcher for the next wave, and again later should the question be lost: a
     /// dispatcher keeps nothing on disk.
-    pub(super) fn start_wave(&self, now: UnixMillis, out: &mut Outputs<R>) {
-        let Some(ride) = self.ride.as_ref().filter(|ride| ride.status == Status::Searching) else {
-            return;
-        };
-        let wave = ride.search.wave.saturating_add(1);
+    pub(super) fn start_wave(&mut self, turn: &mut Turn<'_, R>) {
+        let Some(ride) = self.searching() else { return };
+        let WaveId { search, wave } = next_wave(ride);
         let seek = Seek {
             ride: ride.id,
-            search: ride.search.reassignments,
+            search,
             wave,
             pickup: ride.order.pickup,
             category: ride.order.category,
             radius: self.policy.wave_radius(wave),
             count: self.policy.wave_size(wave),
-            excluded: ride.not_to_ask(),
+            excluded: ride.not_to_ask(wave, &self.policy),
             slots_until: self.policy.offer_ttl,
         };
-        let input = DispatcherInput::Seek(Box::new(seek));
-        out.push(Output::Send(Envelope::Dispatcher(WHOLE_AREA, input)));
-        let ask_again = now + ASK_AGAIN_AFTER;
-        let due = self.deadline().filter(|due| *due > now);
-        out.push(Output::Alarm(Some(due.map_or(ask_again, |due| due.min(ask_again)))));
-    }
-
-    /// Starts the next wave where the last event made it due at once.
-    pub(super) fn seek_if_due(&self, now: UnixMillis, out: &mut Outputs<R>) {
-        if self.ride.as_ref().is_some_and(|ride| ride.search.next_wave_at <= now) {
-            self.start_wave(now, out);
-        }
+        turn.tell_dispatcher(WHOLE_AREA, DispatcherInput::Seek(Box::new(seek)));
+        let ask_again = turn.now + ASK_AGAIN_AFTER;
+        let end = ride.search_deadline(&self.policy);
+        turn.alarm(Some(end.map_or(ask_again, |end| end.min(ask_again))));
+        self.sought = Some(WaveId { search, wave });
     }
 
     /// Makes the offers of a wave. A wave that comes too late only gives its slots back.
     pub(super) fn offers_found(
         &mut self,
-        now: UnixMillis,
-        (search, wave): (u8, u16),
+        turn: &mut Turn<'_, R>,
+        id: WaveId,
         candidates: Vec<Candidate>,
-        out: &mut Outputs<R>,
     ) {
-        let expected = self.ride.as_ref().is_some_and(|ride| {
-            ride.status == Status::Searching
-                && ride.search.reassignments == search
-                && ride.search.wave + 1 == wave
-        });
-        if !expected {
-            for candidate in candidates {
-                let free = DriverInput::OfferClosed { ride: self.id };
-                out.push(Output::Send(Envelope::Driver(candidate.driver, free)));
+        let due = self.searching().is_some_and(|ride| next_wave(ride) == id);
+        let expires_at = turn.now + self.policy.offer_ttl;
+        let mut offers = Vec::with_capacity(candidates.len());
+        for candidate in candidates {
+            let ride = self.ride.as_ref();
+            if due && ride.is_some_and(|ride| ride.may_ask(candidate.driver)) {
+                offers.push(offer(candidate, id.wave, expires_at));
+            } else if ride.is_none_or(|ride| ride.open_offer_to(candidate.driver).is_none()) {
+                turn.tell_driver(candidate.driver, DriverInput::OfferClosed { ride: self.id });
             }
-            return;
         }
-        let expires_at = now + self.policy.offer_ttl;
-        let offers: Vec<Offer> = candidates
-            .into_iter()
-            .map(|Candidate { driver, offer, distance, eta }| Offer {
-                id: offer,
-                driver,
-                wave,
-                expires_at,
-                distance,
-                eta,
-            })
-            .collect();
+        if due {
+            self.make_offers(turn, id, &offers);
+        }
+    }
+
+    fn make_offers(&mut self, turn: &mut Turn<'_, R>, id: WaveId, offers: &[Offer]) {
         // Nobody in reach: look farther at once, while there is a farther.
-        let at_once = offers.is_empty() && self.policy.grows_after(wave);
-        let next_wave_at = if at_once { now } else { now + self.policy.next_wave_after(wave) };
-        let mut decision = Decision::new(Entity::Ride(self.id), now);
+        let at_once = offers.is_empty() && self.policy.grows_after(id.wave);
+        let pause = if at_once { Millis(0) } else { self.policy.next_wave_after(id.wave) };
+        let event = RideEvent::OffersMade {
+            wave: id.wave,
+            offers: offers.to_vec(),
+            next_wave_at: turn.now + pause,
+        };
+        let mut decision = self.decision(turn);
+        self.record(turn, &event, &mut decision);
         if !offers.is_empty() {
-            self.tell_offers(&mut decision, &offers, (search, wave, expires_at));
-            out.push(Output::Note(Note::OffersMade { count: offers.len() }));
+            self.tell_offers(turn, &mut decision, id, offers);
         }
-        let event = RideEvent::OffersMade { wave, offers, next_wave_at };
-        self.record(now, &event, &mut decision, out);
-        self.finish(decision, out);
+        self.finish(turn, decision);
         if at_once {
-            self.start_wave(now, out);
+            self.start_wave(turn);
         }
     }
 
     fn tell_offers(
         &self,
+        turn: &mut Turn<'_, R>,
         decision: &mut Decision,
+        id: WaveId,
         offers: &[Offer],
-        (search, wave, expires_at): (u8, u16, UnixMillis),
     ) {
         let Some(ride) = &self.ride else { return };
         for offer in offers {
-            let body = serde_json::json!({
-                "offer_id": offer.id,
-                "ride_id": ride.id,
-                "category": ride.order.category,
-                "pickup": ride.order.pickup,
-                "dropoff": ride.order.dropoff,
-                "fare": ride.order.fare.estimated.to_string(),
-                "currency": "BRL",
-                "pickup_distance_m": offer.distance,
-                "pickup_eta_s": offer.eta,
-                "expires_at": expires_at.to_string(),
-            });
-            decision.streams.push(StreamRow {
-                stream: StreamId::Driver(offer.driver),
-                op: "offer.made",
-                key: ride.id.0,
-                version: ride.version + 1,
-                expires_at: Some(expires_at),
-                urgent: true,
-                body: body.to_string().into(),
-            });
+            decision.streams.push(offer_made(ride, offer));
+            let slot = Slot {
+                ride: ride.id,
+                wave: offer.wave,
+                until: self.policy.accepts_until(offer.expires_at),
+            };
+            turn.tell_driver(offer.driver, DriverInput::Offered { slot });
         }
         let line = |offer: &Offer| WaveOffer {
             id: offer.id,
@@ -130,223 +116,102 @@ impl<R> RideMachine<R> {
             distance: offer.distance,
             eta: offer.eta,
         };
-        let offers = offers.iter().map(line).collect();
-        decision.rows.push(Row::Wave(WaveRow { ride: ride.id, wave, search, expires_at, offers }));
+        decision.rows.push(Row::Wave(WaveRow {
+            ride: ride.id,
+            wave: id.wave,
+            search: id.search,
+            expires_at: turn.now + self.policy.offer_ttl,
+            offers: offers.iter().map(line).collect(),
+        }));
+        turn.note(Note::OffersMade { count: offers.len() });
     }
 
-    /// A refused accept waits here until it is recorded; asked again meanwhile, it waits twice.
-    pub(super) fn replay_accept(
-        &self,
-        ask: Ask<R>,
-        driver: DriverId,
-        out: &mut Outputs<R>,
-    ) -> Option<Ask<R>> {
-        let ask = self.known.replay(ask, out);
-        if ask.is_none() {
-            self.whose(driver, out);
-        }
-        ask
-    }
-
-    pub(super) fn accept(
-        &mut self,
-        now: UnixMillis,
-        ask: Ask<R>,
-        driver: &DriverCard,
-        (offer, position): (Option<OfferId>, Option<DriverPosition>),
-        out: &mut Outputs<R>,
-    ) {
-        let Some(ride) = &self.ride else {
-            self.refuse_driver(ask, driver.id, Refusal::OfferNotFound, out);
+    /// A driver cannot take the offer any more. One that is not open only has a slot to free.
+    pub(super) fn offer_unwanted(&mut self, turn: &mut Turn<'_, R>, driver: DriverId) {
+        let open = self.ride.as_ref().and_then(|ride| ride.open_offer_to(driver));
+        let Some(offer) = open.map(|offer| offer.id) else {
+            turn.tell_driver(driver, DriverInput::OfferClosed { ride: self.id });
             return;
         };
-        let stale = ask.if_version.is_some_and(|version| version != ride.version);
-        let decided = ride.accept(driver, offer, now, &self.policy);
-        match if stale { Err(Refusal::VersionConflict) } else { decided } {
-            Ok(Some(event)) => self.win(now, ask, (driver.id, position), &event, out),
-            Ok(None) => {
-                let answered = done(ride.version, ride.json_for(Reader::Driver));
-                let mut decision = Decision::new(Entity::Ride(self.id), now);
-                answer(ask, Ok(answered), &mut self.known, &mut decision, out);
-                self.whose(driver.id, out);
-                self.finish(decision, out);
-            }
-            // Nothing is recorded for one who was never asked: strangers shall not make us write.
-            Err(Refusal::OfferNotFound) => {
-                self.refuse_driver(ask, driver.id, Refusal::OfferNotFound, out);
-            }
-            Err(refusal) => {
-                let attempt = self.attempt(now, driver.id, refusal.code(), ask.key.clone());
-                if let Some(key) = &ask.key {
-                    self.known.remember(key, Some(refusal));
-                }
-                out.push(Output::Note(Note::Attempt { outcome: refusal.code() }));
-                self.losers.push(Loser { ask, attempt, refusal });
-            }
-        }
-    }
-
-    fn win(
-        &mut self,
-        now: UnixMillis,
-        ask: Ask<R>,
-        (driver, position): (DriverId, Option<DriverPosition>),
-        event: &RideEvent,
-        out: &mut Outputs<R>,
-    ) {
-        let mut attempt = self.attempt(now, driver, "accepted", ask.key.clone());
-        attempt.command = None;
-        self.withdraw(Some(driver), "taken");
-        let mut decision = Decision::new(Entity::Ride(self.id), now);
-        self.record(now, event, &mut decision, out);
-        if let (Some(ride), Some(position)) = (self.ride.as_mut(), position) {
-            ride.follow(position, &self.policy);
-        }
-        let Some(ride) = &self.ride else { return };
-        let won = done(ride.version, ride.json_for(Reader::Driver));
-        out.push(Output::Note(Note::Accepted { waited: now.since(ride.search.since) }));
-        out.push(Output::Note(Note::Attempt { outcome: "accepted" }));
-        self.attempts += 1;
-        decision.rows.push(Row::Attempts(AttemptsRow {
-            ride: self.id,
-            first_rank: self.attempts,
-            attempts: vec![attempt],
-        }));
-        answer(ask, Ok(won), &mut self.known, &mut decision, out);
-        out.push(Output::Send(Envelope::Driver(driver, DriverInput::Won { ride: self.id })));
-        self.finish(decision, out);
-    }
-
-    fn attempt(
-        &self,
-        now: UnixMillis,
-        driver: DriverId,
-        outcome: &'static str,
-        command: Option<CommandKey>,
-    ) -> Attempt {
-        let offered = self.ride.as_ref().and_then(|ride| ride.offered_at(driver, &self.policy));
-        let latency = offered.map(|at| now.since(at)).unwrap_or_default();
-        Attempt { driver, outcome, at: now, latency, command }
-    }
-
-    fn refuse_driver(&self, ask: Ask<R>, driver: DriverId, refusal: Refusal, out: &mut Outputs<R>) {
-        out.push(Output::Reply(ask.reply, Err(refusal)));
-        let released = DriverInput::NotWon { ride: self.id };
-        out.push(Output::Send(Envelope::Driver(driver, released)));
-    }
-
-    /// Records the attempts refused since the last commit, and answers them.
-    pub(super) fn record_losers(&mut self, now: UnixMillis, out: &mut Outputs<R>) {
-        if self.losers.is_empty() {
-            return;
-        }
-        let first_rank = self.attempts + 1;
-        let mut attempts = Vec::with_capacity(self.losers.len());
-        for Loser { ask, attempt, refusal } in std::mem::take(&mut self.losers) {
-            let driver = attempt.driver;
-            attempts.push(attempt);
-            self.refuse_driver(ask, driver, refusal, out);
-        }
-        self.attempts =
-            self.attempts.saturating_add(u32::try_from(attempts.len()).unwrap_or(u32::MAX));
-        let mut decision = Decision::new(Entity::Ride(self.id), now);
-        decision.rows.push(Row::Attempts(AttemptsRow { ride: self.id, first_rank, attempts }));
-        out.push(Output::Persist(Box::new(decision)));
-    }
-
-    pub(super) fn decline(
-        &mut self,
-        now: UnixMillis,
-        ask: Ask<R>,
-        (driver, offer, reason): (DriverId, Option<OfferId>, Option<String>),
-        out: &mut Outputs<R>,
-    ) {
-        let offered = self.ride.as_ref().is_some_and(|ride| ride.was_offered_to(driver));
-        if !offered {
-            out.push(Output::Reply(ask.reply, Err(Refusal::OfferNotFound)));
-            return;
-        }
-        let decide = |ride: &crate::ride::Ride, _: &_| ride.decline(driver, offer, reason).into();
-        self.command(now, ask, Reader::Driver, decide, out);
-        let free = DriverInput::OfferClosed { ride: self.id };
-        out.push(Output::Send(Envelope::Driver(driver, free)));
-        self.hurry(now, out);
+        let mut decision = self.decision(turn);
+        let event = RideEvent::OfferWithdrawn { driver, offer };
+        self.record(turn, &event, &mut decision);
+        self.finish(turn, decision);
+        self.hurry(turn);
     }
 
     /// Starts the next wave when nobody is left to answer this one.
-    fn hurry(&mut self, now: UnixMillis, out: &mut Outputs<R>) {
-        let Some(ride) = &self.ride else { return };
-        let nobody_left = ride.status == Status::Searching
-            && ride.search.wave > 0
-            && ride.search.next_wave_at > now
-            && ride.open_offers().next().is_none();
-        if nobody_left {
-            self.start_wave(now, out);
+    pub(super) fn hurry(&mut self, turn: &mut Turn<'_, R>) {
+        if self.searching().is_some_and(|ride| ride.open_offers().next().is_none()) {
+            self.start_wave(turn);
         }
     }
 
-    /// Something is due: offers are over, the next wave starts, or the search is given up.
-    pub(super) fn alarm(&mut self, now: UnixMillis, out: &mut Outputs<R>) {
-        let Some(ride) = self.ride.as_ref().filter(|ride| ride.status == Status::Searching) else {
-            return;
-        };
-        let mut decision = Decision::new(Entity::Ride(self.id), now);
-        let give_up = now >= ride.search.since + self.policy.search;
-        let overdue = ride.overdue_offers(now, &self.policy);
-        let expired = !overdue.is_empty();
+    /// Something is due: offers are over, the next wave starts, or the search is given up. Each of
+    /// them moves the next alarm into the future.
+    pub(super) fn alarm(&mut self, turn: &mut Turn<'_, R>) {
+        let Some(ride) = self.searching() else { return };
+        let give_up = turn.now >= ride.search.since + self.policy.search;
+        let drivers = ride.overdue_offers(turn.now, &self.policy);
+        let expired = !drivers.is_empty();
+        let mut decision = self.decision(turn);
         if expired {
-            self.withdraw_these(&overdue, "expired");
-            let event = RideEvent::OffersExpired { drivers: overdue };
-            self.record(now, &event, &mut decision, out);
+            let event = RideEvent::OffersExpired { drivers };
+            self.record(turn, &event, &mut decision);
         }
         if give_up {
-            self.withdraw(None, "expired");
-            self.record(now, &RideEvent::NoDriver, &mut decision, out);
+            self.record(turn, &RideEvent::NoDriver, &mut decision);
         }
-        self.finish(decision, out);
-        if give_up {
-            return;
-        }
-        let due = self.ride.as_ref().is_some_and(|ride| ride.search.next_wave_at <= now);
-        if due {
-            self.start_wave(now, out);
-        } else if expired {
-            self.hurry(now, out);
+        self.finish(turn, decision);
+        let Some(ride) = self.searching() else { return };
+        let unanswered = self.sought == Some(next_wave(ride));
+        let nobody_left = expired && ride.open_offers().next().is_none();
+        if ride.search.next_wave_at <= turn.now || unanswered || nobody_left {
+            self.start_wave(turn);
+        } else {
+            turn.alarm(ride.deadline(&self.policy));
         }
     }
 
-    /// Notes every open offer as closed when `event` ends the search.
-    pub(super) fn withdraw_all_if_over(&mut self, event: &RideEvent) {
-        if let RideEvent::Canceled { .. } = event {
-            self.withdraw(None, "canceled");
-        }
+    /// Notes the offers that `event` is about to close, for their drivers to be told.
+    pub(super) fn note_closed_offers(&mut self, event: &RideEvent) {
+        let Some(ride) = &self.ride else { return };
+        let closes = |offer: &Offer| match event {
+            RideEvent::Assigned { driver, .. } if driver.id == offer.driver => None,
+            RideEvent::Assigned { .. } => Some("taken"),
+            RideEvent::Canceled { .. } => Some("canceled"),
+            RideEvent::NoDriver => Some("expired"),
+            RideEvent::OffersExpired { drivers } => {
+                drivers.contains(&offer.driver).then_some("expired")
+            }
+            RideEvent::OfferWithdrawn { driver, .. } => {
+                (*driver == offer.driver).then_some("driver_busy")
+            }
+            RideEvent::OfferDeclined { driver, .. } => {
+                (*driver == offer.driver).then_some("declined")
+            }
+            RideEvent::Requested { .. }
+            | RideEvent::OffersMade { .. }
+            | RideEvent::Released { .. }
+            | RideEvent::Arriving
+            | RideEvent::Arrived
+            | RideEvent::PinRefused { .. }
+            | RideEvent::Started
+            | RideEvent::Completed { .. } => None,
+        };
+        let closed = ride.open_offers();
+        let closed = closed.filter_map(|offer| Some((offer.clone(), closes(offer)?)));
+        self.withdrawn.extend(closed);
     }
 
-    fn withdraw(&mut self, except: Option<DriverId>, reason: &'static str) {
-        if let Some(ride) = &self.ride {
-            let closed = ride.open_offers().filter(|offer| Some(offer.driver) != except);
-            self.withdrawn.extend(closed.map(|offer| (offer.clone(), reason)));
-        }
-    }
-
-    fn withdraw_these(&mut self, drivers: &[DriverId], reason: &'static str) {
-        if let Some(ride) = &self.ride {
-            let closed = ride.open_offers().filter(|offer| drivers.contains(&offer.driver));
-            self.withdrawn.extend(closed.map(|offer| (offer.clone(), reason)));
-        }
-    }
-
-    /// Tells drivers that their offers are closed; not those whose own accept is told so now.
-    pub(super) fn tell_withdrawn(&mut self, now: UnixMillis, out: &mut Outputs<R>) {
-        if self.withdrawn.is_empty() {
-            return;
-        }
+    /// Tells drivers that their offers are closed; not those whose own accept or decline is told
+    /// so now.
+    pub(super) fn tell_withdrawn(&mut self, turn: &mut Turn<'_, R>) {
         let version = self.ride.as_ref().map_or(0, |ride| ride.version);
-        let mut decision = Decision::new(Entity::Ride(self.id), now);
+        let mut decision = self.decision(turn);
         for (offer, reason) in std::mem::take(&mut self.withdrawn) {
-            let free = DriverInput::OfferClosed { ride: self.id };
-            out.push(Output::Send(Envelope::Driver(offer.driver, free)));
-            if self.losers.iter().any(|loser| loser.attempt.driver == offer.driver) {
+            turn.tell_driver(offer.driver, DriverInput::OfferClosed { ride: self.id });
+            if reason == "declined" || self.is_told_by_answer(offer.driver, reason) {
                 continue;
             }
             let body = serde_json::json!({
@@ -362,8 +227,40 @@ impl<R> RideMachine<R> {
                 body: body.to_string().into(),
             });
         }
-        if !decision.is_empty() {
-            out.push(Output::Persist(Box::new(decision)));
-        }
+        turn.persist(decision);
+    }
+}
+
+/// The wave that comes after those made so far.
+fn next_wave(ride: &Ride) -> WaveId {
+    WaveId { search: ride.search.reassignments, wave: ride.search.wave.saturating_add(1) }
+}
+
+fn offer(candidate: Candidate, wave: u16, expires_at: UnixMillis) -> Offer {
+    let Candidate { driver, offer, distance, eta } = candidate;
+    Offer { id: offer, driver, wave, expires_at, distance, eta }
+}
+
+fn offer_made(ride: &Ride, offer: &Offer) -> StreamRow {
+    let body = serde_json::json!({
+        "offer_id": offer.id,
+        "ride_id": ride.id,
+        "category": ride.order.category,
+        "pickup": ride.order.pickup,
+        "dropoff": ride.order.dropoff,
+        "fare": ride.order.fare.estimated.to_string(),
+        "currency": "BRL",
+        "pickup_distance_m": offer.distance,
+        "pickup_eta_s": offer.eta,
+        "expires_at": offer.expires_at.to_string(),
+    });
+    StreamRow {
+        stream: StreamId::Driver(offer.driver),
+        op: "offer.made",
+        key: ride.id.0,
+        version: ride.version,
+        expires_at: Some(offer.expires_at),
+        urgent: true,
+        body: body.to_string().into(),
     }
 }

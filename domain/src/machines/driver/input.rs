@@ -1,0 +1,84 @@
+//! What a driver's machine is told: its inputs, and what it is built from.
+
+use super::{DriverProfile, OnlineAs};
+use crate::category::Category;
+use crate::facts::Zone;
+use crate::ids::{OfferId, RideId, VehicleId};
+use crate::machines::{Ask, PastCommand, Slot};
+use crate::ride::DriverPosition;
+use crate::units::Millis;
+
+/// What a driver's machine reacts to.
+#[derive(Debug)]
+pub enum DriverInput<R> {
+    Online {
+        ask: Ask<R>,
+        category: Option<Category>,
+        vehicle: Option<VehicleId>,
+    },
+    Offline {
+        ask: Ask<R>,
+    },
+    Accept {
+        ask: Ask<R>,
+        ride: RideId,
+        offer: Option<OfferId>,
+        at: Option<DriverPosition>,
+    },
+    /// The dispatcher wants to offer him a ride.
+    Slot {
+        slot: Slot,
+        zone: Zone,
+    },
+    /// A ride has recorded its offer to him, for which he gave a slot.
+    Offered {
+        slot: Slot,
+    },
+    /// An offer to him is over, or was never made: its slot is free.
+    OfferClosed {
+        ride: RideId,
+    },
+    /// The ride is his.
+    Won {
+        ride: RideId,
+    },
+    /// The ride is not his: the answer to one accept, or to a question.
+    NotWon {
+        ride: RideId,
+    },
+    /// The ride was his and is over, or he gave it back.
+    Ended {
+        ride: RideId,
+    },
+    SessionOpened,
+    SessionClosed,
+    /// A REST call of his: as good a sign of life as a session.
+    Seen,
+    /// His account changed: approval, name, vehicles.
+    Profile(Box<DriverProfile>),
+    Read {
+        reply: R,
+    },
+    Alarm,
+}
+
+/// What is known of a driver when his machine is built.
+#[derive(Debug, Default)]
+pub struct DriverRecords {
+    /// `None`: no such driver.
+    pub profile: Option<DriverProfile>,
+    pub online: Option<OnlineAs>,
+    pub version: u64,
+    pub active: Option<RideId>,
+    pub open_offers: Vec<Slot>,
+    pub commands: Vec<PastCommand>,
+}
+
+/// Limits of a driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DriverPolicy {
+    pub offers_max: usize,
+    /// Without session and REST call for this long, a driver is offline.
+    pub presence: Millis,
+    pub passivate_after: Millis,
+}

@@ -1,0 +1,176 @@
+//! From a decision to what is recorded and told: events, the current row, the people's streams.
+
+use super::{DriverInput, Millis, Note, PassengerInput, RideMachine, Turn, done};
+use crate::facts::{Decision, EventRow, RideRow, Row, StreamId, StreamRow, Timer};
+use crate::ids::DriverId;
+use crate::machines::Ask;
+use crate::policy::RidePolicy;
+use crate::refusal::Refusal;
+use crate::ride::{Reader, Ride, RideEvent, Status};
+
+/// What a command comes to: perhaps an event, perhaps a refusal, perhaps both (a wrong PIN).
+pub(super) struct Decided {
+    event: Option<RideEvent>,
+    refusal: Option<Refusal>,
+}
+
+impl Decided {
+    fn refuse(refusal: Refusal) -> Self {
+        Self { event: None, refusal: Some(refusal) }
+    }
+}
+
+impl From<Result<Option<RideEvent>, Refusal>> for Decided {
+    fn from(decided: Result<Option<RideEvent>, Refusal>) -> Self {
+        decided.map_or_else(Self::refuse, |event| Self { event, refusal: None })
+    }
+}
+
+impl From<Result<(Option<RideEvent>, Option<Refusal>), Refusal>> for Decided {
+    fn from(decided: Result<(Option<RideEvent>, Option<Refusal>), Refusal>) -> Self {
+        decided.map_or_else(Self::refuse, |(event, refusal)| Self { event, refusal })
+    }
+}
+
+impl<R> RideMachine<R> {
+    /// Runs a command that needs an existing ride: decides, records, answers. True if something
+    /// happened.
+    pub(super) fn command(
+        &mut self,
+        turn: &mut Turn<'_, R>,
+        ask: Ask<R>,
+        reader: Reader,
+        decide: impl FnOnce(&Ride, &RidePolicy) -> Decided,
+    ) -> bool {
+        let Some(ride) = &self.ride else {
+            turn.reply(ask.reply, Err(Refusal::NotFound));
+            return false;
+        };
+        let mut decision = self.decision(turn);
+        let decided = if is_stale(&ask, ride) {
+            Decided::refuse(Refusal::VersionConflict)
+        } else {
+            decide(ride, &self.policy)
+        };
+        if let Some(event) = &decided.event {
+            self.record(turn, event, &mut decision);
+        }
+        let reply = match (decided.refusal, &self.ride) {
+            (Some(refusal), _) => Err(refusal),
+            (None, Some(ride)) => Ok(done(ride.version, ride.json_for(reader))),
+            (None, None) => Err(Refusal::NotFound),
+        };
+        self.known.answer(turn, ask, reply, &mut decision);
+        self.finish(turn, decision);
+        decided.event.is_some()
+    }
+
+    /// Applies `event` and adds it to `decision`, with what it tells the people of the ride.
+    pub(super) fn record(
+        &mut self,
+        turn: &mut Turn<'_, R>,
+        event: &RideEvent,
+        decision: &mut Decision,
+    ) {
+        self.note_closed_offers(event);
+        let Some(ride) = self.ride.as_mut() else {
+            return;
+        };
+        let before = ride.status;
+        let driver = ride.driver_id();
+        ride.apply(event, turn.now);
+        push_event(decision, ride, event);
+        if event.is_news() {
+            tell_people(decision, ride, driver);
+        }
+        if ride.status != before {
+            turn.note(moved(Some(before), ride));
+            announce(turn, ride, driver);
+        }
+        if let RideEvent::Canceled { by, reason, .. } = event {
+            turn.note(Note::RideCanceled { by: by.as_str(), reason: reason.as_str() });
+        }
+    }
+
+    /// Completes a decision with the current row and the deadline, and hands it over.
+    pub(super) fn finish(&mut self, turn: &mut Turn<'_, R>, mut decision: Decision) {
+        if let Some(ride) = &self.ride
+            && !decision.events.is_empty()
+        {
+            let due = ride.deadline(&self.policy);
+            decision.rows.push(Row::Ride(row_of(ride)));
+            decision.timer = Some(due.map_or(Timer::Off, Timer::Due));
+            turn.alarm(due);
+        }
+        turn.persist(decision);
+    }
+}
+
+/// Whether the sender thinks of another version than the ride has.
+pub(super) fn is_stale<R>(ask: &Ask<R>, ride: &Ride) -> bool {
+    ask.if_version.is_some_and(|version| version != ride.version)
+}
+
+pub(super) fn push_event(decision: &mut Decision, ride: &Ride, event: &RideEvent) {
+    let body = serde_json::to_string(event).unwrap_or_default().into();
+    decision.events.push(EventRow { seq: ride.version, kind: event.kind(), at: decision.at, body });
+}
+
+fn row_of(ride: &Ride) -> RideRow {
+    RideRow {
+        id: ride.id,
+        status: ride.status,
+        passenger: ride.order.passenger.id,
+        driver: ride.driver_id(),
+        category: ride.order.category,
+        version: ride.version,
+        requested_at: ride.requested_at,
+        state: serde_json::to_string(ride).unwrap_or_default().into(),
+    }
+}
+
+/// Puts the ride as it now is on the streams of its people. `driver` had it before the event: one
+/// who gave it back is not told what happens next, his answer says it.
+pub(super) fn tell_people(decision: &mut Decision, ride: &Ride, driver: Option<DriverId>) {
+    let event = |stream, reader| StreamRow {
+        stream,
+        op: "ride.updated",
+        key: ride.id.0,
+        version: ride.version,
+        expires_at: None,
+        urgent: false,
+        body: format!("{{\"ride\":{}}}", ride.json_for(reader)).into(),
+    };
+    let passenger = StreamId::Passenger(ride.order.passenger.id);
+    decision.streams.push(event(passenger, Reader::Passenger));
+    if let Some(driver) = ride.driver_id().or(driver.filter(|_| ride.status.is_final())) {
+        decision.streams.push(event(StreamId::Driver(driver), Reader::Driver));
+    }
+}
+
+/// Tells the machines of its people that a ride was released or has ended.
+fn announce<R>(turn: &mut Turn<'_, R>, ride: &Ride, driver: Option<DriverId>) {
+    let over = ride.status.is_final();
+    if let Some(driver) = driver.filter(|driver| over || !ride.is_driven_by(*driver)) {
+        turn.tell_driver(driver, DriverInput::Ended { ride: ride.id });
+    }
+    if over {
+        let passenger = ride.order.passenger.id;
+        turn.tell_passenger(passenger, PassengerInput::Ended { ride: ride.id });
+    }
+    if ride.status == Status::Completed {
+        let lasted = ride.started_at.map(|start| turn.now.since(start));
+        turn.note(Note::RideEnded {
+            category: ride.order.category,
+            lasted: lasted.unwrap_or(Millis(0)),
+        });
+    }
+}
+
+pub(super) fn moved(from: Option<Status>, ride: &Ride) -> Note {
+    Note::RideMoved {
+        from: from.map(Status::as_str),
+        to: ride.status.as_str(),
+        category: ride.order.category,
+    }
+}

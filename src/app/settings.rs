@@ -1,0 +1,181 @@
+//! The configuration as each room takes it. Nothing here decides; it only translates.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ibora_domain::machines::DriverPolicy;
+use ibora_domain::units::{Millis, UnixMillis};
+use secrecy::SecretString;
+use sqlx::PgPool;
+
+use super::StartError;
+use crate::accounts::{AccountOptions, Accounts, HashingOptions};
+use crate::actors::{Clock, DispatchOptions};
+use crate::config::{Config, RoutingKind};
+use crate::geo::{IndexOptions, LiveIndex, PowerLaw, RoadGraph, Router};
+use crate::journal::{Journal, JournalOptions};
+use crate::postgres::{DatabaseSource, EmbeddedOptions};
+use crate::realtime::{Rate, SessionOptions};
+
+/// Connections beside the pool: the journal's writers and the migrations.
+const CONNECTIONS_BESIDE: u32 = 8;
+
+/// Where the database is, as configured.
+///
+/// # Errors
+/// [`StartError`] where no data directory can be told.
+pub fn source(config: &Config) -> Result<DatabaseSource, StartError> {
+    if let Some(app) = config.database.url.clone() {
+        return Ok(DatabaseSource::Urls { app, migrate: config.database.migrate_url.clone() });
+    }
+    Ok(DatabaseSource::Embedded(EmbeddedOptions {
+        data_dir: data_dir(config)?,
+        binaries: config.database.embedded_binaries.clone(),
+        max_connections: config.database.pool_size + CONNECTIONS_BESIDE,
+    }))
+}
+
+/// Where the engine keeps what is its own.
+///
+/// # Errors
+/// [`StartError`] for a user without home, where none is configured.
+pub fn data_dir(config: &Config) -> Result<PathBuf, StartError> {
+    match &config.data.dir {
+        Some(dir) => Ok(dir.clone()),
+        None => Ok(EmbeddedOptions::default_data_dir()?),
+    }
+}
+
+pub(super) fn journal_options(config: &Config) -> JournalOptions {
+    JournalOptions {
+        node: "main".to_owned(),
+        writers: u16::try_from(config.journal.writers).unwrap_or(u16::MAX),
+        queue_max: config.journal.queue_max,
+        batch_max: config.journal.batch_max,
+    }
+}
+
+pub(super) fn dispatch_options(config: &Config) -> DispatchOptions {
+    let clock = Clock::new(config.clock.speed);
+    DispatchOptions {
+        rides: config.ride_policy(),
+        drivers: DriverPolicy {
+            offers_max: usize::from(config.dispatch.offers_per_driver_max),
+            presence: clock.stretched(Millis(config.presence.timeout_ms)),
+            passivate_after: clock.stretched(Millis(config.actors.driver_passivate_ms)),
+        },
+        quote_ttl: config.rides.quote_ttl_ms,
+        arbiters: config.actors.arbiters,
+        mailbox_max: u32::try_from(config.actors.mailbox_max).unwrap_or(u32::MAX),
+        command_deadline: Duration::from_millis(config.actors.command_deadline_ms),
+    }
+}
+
+pub(super) fn session_options(config: &Config) -> SessionOptions {
+    let session = &config.session;
+    let ms = Duration::from_millis;
+    SessionOptions {
+        hello_timeout: ms(session.hello_timeout_ms),
+        idle: ms(session.idle_ms),
+        grace: ms(session.grace_ms),
+        active: ms(session.active_ms),
+        active_grace: ms(session.active_grace_ms),
+        frame_bytes_max: session.frame_bytes_max,
+        cmd: Rate { per_s: session.cmd_per_s, burst: session.cmd_burst },
+        tel: Rate { per_s: session.tel_per_s, burst: session.tel_burst },
+        outbox_frames_max: session.outbox_events_max,
+        outbox_bytes_max: session.outbox_bytes_max,
+        write_timeout: ms(session.write_timeout_ms),
+        allowed_origins: config.http.allowed_origins.clone(),
+    }
+}
+
+pub(super) fn index(config: &Config) -> Arc<LiveIndex> {
+    let stale_after = config.dispatch.position_stale_ms;
+    Arc::new(LiveIndex::new(IndexOptions { stale_after, ..IndexOptions::default() }))
+}
+
+pub(super) fn router(config: &Config) -> Result<Arc<dyn Router>, StartError> {
+    let straight = Arc::new(PowerLaw::new(f64::from(config.routing.a_seconds)));
+    match (config.routing.kind, &config.routing.nodes, &config.routing.edges) {
+        (RoutingKind::RoadGraph, Some(nodes), Some(edges)) => {
+            let open = |path: &Path| {
+                let file = std::fs::File::open(path);
+                let file = file.map_err(|source| StartError::File { path: path.into(), source })?;
+                Ok::<_, StartError>(std::io::BufReader::new(file))
+            };
+            let graph = RoadGraph::read(open(nodes)?, open(edges)?, straight)
+                .map_err(|source| StartError::Roads { path: nodes.clone(), source })?;
+            Ok(Arc::new(graph))
+        }
+        (RoutingKind::PowerLaw | RoutingKind::RoadGraph, _, _) => Ok(straight),
+    }
+}
+
+pub(super) fn tariffs(config: &Config) -> crate::actors::Tariffs {
+    let fares = config.fares.clone();
+    Arc::new(move |category| Some(fares.tariff(category)))
+}
+
+pub(super) fn accounts(
+    config: &Config,
+    pool: PgPool,
+    journal: Arc<Journal>,
+) -> Result<Accounts, StartError> {
+    let auth = &config.auth;
+    let options = AccountOptions {
+        issuer: auth.issuer.clone(),
+        audience: auth.audience.clone(),
+        access_life: Millis::from_secs(auth.access_ttl_s),
+        refresh_life: Millis::from_secs(auth.refresh_ttl_s),
+        signing_key: signing_key(config)?,
+        hashing: HashingOptions {
+            memory_kib: auth.password_memory_kib,
+            passes: auth.password_iterations,
+            ..HashingOptions::default()
+        },
+    };
+    Ok(Accounts::new(pool, journal, &options, Arc::new(wall_clock))?)
+}
+
+pub(super) fn wall_clock() -> UnixMillis {
+    Clock::new(1).now()
+}
+
+/// The configured key; without one, outside production, a key of the data directory's own.
+fn signing_key(config: &Config) -> Result<SecretString, StartError> {
+    if let Some(key) = config.auth.signing_key.clone() {
+        return Ok(key);
+    }
+    let path = data_dir(config)?.join("signing.key");
+    let failed = |source| StartError::File { path: path.clone(), source };
+    match std::fs::read_to_string(&path) {
+        Ok(key) => Ok(SecretString::from(key)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let key = hex::encode(rand::random::<[u8; 32]>());
+            write_private(&path, &key).map_err(failed)?;
+            Ok(SecretString::from(key))
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Writes a file that only its owner may read; never half of one.
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    let half = path.with_extension("new");
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&half)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&half, path)
+}

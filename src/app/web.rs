@@ -1,0 +1,113 @@
+//! The listeners: every route of the engine on one, `/metrics` on its own where it has one.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App as WebApp, HttpServer, web};
+use sqlx::PgPool;
+
+use super::{Mount, StartError};
+use crate::accounts::Accounts;
+use crate::actors::Dispatch;
+use crate::api::{Api, ApiOptions, ApiParts, LimitOptions};
+use crate::config::Config;
+use crate::obs::Metrics;
+use crate::readmodel::Rides;
+use crate::realtime::{self, Hub, RealtimeState};
+
+/// What routes lead to.
+#[derive(Clone)]
+pub(super) struct Routes {
+    pub(super) api: Arc<Api>,
+    pub(super) sessions: RealtimeState,
+    pub(super) more: Mount,
+}
+
+impl Routes {
+    fn mount(&self, routes: &mut web::ServiceConfig) {
+        realtime::configure(routes, &self.sessions);
+        (self.more)(routes);
+        self.api.configure(routes);
+    }
+}
+
+/// The REST room of an engine.
+pub(super) fn api(
+    config: &Config,
+    pool: &PgPool,
+    (dispatch, accounts): (&Arc<Dispatch>, &Arc<Accounts>),
+    (metrics, ready): (&Arc<Metrics>, &Arc<AtomicBool>),
+    hub: &Arc<Hub>,
+) -> Arc<Api> {
+    let hub = Arc::clone(hub);
+    let parts = ApiParts {
+        dispatch: Arc::clone(dispatch),
+        accounts: Arc::clone(accounts),
+        metrics: Arc::clone(metrics),
+        rides: Rides::new(pool.clone()),
+        ready: Arc::clone(ready),
+        end_sessions: Arc::new(move |user| hub.end_sessions(user)),
+    };
+    let limits = &config.limits;
+    let options = ApiOptions {
+        body_bytes_max: config.http.max_body_bytes,
+        allowed_origins: config.http.allowed_origins.clone(),
+        metrics_here: config.metrics.listen.is_none(),
+        limits: LimitOptions {
+            enabled: limits.enabled,
+            user_per_s: limits.user_per_s,
+            user_burst: limits.user_burst,
+            anonymous_per_min: limits.anonymous_per_min,
+            auth_per_min: limits.auth_per_min,
+        },
+    };
+    Api::new(parts, options)
+}
+
+/// Serves every route; where it listens, and how to stop it.
+pub(super) fn listen(
+    config: &Config,
+    routes: Routes,
+) -> Result<(SocketAddr, ServerHandle), StartError> {
+    let address = config.http.listen;
+    let workers = match config.http.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        workers => workers,
+    };
+    let make = move || WebApp::new().configure(|app| routes.mount(app));
+    let server = HttpServer::new(make)
+        .workers(workers)
+        .disable_signals()
+        .client_request_timeout(Duration::from_secs(10))
+        .shutdown_timeout(10)
+        .bind(address)
+        .map_err(|source| StartError::Listen { address, source })?;
+    let bound = server.addrs().first().copied().unwrap_or(address);
+    let server = server.run();
+    let handle = server.handle();
+    tokio::spawn(server);
+    Ok((bound, handle))
+}
+
+/// Serves `/metrics` on its own address, where it has one.
+pub(super) fn listen_metrics(
+    config: &Config,
+    api: &Arc<Api>,
+) -> Result<Option<ServerHandle>, StartError> {
+    let Some(address) = config.metrics.listen else { return Ok(None) };
+    let api = Arc::clone(api);
+    let make = move || WebApp::new().configure(|routes| api.configure_metrics(routes));
+    let server = HttpServer::new(make)
+        .workers(1)
+        .disable_signals()
+        .client_request_timeout(Duration::from_secs(10))
+        .bind(address)
+        .map_err(|source| StartError::Listen { address, source })?
+        .run();
+    let handle = server.handle();
+    tokio::spawn(server);
+    Ok(Some(handle))
+}

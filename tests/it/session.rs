@@ -1,0 +1,5 @@
+//! Sessions over real sockets: how they begin, what they carry, and why they end.
+
+mod client;
+mod ends;
+mod rides;
