@@ -11,8 +11,11 @@ mod peers;
 mod people;
 mod procs;
 mod race;
+mod recovery;
 mod redis;
+mod replay;
 mod report;
+mod served;
 mod transitions;
 
 use clap::{Parser, Subcommand};
@@ -34,6 +37,13 @@ enum Bench {
     Transitions(transitions::Options),
     /// Positions of drivers, and who of them is nearest.
     Locations(locations::Options),
+    /// An engine is killed with rides in flight, and started again.
+    Recovery(recovery::Options),
+    /// A recorded hour of requests and cars goes through the engine over real sockets.
+    Replay(replay::Options),
+    /// The part of `recovery` that is killed
+    #[command(hide = true)]
+    Fill(recovery::FillOptions),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -50,6 +60,9 @@ fn main() -> anyhow::Result<()> {
                 Bench::Race(options) => race::run(options).await,
                 Bench::Transitions(options) => transitions::run(options).await,
                 Bench::Locations(options) => locations::run(options).await,
+                Bench::Recovery(options) => recovery::run(options).await,
+                Bench::Replay(options) => replay::run(options).await,
+                Bench::Fill(options) => recovery::fill(options).await,
             }
         };
         tokio::select! {

@@ -1,11 +1,16 @@
 //! Positions: how many the engine takes in a second of one core, and how fast it names who is near.
 //!
-//! What is in process is measured here: queries among drivers who move meanwhile, and the index
-//! alone. `sockets` is the place for the part over WebSockets, whose CPU seconds hold the sockets,
-//! JSON and checks too. Redis does the same with `GEOADD` and `GEOSEARCH`, a CPU second of its own.
+//! In process: queries among drivers who move meanwhile, and the index alone. Over WebSockets, to an
+//! engine that is a process of its own: updates, whose CPU seconds hold the sockets, JSON and checks
+//! too. Redis does the same with `GEOADD` and `GEOSEARCH`, a CPU second of its own.
 
 mod nearest;
+mod probe;
 mod redis_geo;
+mod sockets;
+mod wire;
+
+use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
@@ -40,6 +45,8 @@ struct PerCpuSecond {
 pub(crate) async fn run(options: Options) -> anyhow::Result<Value> {
     say(format!("load average before: {}", report::load_average()));
     let redis = RedisServer::start().await?;
+    let lasting = Duration::from_secs(options.measure_s);
+    let sockets = sockets::run(options.drivers, lasting).await?;
     let (mut engine, mut geo, mut nearest) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=options.rounds {
         say(format!("round {round} of {}", options.rounds));
@@ -72,6 +79,11 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<Value> {
         "bench": "locations",
         "drivers": options.drivers,
         "crowd": options.crowd,
+        "updates_per_s_per_core": rounded(sockets.per_core, 0),
+        "updates_per_s": rounded(sockets.per_s, 0),
+        "frames_a_write": sockets::BURST,
+        "updates_per_s_per_core_one_frame_a_write": rounded(sockets.single_per_core, 0),
+        "visible_ms": sockets.visible,
         "nearest_us": Percentiles::median(nearest.into_iter()),
         "in_process": {
             "updates_per_cpu_s": updates(&engine),
@@ -82,6 +94,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<Value> {
             "geosearch_per_cpu_s": queries(&geo),
         },
         "ratio": {
+            "redis_geoadd": ratio(sockets.per_core, updates(&geo)),
             "redis_geoadd_in_process": ratio(updates(&engine), updates(&geo)),
             "redis_geosearch": ratio(queries(&engine), queries(&geo)),
         },

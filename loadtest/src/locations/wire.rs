@@ -1,0 +1,146 @@
+//! A driver's socket at the least cost: frames are bytes that were made once, and what comes back is
+//! thrown away.
+
+use std::io::{ErrorKind, Write as _};
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use ibora::bots::Person;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use uuid::Uuid;
+
+/// A frame of a client is masked; with this mask its bytes stay as they are.
+const MASK: [u8; 4] = [0; 4];
+/// A whole text frame, masked.
+const TEXT: u8 = 0x81;
+const MASKED: u8 = 0x80;
+/// Where, in the text of a point, its time and the last digits of its place are.
+const BEFORE_TIME: &str = r#"{"t":"tel","n":1000000,"pts":[["#;
+const DIGITS_OF_TIME: usize = 13;
+
+/// An open session of a driver.
+pub(super) struct Line {
+    stream: TcpStream,
+    frame: Vec<u8>,
+    /// Where the time begins in the frame, and the last four digits of the latitude.
+    time_at: usize,
+    place_at: usize,
+    buffer: Vec<u8>,
+    /// What the socket did not take yet.
+    rest: usize,
+    step: u32,
+    scratch: Box<[u8]>,
+}
+
+impl Line {
+    /// Connects and says hello; returns when the engine has answered.
+    pub(super) async fn connect(
+        address: SocketAddr,
+        person: &Person,
+        number: usize,
+    ) -> anyhow::Result<Self> {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let handshake = format!(
+            "GET /v1/session HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\n\
+             Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\
+             Sec-WebSocket-Protocol: ibora.v1\r\n\r\n"
+        );
+        stream.write_all(handshake.as_bytes()).await?;
+        let mut scratch = vec![0; 16 * 1024].into_boxed_slice();
+        wait_for(&mut stream, &mut scratch, b"101").await?;
+        let hello = json!({
+            "t": "hello", "v": 1, "auth": {"bearer": &*person.token},
+            "device": Uuid::now_v7(), "app": "bench/1",
+        });
+        stream.write_all(&framed(hello.to_string().as_bytes())?).await?;
+        wait_for(&mut stream, &mut scratch, br#""t":"welcome""#).await?;
+        let (row, column) = (number / 100, number % 100);
+        let text = format!(
+            "{BEFORE_TIME}{:0DIGITS_OF_TIME$},-23.{row:03}000,-46.{column:03}000,8,11.5,270.0]]}}",
+            0
+        );
+        let frame = framed(text.as_bytes())?;
+        let time_at = frame.len() - text.len() + BEFORE_TIME.len();
+        // Behind the time: `,-23.rrr`, then the digits that change.
+        let place_at = time_at + DIGITS_OF_TIME + ",-23.rrr".len();
+        let scratch = vec![0; 2048].into_boxed_slice();
+        let (buffer, rest, step) = (Vec::new(), 0, 0);
+        Ok(Self { stream, frame, time_at, place_at, buffer, rest, step, scratch })
+    }
+
+    /// Sends so many points, the last of now. False where the socket is full.
+    ///
+    /// # Errors
+    /// Where the engine closed it.
+    pub(super) fn send(&mut self, frames: usize, now_ms: u64) -> anyhow::Result<bool> {
+        self.drain()?;
+        if self.rest > 0 && !self.flush()? {
+            return Ok(false);
+        }
+        self.buffer.clear();
+        for before in (0..u64::try_from(frames)?).rev() {
+            self.step = (self.step + 7) % 1000;
+            let time = &mut self.frame[self.time_at..self.time_at + DIGITS_OF_TIME];
+            write!(&mut *time, "{:0DIGITS_OF_TIME$}", now_ms - before)?;
+            let place = &mut self.frame[self.place_at..self.place_at + 3];
+            write!(&mut *place, "{:03}", self.step)?;
+            self.buffer.extend_from_slice(&self.frame);
+        }
+        self.rest = self.buffer.len();
+        self.flush()?;
+        Ok(true)
+    }
+
+    /// Reads what the engine says and forgets it.
+    fn drain(&mut self) -> anyhow::Result<()> {
+        match self.stream.try_read(&mut self.scratch) {
+            Ok(0) => anyhow::bail!("the engine closed a session"),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn flush(&mut self) -> anyhow::Result<bool> {
+        while self.rest > 0 {
+            let from = self.buffer.len() - self.rest;
+            match self.stream.try_write(&self.buffer[from..]) {
+                Ok(written) => self.rest -= written,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// A text as a client's frame.
+fn framed(text: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let mut frame = vec![TEXT];
+    match u8::try_from(text.len()) {
+        Ok(short) if short < 126 => frame.push(MASKED | short),
+        _ => {
+            frame.push(MASKED | 126);
+            frame.extend(u16::try_from(text.len()).context("too long")?.to_be_bytes());
+        }
+    }
+    frame.extend(MASK);
+    frame.extend(text);
+    Ok(frame)
+}
+
+/// Reads until these bytes have come.
+async fn wait_for(stream: &mut TcpStream, scratch: &mut [u8], wanted: &[u8]) -> anyhow::Result<()> {
+    let mut filled = 0;
+    while !scratch[..filled].windows(wanted.len()).any(|bytes| bytes == wanted) {
+        let read = stream.read(&mut scratch[filled..]).await?;
+        let said = String::from_utf8_lossy(&scratch[..filled]);
+        anyhow::ensure!(read > 0, "the engine let nobody in: {said}");
+        filled += read;
+    }
+    Ok(())
+}
