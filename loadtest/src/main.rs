@@ -18,6 +18,9 @@ mod report;
 mod served;
 mod transitions;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use clap::{Parser, Subcommand};
 use tokio::runtime::Builder;
 

@@ -26,6 +26,9 @@ const TAIL_BYTES: u64 = 4_096;
 pub(super) fn bare(program: &Path, user: Option<&ServerUser>) -> Command {
     let mut command = Command::new(program);
     command.env_clear().env("LC_ALL", "C").env("TZ", "UTC").current_dir("/");
+    // Batches of hundreds of kilobytes come in one after the other: their memory is kept for the
+    // next instead of being given back to the system and faulted in again.
+    command.env("MALLOC_MMAP_THRESHOLD_", "33554432").env("MALLOC_TRIM_THRESHOLD_", "67108864");
     for key in ["PATH", "LD_LIBRARY_PATH"] {
         if let Some(value) = std::env::var_os(key) {
             command.env(key, value);

@@ -10,7 +10,7 @@ use super::known::{Known, PastCommand, done};
 use super::{
     Ask, Candidate, DriverInput, Ephemeral, Machine, Note, Output, Outputs, PassengerInput, Turn,
 };
-use crate::facts::{Attempt, CommandKey, Decision, Entity, Timer};
+use crate::facts::{Attempt, CommandKey, Decision, Done, Entity, Timer};
 use crate::ids::{DriverId, OfferId, PassengerId, RideId, UserId};
 use crate::place::Coordinates;
 use crate::policy::RidePolicy;
@@ -194,8 +194,8 @@ impl<R> RideMachine<R> {
         let mut decision = self.decision(turn);
         record::push_event(&mut decision, &ride, &event);
         // Also for the passenger who asked: the answer reaches one device, the event all.
-        record::tell_people(&mut decision, &ride, None);
-        let body = done(ride.version, ride.json_for(Reader::Passenger));
+        let told = record::tell_people(&mut decision, &ride, None);
+        let body = Done { version: ride.version, body: told.to(Reader::Passenger, &ride) };
         turn.note(record::moved(None, &ride));
         self.ride = Some(ride);
         let key = ask.key.clone();

@@ -26,6 +26,7 @@ use crate::units::{Metres, Seconds, UnixMillis};
 
 pub use decide::{Bid, Cancel, CancelAs};
 pub use event::RideEvent;
+pub(crate) use view::{RIDE_JSON, json_text};
 pub use view::{Reader, rating};
 
 /// Where a ride stands. The names are public.

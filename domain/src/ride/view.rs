@@ -100,6 +100,18 @@ struct CancellationView<'a> {
     at: UnixMillis,
 }
 
+/// Bytes that a ride as JSON usually takes, so that its text need not grow while it is written.
+pub(crate) const RIDE_JSON: usize = 1536;
+
+/// Anything as JSON text, written into room for `expected` bytes.
+pub(crate) fn json_text(value: &impl Serialize, expected: usize) -> String {
+    let mut text = Vec::with_capacity(expected);
+    match serde_json::to_writer(&mut text, value) {
+        Ok(()) => String::from_utf8(text).unwrap_or_default(),
+        Err(_) => String::new(),
+    }
+}
+
 /// A rating in hundredths as shown, 0.00 to 5.00.
 #[must_use]
 pub fn rating(hundredths: u16) -> f64 {
@@ -110,7 +122,7 @@ impl Ride {
     /// The ride as JSON text for `reader`: what REST, `res` and `evt` all carry.
     #[must_use]
     pub fn json_for(&self, reader: Reader) -> String {
-        serde_json::to_string(&self.view(reader)).unwrap_or_default()
+        json_text(&self.view(reader), RIDE_JSON)
     }
 
     fn view(&self, reader: Reader) -> RideView<'_> {

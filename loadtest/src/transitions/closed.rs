@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::{StreamExt, TryStreamExt};
 use tokio::task::JoinSet;
 
 use crate::procs::{Processes, Used};
@@ -34,6 +35,9 @@ impl Run {
         number(self.count) / self.took.as_secs_f64()
     }
 }
+
+/// Rides at a time that only make things ready.
+const AT_ONCE: usize = 200;
 
 const WARMING: u8 = 0;
 const MEASURING: u8 = 1;
@@ -67,6 +71,19 @@ pub(super) async fn run<C: Caller>(
         back.push(caller);
     }
     Ok((Run { count, took, latencies, used }, back))
+}
+
+/// Lets every caller drive one ride, some at a time: all that is built at first use is there then.
+pub(super) async fn one_ride_each<C: Caller>(callers: Vec<C>) -> anyhow::Result<Vec<C>> {
+    let rides = futures_util::stream::iter(callers).map(async |mut caller| {
+        caller.step().await?;
+        while !caller.is_between_rides() {
+            caller.ready().await?;
+            caller.step().await?;
+        }
+        anyhow::Ok(caller)
+    });
+    rides.buffer_unordered(AT_ONCE).try_collect().await
 }
 
 async fn call<C: Caller>(

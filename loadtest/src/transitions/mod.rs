@@ -112,6 +112,9 @@ async fn measure(engine: &Engine, options: &Options) -> anyhow::Result<Value> {
         }
     }
     let mut open_loop = BTreeMap::new();
+    if !options.alone {
+        callers = closed::one_ride_each(callers).await?;
+    }
     for rate in options.rates.iter().filter(|_| !options.alone) {
         let latencies;
         (latencies, callers) = open::run(callers, *rate, lasting).await?;

@@ -1,12 +1,17 @@
 //! From a decision to what is recorded and told: events, the current row, the people's streams.
 
-use super::{DriverInput, Millis, Note, PassengerInput, RideMachine, Turn, done};
-use crate::facts::{Decision, EventRow, RideRow, Row, StreamId, StreamRow, Timer};
+use std::sync::Arc;
+
+use super::{DriverInput, Millis, Note, PassengerInput, RideMachine, Turn};
+use crate::facts::{Decision, Done, EventRow, RideRow, Row, StreamId, StreamRow, Timer};
 use crate::ids::DriverId;
 use crate::machines::Ask;
 use crate::policy::RidePolicy;
 use crate::refusal::Refusal;
-use crate::ride::{Reader, Ride, RideEvent, Status};
+use crate::ride::{RIDE_JSON, Reader, Ride, RideEvent, Status, json_text};
+
+/// Bytes that an event as JSON usually takes at most.
+const EVENT_JSON: usize = 512;
 
 /// What a command comes to: perhaps an event, perhaps a refusal, perhaps both (a wrong PIN).
 pub(super) struct Decided {
@@ -52,12 +57,13 @@ impl<R> RideMachine<R> {
         } else {
             decide(ride, &self.policy)
         };
-        if let Some(event) = &decided.event {
-            self.record(turn, event, &mut decision);
-        }
+        let told = match &decided.event {
+            Some(event) => self.record(turn, event, &mut decision),
+            None => Told::default(),
+        };
         let reply = match (decided.refusal, &self.ride) {
             (Some(refusal), _) => Err(refusal),
-            (None, Some(ride)) => Ok(done(ride.version, ride.json_for(reader))),
+            (None, Some(ride)) => Ok(Done { version: ride.version, body: told.to(reader, ride) }),
             (None, None) => Err(Refusal::NotFound),
         };
         self.known.answer(turn, ask, reply, &mut decision);
@@ -71,17 +77,18 @@ impl<R> RideMachine<R> {
         turn: &mut Turn<'_, R>,
         event: &RideEvent,
         decision: &mut Decision,
-    ) {
+    ) -> Told {
         self.note_closed_offers(event);
+        let mut told = Told::default();
         let Some(ride) = self.ride.as_mut() else {
-            return;
+            return told;
         };
         let before = ride.status;
         let driver = ride.driver_id();
         ride.apply(event, turn.now);
         push_event(decision, ride, event);
         if event.is_news() {
-            tell_people(decision, ride, driver);
+            told = tell_people(decision, ride, driver);
         }
         if ride.status != before {
             turn.note(moved(Some(before), ride));
@@ -90,6 +97,7 @@ impl<R> RideMachine<R> {
         if let RideEvent::Canceled { by, reason, .. } = event {
             turn.note(Note::RideCanceled { by: by.as_str(), reason: reason.as_str() });
         }
+        told
     }
 
     /// Completes a decision with the current row and the deadline, and hands it over.
@@ -114,7 +122,7 @@ pub(super) fn is_stale<R>(ask: &Ask<R>, ride: &Ride) -> bool {
 }
 
 pub(super) fn push_event(decision: &mut Decision, ride: &Ride, event: &RideEvent) {
-    let body = serde_json::to_string(event).unwrap_or_default().into();
+    let body = json_text(event, EVENT_JSON).into();
     decision.events.push(EventRow { seq: ride.version, kind: event.kind(), at: decision.at, body });
 }
 
@@ -127,27 +135,49 @@ fn row_of(ride: &Ride) -> RideRow {
         category: ride.order.category,
         version: ride.version,
         requested_at: ride.requested_at,
-        state: serde_json::to_string(ride).unwrap_or_default().into(),
+        state: json_text(ride, RIDE_JSON).into(),
+    }
+}
+
+/// The ride as its people were just told it: the answer to whoever changed it is the same text.
+#[derive(Default)]
+pub(super) struct Told {
+    passenger: Option<Arc<str>>,
+    driver: Option<Arc<str>>,
+}
+
+impl Told {
+    /// The text for `reader` of a ride that has not changed since.
+    pub(super) fn to(self, reader: Reader, ride: &Ride) -> Arc<str> {
+        let told = match reader {
+            Reader::Passenger => self.passenger,
+            Reader::Driver => self.driver,
+            Reader::Admin | Reader::Offered => None,
+        };
+        told.unwrap_or_else(|| ride.json_for(reader).into())
     }
 }
 
 /// Puts the ride as it now is on the streams of its people. `driver` had it before the event: one
 /// who gave it back is not told what happens next, his answer says it.
-pub(super) fn tell_people(decision: &mut Decision, ride: &Ride, driver: Option<DriverId>) {
-    let event = |stream, reader| StreamRow {
-        stream,
-        op: "ride.updated",
-        key: ride.id.0,
-        version: ride.version,
-        expires_at: None,
-        urgent: false,
-        body: format!("{{\"ride\":{}}}", ride.json_for(reader)).into(),
+pub(super) fn tell_people(decision: &mut Decision, ride: &Ride, driver: Option<DriverId>) -> Told {
+    let mut event = |stream, reader| {
+        let told: Arc<str> = ride.json_for(reader).into();
+        decision.streams.push(StreamRow {
+            stream,
+            op: "ride.updated",
+            key: ride.id.0,
+            version: ride.version,
+            expires_at: None,
+            urgent: false,
+            body: ["{\"ride\":", &*told, "}"].concat().into(),
+        });
+        Some(told)
     };
-    let passenger = StreamId::Passenger(ride.order.passenger.id);
-    decision.streams.push(event(passenger, Reader::Passenger));
-    if let Some(driver) = ride.driver_id().or(driver.filter(|_| ride.status.is_final())) {
-        decision.streams.push(event(StreamId::Driver(driver), Reader::Driver));
-    }
+    let passenger = event(StreamId::Passenger(ride.order.passenger.id), Reader::Passenger);
+    let driver = ride.driver_id().or(driver.filter(|_| ride.status.is_final()));
+    let driver = driver.and_then(|driver| event(StreamId::Driver(driver), Reader::Driver));
+    Told { passenger, driver }
 }
 
 /// Tells the machines of its people that a ride was released or has ended.
