@@ -60,7 +60,8 @@ impl<'a> Client<'a> {
             .insert_header(("Idempotency-Key", told.key.clone()));
         let mut answer = request.send_json(&told.body).await.ok()?;
         let body = answer.body().limit(1 << 20).await.ok()?;
-        let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).ok()? };
+        let body =
+            if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).ok()? };
         Some((answer.status().as_u16(), body))
     }
 
@@ -82,7 +83,8 @@ impl<'a> Client<'a> {
         let mut pace = tokio::time::interval(Duration::from_millis(20));
         loop {
             pace.tick().await;
-            let Some((status, ride)) = self.send(&person, "/v1/rides".into(), request.clone()).await
+            let Some((status, ride)) =
+                self.send(&person, "/v1/rides".into(), request.clone()).await
             else {
                 return;
             };

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
-use ibora::bots::{Engine, Outcome, Promises, Story, Town};
+use ibora::bots::{Engine, Outcome, Story, Town};
 use serde_json::{Value, json};
 
 use crate::report::{load_average, number, rounded, say};
@@ -73,7 +73,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<Value> {
     served::say_settings(&settings);
     let served = Served::start(settings).await?;
     let people = served.seed(cars, requests).await?;
-    let engine = served::for_bots(served.address, options.speed, Some(Promises::default()));
+    let engine = Arc::new(ibora::bots::Engine::new(served.address, options.speed, true));
     let town = Town::new(data::roads(&roads)?, Vec::new(), Box::new(|_| {}));
     let (shared, took) = live(
         (Arc::clone(&engine), Arc::new(town)),
@@ -213,7 +213,12 @@ fn figures(engine: &Engine, ended: &Ended, requests: usize) -> Value {
         ended.stories.iter().filter(|story| wanted.contains(&story.outcome)).count()
     };
     let seconds = |figure: fn(&Story) -> Option<ibora_domain::units::Millis>| -> Vec<f64> {
-        ended.stories.iter().filter_map(figure).map(|time| time.as_secs_f64()).collect()
+        ended
+            .stories
+            .iter()
+            .filter_map(figure)
+            .map(ibora_domain::units::Millis::as_secs_f64)
+            .collect()
     };
     let accepts = engine.figures.accept_us.values();
     let accepts: Vec<f64> = accepts.into_iter().map(|us| f64::from(us) / 1000.0).collect();
