@@ -1,11 +1,11 @@
 //! Positions over WebSockets: the engine as a process of its own, a session a driver, one point a
 //! frame.
 //!
-//! The senders must cost little, or they would be what is measured: frames are encoded once and only
-//! their times and places change, several go out in one write, nobody waits for an acknowledgement.
-//! So that nothing but the engine is the bottleneck, what was sent may be ahead of what the engine
-//! says it applied by a window. Visibility is what an outsider sees: a passenger who is told where
-//! their driver is, while everybody else sends at half the peak rate.
+//! The senders must cost little, or they would be what is measured: frames are encoded once and
+//! only their times and places change, several go out in one write, nobody waits for an
+//! acknowledgement. So that nothing but the engine is the bottleneck, what was sent may be ahead
+//! of what the engine says it applied by a window. Visibility is what an outsider sees: a
+//! passenger who is told where their driver is, while everybody else sends at half the peak rate.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

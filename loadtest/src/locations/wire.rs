@@ -1,5 +1,5 @@
-//! A driver's socket at the least cost: frames are bytes that were made once, and what comes back is
-//! thrown away.
+//! A driver's socket at the least cost: frames are bytes that were made once, and what comes back
+//! is thrown away.
 
 use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
