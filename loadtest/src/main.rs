@@ -1,7 +1,8 @@
 //! The load test: the engine against what people build instead, each figure one command away.
 //!
-//! `./dev bench NAME` calls it. A command starts what it needs (a private PostgreSQL, a redis-server),
-//! says on stderr what it does, and ends with ONE line of JSON on stdout. It stops what it started.
+//! `./dev bench NAME` calls it. A command starts what it needs (a private PostgreSQL, a
+//! redis-server), says on stderr what it does, and ends with ONE line of JSON on stdout. It stops
+//! what it started.
 
 mod engine;
 mod facts;

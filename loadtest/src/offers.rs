@@ -1,5 +1,5 @@
-//! What drivers' apps would hear: which rides have offers out. The engine publishes committed stream
-//! events here, and bots wait here until theirs is among them.
+//! What drivers' apps would hear: which rides have offers out. The engine publishes committed
+//! stream events here, and bots wait here until theirs is among them.
 
 use std::collections::HashMap;
 

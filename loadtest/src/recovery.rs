@@ -150,6 +150,9 @@ async fn fly(
         return Ok((ride, "searching".to_owned()));
     }
     let deadline = Instant::now() + Duration::from_secs(30);
+    // Each refused attempt is recorded, and so delays the wave that it waits for.
+    let mut pause = Duration::from_millis(20);
+    tokio::time::sleep(pause).await;
     loop {
         let accept = Asked::Accept { ride, offer_id: None };
         // A new command each time: one that was refused stays refused.
@@ -157,7 +160,8 @@ async fn fly(
             Ok(_) => return Ok((ride, "accepted".to_owned())),
             // The wave is still being made.
             Err(Refusal::OfferNotFound) if Instant::now() < deadline => {
-                tokio::time::sleep(Duration::from_millis(2)).await;
+                pause *= 2;
+                tokio::time::sleep(pause).await;
             }
             Err(refusal) => anyhow::bail!("accept: {}", refusal.code()),
         }

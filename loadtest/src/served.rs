@@ -5,7 +5,6 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -209,14 +208,4 @@ pub(crate) fn check_descriptors(sockets: usize) -> anyhow::Result<()> {
     let needed = u64::try_from(sockets)? + 200;
     anyhow::ensure!(soft >= needed, "descriptor limit {soft}; {needed} are needed (ulimit -n)");
     Ok(())
-}
-
-/// An engine as bots take it.
-pub(crate) fn for_bots(
-    address: SocketAddr,
-    speed: u32,
-    promises: Option<ibora::bots::Promises>,
-) -> Arc<ibora::bots::Engine> {
-    let figures = ibora::bots::Figures::default();
-    Arc::new(ibora::bots::Engine { address, speed, figures, promises })
 }

@@ -181,7 +181,9 @@ impl<'a> Batch<'a> {
             .bind(each(&drivers, |(_, row)| row.id.0))
             .bind(each(&drivers, |(shard, _)| column(*shard)))
             .bind(each(&drivers, |(_, row)| row.online))
-            .bind(each(&drivers, |(_, row)| row.category.map(|category| category.as_str())))
+            .bind(each(&drivers, |(_, row)| {
+                row.category.map(ibora_domain::category::Category::as_str)
+            }))
             .bind(each(&drivers, |(_, row)| row.vehicle.map(|vehicle| vehicle.0)))
             .bind(each(&drivers, |(_, row)| signed(row.version)))
             .bind(each(&due, |(id, _, _, _)| *id))

@@ -60,9 +60,9 @@ impl Streams {
             let Some(decision) = append.decided() else {
                 // A barrier overtakes nothing.
                 if later.is_empty() {
-                    now.push(append)
+                    now.push(append);
                 } else {
-                    later.push(append)
+                    later.push(append);
                 }
                 continue;
             };

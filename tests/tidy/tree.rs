@@ -82,9 +82,9 @@ fn collect(root: &Path, dir: &Path, files: &mut Vec<File>) {
         }
         if kind.is_dir() {
             collect(root, &entry.path(), files);
-        } else if kind.is_file()
-            && let Ok(text) = fs::read_to_string(entry.path())
-        {
+        } else if kind.is_file() {
+            // A picture has a name, for links, and no text.
+            let text = fs::read_to_string(entry.path()).unwrap_or_default();
             let path = entry.path();
             let path = path.strip_prefix(root).unwrap_or(&path);
             files.push(File { path: path.to_string_lossy().replace('\\', "/"), text });

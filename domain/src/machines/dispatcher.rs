@@ -229,10 +229,10 @@ impl<R> Machine for DispatcherMachine<R> {
         match input {
             DispatcherInput::Seek(seek) => self.seek(turn, *seek),
             DispatcherInput::Found { ride, wave, candidates } => {
-                self.found(turn, ride, wave, candidates)
+                self.found(turn, ride, wave, candidates);
             }
             DispatcherInput::SlotAnswer { ride, wave, driver, granted } => {
-                self.slot_answer(turn, ride, wave, Answered { driver, granted })
+                self.slot_answer(turn, ride, wave, Answered { driver, granted });
             }
             DispatcherInput::Alarm => self.alarm(turn),
         }

@@ -336,7 +336,7 @@ impl<R> Machine for RideMachine<R> {
             }
             RideInput::Read { by, reply } => self.read(by, turn, reply),
             RideInput::Offers { search, wave, candidates } => {
-                self.offers_found(turn, offers::WaveId { search, wave }, candidates)
+                self.offers_found(turn, offers::WaveId { search, wave }, candidates);
             }
             RideInput::OfferUnwanted { driver } => self.offer_unwanted(turn, driver),
             RideInput::Position { driver, position } => self.position(turn, driver, position),

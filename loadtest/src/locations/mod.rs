@@ -1,8 +1,8 @@
 //! Positions: how many the engine takes in a second of one core, and how fast it names who is near.
 //!
-//! In process: queries among drivers who move meanwhile, and the index alone. Over WebSockets, to an
-//! engine that is a process of its own: updates, whose CPU seconds hold the sockets, JSON and checks
-//! too. Redis does the same with `GEOADD` and `GEOSEARCH`, a CPU second of its own.
+//! In process: queries among drivers who move meanwhile, and the index alone. Over WebSockets, to
+//! an engine that is a process of its own: updates, whose CPU seconds hold the sockets, JSON and
+//! checks too. Redis does the same with `GEOADD` and `GEOSEARCH`, a CPU second of its own.
 
 mod nearest;
 mod probe;

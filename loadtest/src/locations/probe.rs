@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::report::Latencies;
-use crate::served::{self, Served};
+use crate::served::Served;
 
 const WITHIN: Duration = Duration::from_secs(20);
 /// Between two looks.
@@ -41,7 +41,7 @@ impl Probe {
         driver: Person,
         passenger: Person,
     ) -> anyhow::Result<Self> {
-        let engine: Arc<Engine> = served::for_bots(served.address, 1, None);
+        let engine: Arc<Engine> = Arc::new(Engine::new(served.address, 1, false));
         let mut driver = Session::connect(Arc::clone(&engine), driver, 1).await?;
         let mut passenger = Session::connect(engine, passenger, 2).await?;
         let at = |offset: f64| json!({"lat": HOME.0 + offset, "lng": HOME.1});

@@ -1,5 +1,5 @@
-//! Redis in the same business: `GEOADD` of one driver at a time and `GEOSEARCH` for the nearest ten,
-//! pipelined, so that its CPU goes into the work and not into the network.
+//! Redis in the same business: `GEOADD` of one driver at a time and `GEOSEARCH` for the nearest
+//! ten, pipelined, so that its CPU goes into the work and not into the network.
 
 use std::time::{Duration, Instant};
 

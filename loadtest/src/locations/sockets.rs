@@ -1,17 +1,18 @@
 //! Positions over WebSockets: the engine as a process of its own, a session a driver, one point a
 //! frame.
 //!
-//! The senders must cost little, or they would be what is measured: frames are encoded once and only
-//! their times and places change, several go out in one write, nobody waits for an acknowledgement.
-//! So that nothing but the engine is the bottleneck, what was sent may be ahead of what the engine
-//! says it applied by a window. Visibility is what an outsider sees: a passenger who is told where
-//! their driver is, while everybody else sends at half the peak rate.
+//! The senders must cost little, or they would be what is measured: frames are encoded once and
+//! only their times and places change, several go out in one write, nobody waits for an
+//! acknowledgement. So that nothing but the engine is the bottleneck, what was sent may be ahead
+//! of what the engine says it applied by a window. Visibility is what an outsider sees: a
+//! passenger who is told where their driver is, while everybody else sends at half the peak rate.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
+use futures_util::StreamExt;
 use tokio::task::JoinSet;
 
 use super::probe::Probe;
@@ -21,6 +22,8 @@ use crate::served::{self, Served};
 
 /// Frames of a driver in one write; each is one point and one update.
 pub(super) const BURST: usize = 8;
+/// Sessions that are opened at the same time.
+const CONNECTING: usize = 32;
 /// Tasks that send; each has its share of the drivers.
 const SENDERS: usize = 2;
 /// How often the window moves on.
@@ -57,6 +60,9 @@ pub(super) async fn run(drivers: usize, lasting: Duration) -> anyhow::Result<Fig
         ("seed.enabled", "true"),
         ("session.tel_per_s", TEL_PER_S),
         ("session.tel_burst", TEL_PER_S),
+        // Who connected first is silent until the last has.
+        ("session.idle_ms", "300000"),
+        ("session.active_ms", "300000"),
     ]));
     say("settings of the engine:");
     served::say_settings(&settings);
@@ -72,9 +78,15 @@ pub(super) async fn run(drivers: usize, lasting: Duration) -> anyhow::Result<Fig
     });
     say(format!("connecting {drivers} drivers"));
     let mut lines: Vec<Vec<Line>> = (0..SENDERS).map(|_| Vec::new()).collect();
-    for (number, person) in people.drivers.iter().enumerate() {
-        lines[number % SENDERS].push(Line::connect(served.address, person, number).await?);
+    let mut connecting = futures_util::stream::iter(people.drivers.iter().enumerate())
+        .map(|(number, person)| Line::connect(served.address, person, number))
+        .buffer_unordered(CONNECTING);
+    let mut number = 0;
+    while let Some(line) = connecting.next().await {
+        lines[number % SENDERS].push(line?);
+        number += 1;
     }
+    drop(connecting);
     let mut senders = JoinSet::new();
     for lines in lines {
         senders.spawn(send(lines, Arc::clone(&pace)));

@@ -1,5 +1,5 @@
-//! A driver's socket at the least cost: frames are bytes that were made once, and what comes back is
-//! thrown away.
+//! A driver's socket at the least cost: frames are bytes that were made once, and what comes back
+//! is thrown away.
 
 use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
@@ -31,6 +31,8 @@ pub(super) struct Line {
     /// What the socket did not take yet.
     rest: usize,
     step: u32,
+    /// Time of the last point: the next is never before it.
+    last_ms: u64,
     scratch: Box<[u8]>,
 }
 
@@ -68,8 +70,8 @@ impl Line {
         // Behind the time: `,-23.rrr`, then the digits that change.
         let place_at = time_at + DIGITS_OF_TIME + ",-23.rrr".len();
         let scratch = vec![0; 2048].into_boxed_slice();
-        let (buffer, rest, step) = (Vec::new(), 0, 0);
-        Ok(Self { stream, frame, time_at, place_at, buffer, rest, step, scratch })
+        let (buffer, rest, step, last_ms) = (Vec::new(), 0, 0, 0);
+        Ok(Self { stream, frame, time_at, place_at, buffer, rest, step, last_ms, scratch })
     }
 
     /// Sends so many points, the last of now. False where the socket is full.
@@ -84,8 +86,9 @@ impl Line {
         self.buffer.clear();
         for before in (0..u64::try_from(frames)?).rev() {
             self.step = (self.step + 7) % 1000;
+            self.last_ms = self.last_ms.max(now_ms - before);
             let time = &mut self.frame[self.time_at..self.time_at + DIGITS_OF_TIME];
-            write!(&mut *time, "{:0DIGITS_OF_TIME$}", now_ms - before)?;
+            write!(&mut *time, "{:0DIGITS_OF_TIME$}", self.last_ms)?;
             let place = &mut self.frame[self.place_at..self.place_at + 3];
             write!(&mut *place, "{:03}", self.step)?;
             self.buffer.extend_from_slice(&self.frame);

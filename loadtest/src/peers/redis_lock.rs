@@ -1,5 +1,5 @@
-//! The lock in Redis: `SET NX PX`, then the transaction of the row lock, then the lock given back by
-//! whoever holds it. Who does not get the lock fails at once and never reaches PostgreSQL.
+//! The lock in Redis: `SET NX PX`, then the transaction of the row lock, then the lock given back
+//! by whoever holds it. Who does not get the lock fails at once and never reaches PostgreSQL.
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::cmd;

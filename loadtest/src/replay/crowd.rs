@@ -14,9 +14,9 @@ use tokio::task::JoinSet;
 use super::data::{Car, Request};
 
 /// A passenger opens the app this long before they ask. Domain seconds.
-const OPENS_APP_S: f64 = 45.0;
+pub(super) const OPENS_APP_S: f64 = 45.0;
 /// Pause between two drivers who connect before the hour begins.
-const CONNECT_EVERY: Duration = Duration::from_millis(2);
+const CONNECT_EVERY: Duration = Duration::from_millis(4);
 /// As good as never, in domain time.
 const NEVER_MS: u64 = 7 * 24 * 3_600_000;
 
@@ -59,25 +59,47 @@ fn passengers() -> Arc<PassengerHabits> {
     Arc::new(PassengerHabits { thinks_ms: 0..=0, patience_ms: NEVER_MS..=NEVER_MS, cancels: 0.0 })
 }
 
-/// Sends drivers to work, each at his time; those of before the hour one after the other.
-pub(super) async fn work(shared: Shared, people: Vec<(Person, Car)>, seed: u64) {
-    let habits = drivers();
-    let mut working = JoinSet::new();
-    for ((person, car), seed) in people.into_iter().zip(seed..) {
-        if car.at_s > 0.0 {
-            tokio::time::sleep_until(shared.when(car.at_s).into()).await;
-        } else {
-            tokio::time::sleep(CONNECT_EVERY).await;
-        }
-        let with = (Arc::clone(&shared.engine), Arc::clone(&shared.town));
-        let habits = Arc::clone(&habits);
-        working.spawn(async move {
+/// Drivers at work, and the seed of the next.
+pub(super) struct Fleet {
+    engine: Arc<Engine>,
+    town: Arc<Town>,
+    habits: Arc<DriverHabits>,
+    working: JoinSet<()>,
+    seed: u64,
+}
+
+impl Fleet {
+    pub(super) fn new(engine: Arc<Engine>, town: Arc<Town>, seed: u64) -> Self {
+        Self { engine, town, habits: drivers(), working: JoinSet::new(), seed }
+    }
+
+    fn add(&mut self, person: Person, car: Car) {
+        let with = (Arc::clone(&self.engine), Arc::clone(&self.town));
+        let (habits, seed) = (Arc::clone(&self.habits), self.seed);
+        self.seed += 1;
+        self.working.spawn(async move {
             if let Ok(bot) = DriverBot::connect(with, person, habits, (car.place, seed)).await {
                 bot.work().await.err();
             }
         });
     }
-    while working.join_next().await.is_some() {}
+
+    /// Sends the drivers of before the hour to work, one after the other.
+    pub(super) async fn gather(&mut self, people: Vec<(Person, Car)>) {
+        for (person, car) in people {
+            tokio::time::sleep(CONNECT_EVERY).await;
+            self.add(person, car);
+        }
+    }
+
+    /// Sends each of the others at his time. Ends with the last session.
+    pub(super) async fn grow(mut self, shared: Shared, people: Vec<(Person, Car)>) {
+        for (person, car) in people {
+            tokio::time::sleep_until(shared.when(car.at_s).into()).await;
+            self.add(person, car);
+        }
+        while self.working.join_next().await.is_some() {}
+    }
 }
 
 /// Lets passengers ask, each at their time. Ends when all requests have ended.

@@ -12,17 +12,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
-use ibora::bots::{Engine, Outcome, Promises, Story, Town};
+use ibora::bots::{Engine, Outcome, Story, Town};
 use serde_json::{Value, json};
 
 use crate::report::{load_average, number, rounded, say};
 use crate::served::{self, Served, Settings};
-use crowd::{Ended, Shared};
+use crowd::{Ended, Fleet, Shared};
 use data::Hour;
 
 /// Domain time that rides under way at the end of the hour are given, in seconds.
 const TAIL_S: f64 = 3600.0;
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+const ONLINE_WITHIN: Duration = Duration::from_secs(120);
 /// Defaults that are stretched with the clock, in milliseconds.
 const POSITION_STALE_MS: u64 = 45_000;
 
@@ -73,7 +74,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<Value> {
     served::say_settings(&settings);
     let served = Served::start(settings).await?;
     let people = served.seed(cars, requests).await?;
-    let engine = served::for_bots(served.address, options.speed, Some(Promises::default()));
+    let engine = Arc::new(ibora::bots::Engine::new(served.address, options.speed, true));
     let town = Town::new(data::roads(&roads)?, Vec::new(), Box::new(|_| {}));
     let (shared, took) = live(
         (Arc::clone(&engine), Arc::new(town)),
@@ -143,26 +144,22 @@ async fn live(
     passengers: Vec<(ibora::bots::Person, data::Request)>,
     (served, seed): (&Served, u64),
 ) -> anyhow::Result<(Shared, Duration)> {
-    let early = drivers.iter().filter(|(_, car)| car.at_s <= 0.0).count();
+    let (early, late): (Vec<_>, Vec<_>) = drivers.into_iter().partition(|(_, car)| car.at_s <= 0.0);
     let requests = passengers.len();
     let last_s = passengers.last().map_or(0.0, |(_, request)| request.at_s);
-    // Connecting takes real time, before the hour begins.
-    let lead = Duration::from_millis(u64::try_from(early)? * 5 / 2 + 3000);
-    let shared = Shared {
-        engine,
-        town,
-        begins: Instant::now() + lead,
-        speed: f64::from(speed),
-        ended: Arc::default(),
-    };
-    say(format!("{early} drivers connect before the hour begins"));
-    let (before, work_seed, ask_seed) = (served.cpu(), seed << 32, (seed << 32) + (1 << 24));
+    say(format!("{} drivers connect before the hour begins", early.len()));
+    let mut fleet = Fleet::new(Arc::clone(&engine), Arc::clone(&town), seed << 32);
+    let wanted = number(early.len());
+    fleet.gather(early).await;
+    online(served, wanted).await?;
+    let (speed, ended) = (f64::from(speed), Arc::default());
+    let begins = Instant::now() + Duration::from_secs_f64(crowd::OPENS_APP_S / speed);
+    let shared = Shared { engine, town, begins, speed, ended };
+    say(format!("the hour begins with {wanted} drivers online, load {}", load_average()));
+    let before = served.cpu();
     let mut tasks = tokio::task::JoinSet::new();
-    tasks.spawn(crowd::work(shared.clone(), drivers, work_seed));
-    tokio::time::sleep_until(shared.begins.into()).await;
-    let connected = shared.engine.figures.sockets.get();
-    say(format!("the hour begins with {connected} connected, load {}", load_average()));
-    let mut asking = tokio::spawn(crowd::ask(shared.clone(), passengers, ask_seed));
+    tasks.spawn(fleet.grow(shared.clone(), late));
+    let mut asking = tokio::spawn(crowd::ask(shared.clone(), passengers, (seed << 32) + (1 << 24)));
     let ends = shared.begins + Duration::from_secs_f64((last_s + TAIL_S) / shared.speed);
     loop {
         tokio::select! {
@@ -183,6 +180,20 @@ async fn live(
     say(format!("the engine used {:.1} s of CPU", used.as_secs_f64()));
     tasks.shutdown().await;
     Ok((shared, took))
+}
+
+/// Waits until so many drivers are offered rides.
+async fn online(served: &Served, wanted: f64) -> anyhow::Result<()> {
+    let deadline = Instant::now() + ONLINE_WITHIN;
+    loop {
+        let found = served.metric("ibora_drivers_available").await?;
+        if found >= wanted {
+            return Ok(());
+        }
+        say(format!("{found} of {wanted} drivers online"));
+        anyhow::ensure!(Instant::now() < deadline, "{found} of {wanted} drivers came online");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 fn progress(shared: &Shared, requests: usize) {
@@ -213,7 +224,12 @@ fn figures(engine: &Engine, ended: &Ended, requests: usize) -> Value {
         ended.stories.iter().filter(|story| wanted.contains(&story.outcome)).count()
     };
     let seconds = |figure: fn(&Story) -> Option<ibora_domain::units::Millis>| -> Vec<f64> {
-        ended.stories.iter().filter_map(figure).map(|time| time.as_secs_f64()).collect()
+        ended
+            .stories
+            .iter()
+            .filter_map(figure)
+            .map(ibora_domain::units::Millis::as_secs_f64)
+            .collect()
     };
     let accepts = engine.figures.accept_us.values();
     let accepts: Vec<f64> = accepts.into_iter().map(|us| f64::from(us) / 1000.0).collect();
