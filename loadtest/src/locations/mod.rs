@@ -81,8 +81,10 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<Value> {
         "crowd": options.crowd,
         "updates_per_s_per_core": rounded(sockets.per_core, 0),
         "updates_per_s": rounded(sockets.per_s, 0),
-        "frames_a_write": sockets::BURST,
-        "updates_per_s_per_core_one_frame_a_write": rounded(sockets.single_per_core, 0),
+        "batched": {
+            "frames_a_write": sockets::BURST,
+            "updates_per_s_per_core": rounded(sockets.batched_per_core, 0),
+        },
         "visible_ms": sockets.visible,
         "nearest_us": Percentiles::median(nearest.into_iter()),
         "in_process": {

@@ -186,7 +186,7 @@ async fn live(
 async fn online(served: &Served, wanted: f64) -> anyhow::Result<()> {
     let deadline = Instant::now() + ONLINE_WITHIN;
     loop {
-        let found = served.metric("ibora_drivers_available").await?;
+        let found = served.metric("drivers_available").await?;
         if found >= wanted {
             return Ok(());
         }
