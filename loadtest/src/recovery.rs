@@ -67,8 +67,9 @@ fn all_settings(dir: &Path) -> Settings {
         ("dispatch.radii_m", "[300]"),
         ("dispatch.search_ms", never),
         ("dispatch.offer_ttl_ms", never),
-        ("dispatch.head_start_ms", never),
-        ("dispatch.wave_ms", never),
+        // A wave whose drivers were too slow to answer is made again.
+        ("dispatch.head_start_ms", "20000"),
+        ("dispatch.wave_ms", "20000"),
         ("dispatch.position_stale_ms", never),
         ("presence.timeout_ms", never),
     ]));
@@ -149,7 +150,7 @@ async fn fly(
     if searching {
         return Ok((ride, "searching".to_owned()));
     }
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(90);
     // Each refused attempt is recorded, and so delays the wave that it waits for.
     let mut pause = Duration::from_millis(20);
     tokio::time::sleep(pause).await;
