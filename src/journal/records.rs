@@ -13,7 +13,7 @@ use ibora_domain::machines::{
     DriverProfile, DriverRecords, OnlineAs, PastCommand, RideRecords, Slot,
 };
 use ibora_domain::refusal::Refusal;
-use ibora_domain::ride::{Offer, VehicleCard};
+use ibora_domain::ride::{Offer, Ride, VehicleCard};
 use ibora_domain::units::{Metres, Seconds, UnixMillis};
 use parking_lot::Mutex;
 use serde::Deserialize;
@@ -198,14 +198,11 @@ impl Records {
         .bind(id.0)
         .fetch_all(&self.pool)
         .await?;
-        let mut commands = self.past_commands(id.0).await?;
+        let ride: Ride = serde_json::from_str(&state).map_err(broken)?;
+        let offers = offers_of(waves)?;
+        let mut commands = self.past_commands(id.0, &people_of(&ride, &offers)).await?;
         commands.extend(self.refused_accepts(id).await?);
-        Ok(RideRecords {
-            ride: Some(serde_json::from_str(&state).map_err(broken)?),
-            offers: offers_of(waves)?,
-            commands,
-            ..RideRecords::default()
-        })
+        Ok(RideRecords { ride: Some(ride), offers, commands, ..RideRecords::default() })
     }
 
     /// What is known of a driver. `now` is domain time: older offers are over.
@@ -247,7 +244,7 @@ impl Records {
             version: u64::try_from(version).unwrap_or(0),
             active: active.map(RideId),
             open_offers,
-            commands: self.past_commands(id.0).await?,
+            commands: self.past_commands(id.0, &[id.0]).await?,
         })
     }
 
@@ -363,7 +360,7 @@ impl Records {
                 .bind(id.0)
                 .fetch_optional(&self.pool)
                 .await?;
-        Ok((active.map(RideId), self.past_commands(id.0).await?))
+        Ok((active.map(RideId), self.past_commands(id.0, &[id.0]).await?))
     }
 
     /// The stored answer to a command, with the digest of what was asked.
@@ -392,13 +389,19 @@ impl Records {
         }))
     }
 
-    async fn past_commands(&self, owner: Uuid) -> Result<Vec<PastCommand>, sqlx::Error> {
+    /// What these people asked of `owner`. There is no index by owner: it would cost every commit.
+    async fn past_commands(
+        &self,
+        owner: Uuid,
+        people: &[Uuid],
+    ) -> Result<Vec<PastCommand>, sqlx::Error> {
         let rows: Vec<(Uuid, String, i64, String)> = sqlx::query_as(
             "SELECT principal, id, fingerprint, outcome FROM command_results
-             WHERE owner = $1 AND at > now() - $2::interval",
+             WHERE principal = ANY ($3) AND owner = $1 AND at > now() - $2::interval",
         )
         .bind(owner)
         .bind(KNOWN_FOR)
+        .bind(people)
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(past_command).collect())
@@ -433,6 +436,13 @@ fn refused_in(attempts: &[String]) -> Result<Vec<PastCommand>, sqlx::Error> {
 fn past_command((principal, id, fingerprint, outcome): (Uuid, String, i64, String)) -> PastCommand {
     let key = CommandKey { principal: UserId(principal), id: Arc::from(id), fingerprint };
     PastCommand { key, refusal: Refusal::from_code(&outcome) }
+}
+
+/// Everyone who may have changed a ride, admins aside: their few commands are known by the key.
+fn people_of(ride: &Ride, offers: &[Offer]) -> Vec<Uuid> {
+    let drivers = offers.iter().map(|offer| offer.driver);
+    let drivers = drivers.chain(ride.search.excluded.iter().copied()).chain(ride.driver_id());
+    drivers.map(|driver| driver.0).chain([ride.order.passenger.id.0]).collect()
 }
 
 fn offers_of(waves: Vec<(i32, OffsetDateTime, String)>) -> Result<Vec<Offer>, sqlx::Error> {

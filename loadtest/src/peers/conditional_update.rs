@@ -67,29 +67,6 @@ impl ConditionalUpdate {
         Self { desk }
     }
 
-    async fn plain(&self, call: &Call<'_>) -> anyhow::Result<bool> {
-        let facts = self.desk.script.facts(call.step);
-        let mut transaction = self.desk.pool.begin().await?;
-        let moved: Option<i64> = sqlx::query_scalar(
-            "UPDATE rides SET status = $2, driver_id = $3, version = version + 1, state = $4
-             WHERE id = $1 AND status = $5 RETURNING version",
-        )
-        .bind(call.ride)
-        .bind(call.step.to())
-        .bind(call.driver)
-        .bind(&facts.state)
-        .bind(call.step.from())
-        .fetch_optional(&mut *transaction)
-        .await?;
-        let Some(version) = moved else {
-            transaction.rollback().await?;
-            return Ok(false);
-        };
-        super::statements::store_rest(&mut transaction, &self.desk, call, version).await?;
-        transaction.commit().await?;
-        Ok(true)
-    }
-
     async fn request(&self, call: &Call<'_>) -> Result<(), sqlx::Error> {
         let facts = self.desk.script.facts(Step::Request);
         let kinds: Vec<&str> = facts.events.iter().map(|(kind, _)| kind.as_str()).collect();
@@ -128,9 +105,6 @@ impl Peer for ConditionalUpdate {
         if call.step == Step::Request {
             self.request(call).await?;
             return Ok(true);
-        }
-        if std::env::var_os("PLAIN").is_some() {
-            return self.plain(call).await;
         }
         let facts = self.desk.script.facts(call.step);
         let streams = Streams::of(&self.desk, call);

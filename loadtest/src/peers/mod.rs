@@ -80,14 +80,7 @@ impl Desk {
             .max_connections(POOL)
             .min_connections(POOL)
             .acquire_timeout(Duration::from_secs(120))
-            .connect_with({
-                let o = owner.clone().options([("search_path", schema)]);
-                if std::env::var_os("GENERIC").is_some() {
-                    o.options([("plan_cache_mode", "force_generic_plan")])
-                } else {
-                    o
-                }
-            })
+            .connect_with(owner.clone().options([("search_path", schema)]))
             .await?;
         Ok(Self { pool, script, withdrawals: AtomicUsize::new(0) })
     }
