@@ -226,6 +226,8 @@ pub struct WaveRow {
     pub wave: u16,
     /// Counts the searches of a ride, from 0; each numbers its waves anew.
     pub search: u8,
+    /// When it was made: the decision it is written with may have gone on since.
+    pub offered_at: UnixMillis,
     pub expires_at: UnixMillis,
     pub offers: Vec<WaveOffer>,
 }

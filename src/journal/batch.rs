@@ -36,7 +36,7 @@ pub(super) struct Batch<'a> {
     events: Events<'a>,
     rides: HashMap<Uuid, (u16, &'a RideRow)>,
     ride_order: Vec<Uuid>,
-    waves: Vec<(u16, OffsetDateTime, &'a WaveRow, String)>,
+    waves: Vec<(u16, &'a WaveRow, String)>,
     attempts: Vec<(u16, &'a AttemptsRow, String)>,
     drivers: HashMap<Uuid, (u16, &'a DriverRow)>,
     timers: HashMap<Uuid, (&'static str, u16, Timer)>,
@@ -93,7 +93,7 @@ impl<'a> Batch<'a> {
                         self.ride_order.push(row.id.0);
                     }
                 }
-                Row::Wave(row) => self.waves.push((shard, at, row, wave_json(row))),
+                Row::Wave(row) => self.waves.push((shard, row, wave_json(row))),
                 Row::Attempts(row) => self.attempts.push((shard, row, attempts_json(row))),
                 Row::Driver(row) => {
                     self.drivers.insert(row.id.0, (shard, row));
@@ -153,13 +153,13 @@ impl<'a> Batch<'a> {
     fn bind_offers(&self, query: Query<'a>) -> Query<'a> {
         let (waves, attempts) = (&self.waves, &self.attempts);
         query
-            .bind(each(waves, |(_, _, row, _)| row.ride.0))
-            .bind(each(waves, |(shard, _, _, _)| column(*shard)))
-            .bind(each(waves, |(_, _, row, _)| i16::from(row.search)))
-            .bind(each(waves, |(_, _, row, _)| i32::from(row.wave)))
-            .bind(each(waves, |(_, at, _, _)| *at))
-            .bind(each(waves, |(_, _, row, _)| timestamp(row.expires_at)))
-            .bind(each(waves, |(_, _, _, json)| json.clone()))
+            .bind(each(waves, |(_, row, _)| row.ride.0))
+            .bind(each(waves, |(shard, _, _)| column(*shard)))
+            .bind(each(waves, |(_, row, _)| i16::from(row.search)))
+            .bind(each(waves, |(_, row, _)| i32::from(row.wave)))
+            .bind(each(waves, |(_, row, _)| timestamp(row.offered_at)))
+            .bind(each(waves, |(_, row, _)| timestamp(row.expires_at)))
+            .bind(each(waves, |(_, _, json)| json.clone()))
             .bind(each(attempts, |(_, row, _)| row.ride.0))
             .bind(each(attempts, |(shard, _, _)| column(*shard)))
             .bind(each(attempts, |_| Uuid::now_v7()))

@@ -125,6 +125,7 @@ impl<R> RideMachine<R> {
             ride: ride.id,
             wave: id.wave,
             search: id.search,
+            offered_at: turn.now,
             expires_at: turn.now + self.policy.offer_ttl,
             offers: offers.iter().map(line).collect(),
         }));
