@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use ibora_domain::facts::{Decision, Entity};
@@ -15,6 +16,8 @@ use super::ports::{Leave, Ports, Reply};
 use super::registry::Registry;
 use crate::journal::{Append, CommitError};
 
+/// How long a turn waits for company that keeps coming.
+const LINGER_MAX: Duration = Duration::from_millis(3);
 /// Inputs after which a turn ends although more wait.
 const TURN_MAX: u32 = 4096;
 
@@ -78,7 +81,7 @@ pub(super) struct Shell<M: Machine<Reply = Reply>> {
     turn: Outputs<Reply>,
     /// Inputs of this turn.
     turn_inputs: u32,
-    /// The turn ends after the others on this thread had theirs.
+    /// The turn is open for those who are about to send.
     lingering: bool,
     /// Commits handed over, and how many of them are done.
     sent: u64,
@@ -138,21 +141,31 @@ where
     }
 
     /// Ends the turn if the mailbox is empty; otherwise what waits there comes back here. A machine
-    /// that expects company lingers once, until every actor that was ready on this thread has run:
-    /// the rest of a race is then decided and recorded in the same commit.
+    /// that expects company lingers, for as long as each round of this thread's actors brings some:
+    /// a race that is run at once is then decided and recorded in one commit.
     fn end_turn_if_idle(&mut self, ctx: &mut Context<Self>) {
         let waiting = self.vitals.queued.load(Ordering::Acquire) > 0;
         if self.lingering || (waiting && self.turn_inputs < TURN_MAX) {
             return;
         }
-        if !self.machine.expects_company() {
-            return self.end_turn(ctx);
+        if self.machine.expects_company() {
+            self.linger(Instant::now() + LINGER_MAX, ctx);
+        } else {
+            self.end_turn(ctx);
         }
+    }
+
+    fn linger(&mut self, until: Instant, ctx: &mut Context<Self>) {
         self.lingering = true;
+        let before = self.turn_inputs;
         let others = tokio::task::yield_now().into_actor(self);
-        ctx.spawn(others.map(|(), actor, ctx| {
-            actor.lingering = false;
-            actor.end_turn(ctx);
+        ctx.spawn(others.map(move |(), actor, ctx| {
+            if actor.turn_inputs > before && Instant::now() < until {
+                actor.linger(until, ctx);
+            } else {
+                actor.lingering = false;
+                actor.end_turn(ctx);
+            }
         }));
     }
 
