@@ -19,11 +19,13 @@ mod report;
 mod served;
 mod transitions;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 use clap::{Parser, Subcommand};
+use mimalloc::MiMalloc;
 use tokio::runtime::Builder;
+
+/// The engine's own: what is measured in process is measured as it is served.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Measures Ibora beside its peers, on one machine, in one run.
 #[derive(Parser)]
