@@ -21,8 +21,8 @@ use ibora_domain::policy::RidePolicy;
 use ibora_domain::ride::PaymentMethod;
 use ibora_domain::units::Millis;
 use serde::Deserialize;
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, PgPool};
 
 use crate::offers::OfferBoard;
 
@@ -76,6 +76,14 @@ impl Store {
     /// Whoever may do everything.
     pub(crate) fn owner(&self) -> anyhow::Result<PgConnectOptions> {
         self.database.owner_options().ok_or_else(|| anyhow::anyhow!("no owner of the database"))
+    }
+
+    /// Cleans up after whoever ran before, so that the database does not do it while the next is
+    /// measured.
+    pub(crate) async fn tidy(&self) -> anyhow::Result<()> {
+        let mut owner = self.owner()?.connect().await?;
+        sqlx::raw_sql("VACUUM (ANALYZE)").execute(&mut owner).await?;
+        Ok(owner.close().await?)
     }
 
     pub(crate) fn postmaster(&self) -> u32 {

@@ -1,12 +1,16 @@
 //! The engine in a race, in process: accepts go in by the door that REST and sessions use.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ibora::actors::{Caller, Command, Dispatch, Sent};
+use ibora::geo::{CategoryBits, Query};
+use ibora_domain::category::Category;
 use ibora_domain::ids::{RideId, UserId};
 use ibora_domain::person::Role;
 use ibora_domain::place::Coordinates;
 use ibora_domain::ride::CancelReason;
+use ibora_domain::units::Metres;
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -62,6 +66,21 @@ impl EngineSide {
         &self.engine.dispatch
     }
 
+    /// Waits until every driver of a lane is free again after the race before.
+    async fn all_free(&self, at: Coordinates, drivers: usize) -> anyhow::Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let category = CategoryBits(Category::Economy.bit());
+        loop {
+            let (radius, now) = (Metres(1000), self.dispatch().now());
+            let query = Query { at, radius, limit: drivers, category, now, excluded: &[] };
+            if self.dispatch().index().nearest(&query).len() == drivers {
+                return Ok(());
+            }
+            anyhow::ensure!(Instant::now() < deadline, "a driver is not free within 10 s");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     /// Lets the first lane race once, and keeps what its steps stored.
     pub(super) async fn script(&self) -> anyhow::Result<Script> {
         let mut script = Script::default();
@@ -85,6 +104,7 @@ impl Racer for EngineSide {
 
     async fn set_up(&self, lane: usize) -> anyhow::Result<Uuid> {
         let Lane { passenger, drivers, pickup } = &self.lanes[lane];
+        self.all_free(*pickup, drivers.len()).await?;
         let id = format!("request-{}", Uuid::now_v7());
         let ride = self.engine.request(*passenger, *pickup, id).await?.id.0;
         self.engine.board.told(ride, drivers.len()).await?;

@@ -109,6 +109,7 @@ async fn race(engine: &Engine, options: Options) -> anyhow::Result<Value> {
     let mut sides: BTreeMap<&'static str, Side> = BTreeMap::new();
     for round in 1..=options.rounds {
         say(format!("round {round} of {}", options.rounds));
+        engine.store().tidy().await?;
         play(&mut sides, &side, options, processes).await?;
         if options.alone {
             continue;
@@ -117,8 +118,11 @@ async fn race(engine: &Engine, options: Options) -> anyhow::Result<Value> {
         for peer in [for_update.desk(), conditional.desk(), redis_lock.desk()] {
             peer.tell_withdrawn(told);
         }
+        engine.store().tidy().await?;
         play(&mut sides, &for_update, options, processes).await?;
+        engine.store().tidy().await?;
         play(&mut sides, &conditional, options, processes).await?;
+        engine.store().tidy().await?;
         play(&mut sides, &redis_lock, options, processes).await?;
     }
     let mut pools = BTreeMap::from([(side.name(), engine.pool.clone())]);

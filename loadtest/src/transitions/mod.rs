@@ -19,7 +19,7 @@ use ibora_domain::units::{Metres, Millis};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Store};
 use crate::facts::{Script, Step};
 use crate::peers::{self, ConditionalUpdate, Desk, ForUpdate, RedisLock};
 use crate::procs::{Processes, Used};
@@ -88,32 +88,12 @@ async fn measure(engine: &Engine, options: &Options) -> anyhow::Result<Value> {
     let processes = Processes { postmaster: engine.store().postmaster(), redis: Some(redis.pid()) };
     let mut peers = Peers::open(engine, &redis, script, options.callers).await?;
 
-    let mut runs: BTreeMap<&'static str, Vec<Run>> = BTreeMap::new();
-    let mut floors = vec![Vec::new(); peers::CONNECTIONS.len()];
     let lasting = Duration::from_secs(options.measure_s);
-    for round in 1..=options.rounds {
-        say(format!("round {round} of {}", options.rounds));
-        let rest = callers.split_off(options.callers);
-        let run;
-        (run, callers) = closed::run(callers, lasting, processes).await?;
-        callers.extend(rest);
-        keep(&mut runs, ENGINE, run);
-        if options.alone {
-            continue;
-        }
-        for (name, run) in peers.run(lasting, processes).await? {
-            keep(&mut runs, name, run);
-        }
-        let owner = engine.store().owner()?;
-        for (floor, connections) in floors.iter_mut().zip(peers::CONNECTIONS) {
-            let rate = peers::floor(&owner, connections, lasting / 3).await?;
-            say(format!("  floor, {connections:>3} connections: {rate:.0} one-row commits/s"));
-            floor.push(rate);
-        }
-    }
+    // First, because what the closed loops write makes the database write checkpoints for minutes.
     let mut open_loop = BTreeMap::new();
     if !options.alone {
         callers = closed::one_ride_each(callers).await?;
+        engine.store().tidy().await?;
     }
     for rate in options.rates.iter().filter(|_| !options.alone) {
         let latencies;
@@ -125,6 +105,29 @@ async fn measure(engine: &Engine, options: &Options) -> anyhow::Result<Value> {
             report::load_average()
         ));
         open_loop.insert(rate.to_string(), latencies);
+    }
+    let mut runs: BTreeMap<&'static str, Vec<Run>> = BTreeMap::new();
+    let mut floors = vec![Vec::new(); peers::CONNECTIONS.len()];
+    for round in 1..=options.rounds {
+        say(format!("round {round} of {}", options.rounds));
+        engine.store().tidy().await?;
+        let rest = callers.split_off(options.callers);
+        let run;
+        (run, callers) = closed::run(callers, lasting, processes).await?;
+        callers.extend(rest);
+        keep(&mut runs, ENGINE, run);
+        if options.alone {
+            continue;
+        }
+        for (name, run) in peers.run(engine.store(), lasting, processes).await? {
+            keep(&mut runs, name, run);
+        }
+        let owner = engine.store().owner()?;
+        for (floor, connections) in floors.iter_mut().zip(peers::CONNECTIONS) {
+            let rate = peers::floor(&owner, connections, lasting / 3).await?;
+            say(format!("  floor, {connections:>3} connections: {rate:.0} one-row commits/s"));
+            floor.push(rate);
+        }
     }
     let told: usize = callers.iter().map(|caller| caller.told).sum();
     let lost = told.saturating_sub(recorded(engine).await?);
@@ -163,18 +166,22 @@ impl Peers {
     /// One round of each.
     async fn run(
         &mut self,
+        store: &Store,
         lasting: Duration,
         processes: Processes,
     ) -> anyhow::Result<Vec<(&'static str, Run)>> {
         let mut runs = Vec::new();
+        store.tidy().await?;
         let run;
         let callers = std::mem::take(&mut self.for_update);
         (run, self.for_update) = closed::run(callers, lasting, processes).await?;
         runs.push((ForUpdate::NAME, run));
+        store.tidy().await?;
         let run;
         let callers = std::mem::take(&mut self.conditional);
         (run, self.conditional) = closed::run(callers, lasting, processes).await?;
         runs.push((ConditionalUpdate::NAME, run));
+        store.tidy().await?;
         let run;
         let callers = std::mem::take(&mut self.redis_lock);
         (run, self.redis_lock) = closed::run(callers, lasting, processes).await?;
