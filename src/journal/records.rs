@@ -43,11 +43,20 @@ pub struct Records {
     names: Mutex<HashMap<UserId, String>>,
 }
 
-#[derive(Default)]
+/// A ride's rows, as read.
 struct WarmRide {
     state: String,
     waves: Vec<(i32, OffsetDateTime, String)>,
     attempts: Vec<String>,
+    /// What its driver was answered; `None`: not read.
+    commands: Option<Vec<PastCommand>>,
+}
+
+impl WarmRide {
+    /// Without a driver, nothing was answered to him.
+    fn new(state: String) -> Self {
+        Self { state, waves: Vec::new(), attempts: Vec::new(), commands: Some(Vec::new()) }
+    }
 }
 
 /// An attempt as its row holds it.
@@ -88,18 +97,17 @@ impl Records {
     /// # Errors
     /// Whatever the database reports.
     pub async fn load_in_flight(&self) -> Result<InFlight, sqlx::Error> {
-        let (rides, waves, attempts, timers, online) = tokio::try_join!(
+        let (rides, waves, attempts, driven, timers, online) = tokio::try_join!(
             self.flying_rides(),
             self.flying_waves(),
             self.flying_attempts(),
+            self.flying_commands(),
             self.timers(),
             self.online_drivers(),
         )?;
         let with_driver = rides.iter().filter(|(_, driven, _)| *driven).count();
-        let mut warm: HashMap<RideId, WarmRide> = rides
-            .into_iter()
-            .map(|(id, _, state)| (RideId(id), WarmRide { state, ..WarmRide::default() }))
-            .collect();
+        let mut warm: HashMap<RideId, WarmRide> =
+            rides.into_iter().map(|(id, _, state)| (RideId(id), WarmRide::new(state))).collect();
         for (ride, wave, expires_at, offers) in waves {
             if let Some(ride) = warm.get_mut(&RideId(ride)) {
                 ride.waves.push((wave, expires_at, offers));
@@ -108,6 +116,12 @@ impl Records {
         for (ride, attempts) in attempts {
             if let Some(ride) = warm.get_mut(&RideId(ride)) {
                 ride.attempts.push(attempts);
+            }
+        }
+        for (ride, principal, id, fingerprint, outcome) in driven {
+            if let Some(ride) = warm.get_mut(&RideId(ride)) {
+                let command = past_command((principal, id, fingerprint, outcome));
+                ride.commands.get_or_insert_default().push(command);
             }
         }
         let rides = warm.len();
@@ -148,12 +162,24 @@ impl Records {
         .await
     }
 
-    /// Only attempts that were refused under a command id: those answers must stay what they are.
+    /// Attempts that were refused under a command id: those answers must stay what they are.
     async fn flying_attempts(&self) -> Result<Vec<(Uuid, String)>, sqlx::Error> {
         sqlx::query_as(
             "SELECT a.ride_id, a.attempts::text
              FROM ride_accept_attempts a JOIN rides r ON r.id = a.ride_id
              WHERE r.active_passenger_id IS NOT NULL",
+        )
+        .fetch_all(&self.pool)
+        .await
+    }
+
+    /// What drivers were answered on the rides that they have.
+    async fn flying_commands(&self) -> Result<Vec<(Uuid, Uuid, String, i64, String)>, sqlx::Error> {
+        sqlx::query_as(
+            "SELECT r.id, c.principal, c.id, c.fingerprint, c.outcome
+             FROM rides r JOIN command_results c
+               ON c.principal = r.active_driver_id AND c.owner = r.id
+             WHERE r.active_driver_id IS NOT NULL",
         )
         .fetch_all(&self.pool)
         .await
@@ -171,26 +197,38 @@ impl Records {
 
     /// What is known of a ride.
     ///
-    /// A ride in flight at the start comes without the commands that have results of their own:
-    /// those are found by their key when a command is repeated, which is rare.
+    /// A ride in flight at the start comes with what its driver was answered. What others were is
+    /// found by its key when it would be recorded again, which is rare; only one who gave the ride
+    /// back may hear a refusal that is not recorded, so such a ride is read in full.
     ///
     /// # Errors
     /// Whatever the database reports; a row that cannot be understood is an error too.
     pub async fn ride(&self, id: RideId) -> Result<RideRecords, sqlx::Error> {
         let warm = self.warm.lock().remove(&id);
-        if let Some(WarmRide { state, waves, attempts }) = warm {
-            return Ok(RideRecords {
-                ride: Some(serde_json::from_str(&state).map_err(broken)?),
-                offers: offers_of(waves)?,
-                commands: refused_in(&attempts)?,
-                ..RideRecords::default()
-            });
+        let WarmRide { state, waves, attempts, commands } = match warm {
+            Some(warm) => warm,
+            None => match self.cold_ride(id).await? {
+                Some(cold) => cold,
+                None => return Ok(RideRecords::default()),
+            },
+        };
+        let ride: Ride = serde_json::from_str(&state).map_err(broken)?;
+        let offers = offers_of(waves)?;
+        let mut known = refused_in(&attempts)?;
+        if commands.is_none() || ride.search.reassignments > 0 {
+            known.extend(self.past_commands(id.0, &people_of(&ride, &offers)).await?);
+        } else {
+            known.extend(commands.into_iter().flatten());
         }
+        Ok(RideRecords { ride: Some(ride), offers, commands: known, ..RideRecords::default() })
+    }
+
+    async fn cold_ride(&self, id: RideId) -> Result<Option<WarmRide>, sqlx::Error> {
         let state: Option<String> = sqlx::query_scalar("SELECT state FROM rides WHERE id = $1")
             .bind(id.0)
             .fetch_optional(&self.pool)
             .await?;
-        let Some(state) = state else { return Ok(RideRecords::default()) };
+        let Some(state) = state else { return Ok(None) };
         let waves = sqlx::query_as(
             "SELECT wave, expires_at, offers::text FROM ride_offers WHERE ride_id = $1
              ORDER BY search, wave",
@@ -198,11 +236,13 @@ impl Records {
         .bind(id.0)
         .fetch_all(&self.pool)
         .await?;
-        let ride: Ride = serde_json::from_str(&state).map_err(broken)?;
-        let offers = offers_of(waves)?;
-        let mut commands = self.past_commands(id.0, &people_of(&ride, &offers)).await?;
-        commands.extend(self.refused_accepts(id).await?);
-        Ok(RideRecords { ride: Some(ride), offers, commands, ..RideRecords::default() })
+        let attempts = sqlx::query_scalar(
+            "SELECT attempts::text FROM ride_accept_attempts WHERE ride_id = $1",
+        )
+        .bind(id.0)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(Some(WarmRide { state, waves, attempts, commands: None }))
     }
 
     /// What is known of a driver. `now` is domain time: older offers are over.
@@ -405,17 +445,6 @@ impl Records {
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(past_command).collect())
-    }
-
-    /// Refused accepts are kept with the attempts, not with the results.
-    async fn refused_accepts(&self, ride: RideId) -> Result<Vec<PastCommand>, sqlx::Error> {
-        let attempts: Vec<String> = sqlx::query_scalar(
-            "SELECT attempts::text FROM ride_accept_attempts WHERE ride_id = $1",
-        )
-        .bind(ride.0)
-        .fetch_all(&self.pool)
-        .await?;
-        refused_in(&attempts)
     }
 }
 

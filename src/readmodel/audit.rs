@@ -83,7 +83,11 @@ const CHECKS: &[(Invariant, &str)] = &[
     ),
     (
         invariants::RESULT_1,
-        "SELECT principal FROM command_results GROUP BY principal, id HAVING count(*) > 1",
+        "SELECT l.ride_id FROM ride_accept_attempt_lines l
+         JOIN command_results c ON c.principal = l.driver_id AND c.id = l.command_id
+         UNION ALL
+         SELECT l.ride_id FROM ride_accept_attempt_lines l WHERE l.command_id IS NOT NULL
+         GROUP BY l.ride_id, l.driver_id, l.command_id HAVING count(*) > 1",
     ),
     (
         invariants::STREAM_1,

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use rand::rngs::StdRng;
@@ -133,6 +133,39 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// Puts a driver online and gives him the ride of a passenger.
+    async fn open_ride(&self, passenger: &Person, driver: &Person) -> String {
+        self.go_online(driver).await;
+        let (pickup, dropoff) =
+            (json!({"lat": -23.5503, "lng": -46.6339}), json!({"lat": -23.5614, "lng": -46.6559}));
+        let order = json!({"pickup": pickup, "dropoff": dropoff, "category": "economy",
+            "payment_method": "cash"});
+        let (status, ride) =
+            self.send(passenger, "/v1/rides".into(), order).await.expect("an answer");
+        assert_eq!(status, 201, "{ride}");
+        let id = ride["id"].as_str().expect("an id").to_owned();
+        self.memory.borrow_mut().rides.insert(id.clone(), String::new());
+        self.accept_when_offered(driver, &id).await;
+        id
+    }
+
+    async fn go_online(&self, driver: &Person) {
+        let online = json!({"status": "online", "location": {"lat": -23.5503, "lng": -46.6339}});
+        self.send(driver, "/v1/me/availability".into(), online).await.expect("an answer");
+    }
+
+    async fn accept_when_offered(&self, driver: &Person, ride: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let answer = self.step(driver, ride, "accept", json!({})).await;
+            if matches!(answer, Some((200, _))) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "never offered: {answer:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     async fn step(
         &self,
         person: &Person,
@@ -252,5 +285,38 @@ async fn a_terminated_engine_ends_in_order_under_load() {
     assert_eq!(process.terminate().await, Some(0), "{}", process.log_text());
     process.launch().await;
     assert!(ask_again(&process, &memory).await > 5);
+    assert_eq!(process.audit(), Some(0));
+}
+
+/// What was answered before a kill is answered after it, also to one who gave the ride back and
+/// to one whose ride was canceled since.
+#[actix_web::test]
+async fn an_answer_outlives_the_kill_whatever_became_of_the_ride() {
+    let mut process = Process::start(&[("dispatch.waves", "[4]")]).await;
+    let people = process.seed(2, 2);
+    let memory = Shared::default();
+    let of = |role: &str| people.iter().filter(|person| person.role == role).cloned().collect();
+    let (drivers, passengers): (Vec<Person>, Vec<Person>) = (of("driver"), of("passenger"));
+    {
+        let client = Client::new(&process, &memory);
+        client.go_online(&drivers[1]).await;
+        let given_back = client.open_ride(&passengers[0], &drivers[0]).await;
+        let why = json!({"reason": "vehicle"});
+        let (status, _) =
+            client.step(&drivers[0], &given_back, "cancel", why).await.expect("an answer");
+        assert_eq!(status, 200);
+        client.accept_when_offered(&drivers[1], &given_back).await;
+        client.open_ride(&passengers[1], &drivers[0]).await;
+    }
+    process.kill();
+    process.launch().await;
+    assert!(ask_again(&process, &memory).await >= 6);
+    let ride = memory.borrow().rides.keys().last().cloned().expect("a ride");
+    for passenger in &passengers {
+        let client = Client::new(&process, &memory);
+        let why = json!({"reason": "changed_mind"});
+        client.step(passenger, &ride, "cancel", why).await.expect("an answer");
+    }
+    ask_again(&process, &memory).await;
     assert_eq!(process.audit(), Some(0));
 }
