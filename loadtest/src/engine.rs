@@ -53,6 +53,9 @@ pub(crate) struct Requested {
     pub(crate) pin: String,
 }
 
+/// As a server has that has been running for some hours: no side waits for new segments.
+const WAL_RESERVE_MB: u32 = 2048;
+
 /// The database of a bench, gone with its end.
 pub(crate) struct Store {
     database: Database,
@@ -67,6 +70,7 @@ impl Store {
             data_dir: dir.clone(),
             binaries: None,
             max_connections: CONNECTIONS,
+            wal_reserve_mb: WAL_RESERVE_MB,
         });
         let store = Self { database: Database::open(source).await?, dir };
         ibora::app::migrate(store.owner()?).await?;

@@ -33,6 +33,7 @@ pub fn source(config: &Config) -> Result<DatabaseSource, StartError> {
         data_dir: data_dir(config)?,
         binaries: config.database.embedded_binaries.clone(),
         max_connections: config.database.pool_size + CONNECTIONS_BESIDE,
+        wal_reserve_mb: config.database.embedded_wal_reserve_mb,
     }))
 }
 

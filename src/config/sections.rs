@@ -100,6 +100,7 @@ section! {
         pool_size: u32,
         #[serde(deserialize_with = "path")]
         embedded_binaries: Option<PathBuf>,
+        embedded_wal_reserve_mb: u32,
     }
 }
 

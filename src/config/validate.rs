@@ -50,6 +50,7 @@ fn service_ranges(config: &Config) -> Vec<Range> {
         ("http.workers", wide(http.workers), 0..=1024),
         ("http.max_body_bytes", wide(http.max_body_bytes), 1024..=64 << 20),
         ("database.pool_size", database.pool_size.into(), 1..=1000),
+        ("database.embedded_wal_reserve_mb", database.embedded_wal_reserve_mb.into(), 0..=65_536),
         ("auth.access_ttl_s", auth.access_ttl_s, 1..=86_400),
         ("auth.refresh_ttl_s", auth.refresh_ttl_s, 1..=366 * 86_400),
         ("auth.password_memory_kib", auth.password_memory_kib.into(), 8..=4 << 20),

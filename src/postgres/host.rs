@@ -68,7 +68,7 @@ impl Host {
             cluster::make(&layout, &binaries, &user, &secrets.superuser).await?;
         }
         let socket_dir = layout.socket_dir(&user)?;
-        let settings = settings::render(options.max_connections, &socket_dir);
+        let settings = settings::render(options, &socket_dir);
         Ok(Self { layout, secrets, socket_dir, user, binaries, settings, _lock: lock })
     }
 

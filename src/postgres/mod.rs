@@ -31,6 +31,7 @@ mod secrets;
 mod server;
 mod settings;
 mod user;
+mod wal;
 
 pub use database::{Database, DatabaseSource};
 pub use error::PostgresError;

@@ -18,6 +18,8 @@ pub struct EmbeddedOptions {
     pub binaries: Option<PathBuf>,
     /// Connections that pools may open together. A few more are kept for setup and operators.
     pub max_connections: u32,
+    /// Megabytes of WAL that are made ahead, and kept: a first burst need not wait for them.
+    pub wal_reserve_mb: u32,
 }
 
 impl EmbeddedOptions {

@@ -17,6 +17,7 @@ use super::error::PostgresError;
 use super::host::{Host, Running};
 use super::options::EmbeddedOptions;
 use super::roles::{self, APP_ROLE, OWNER_ROLE};
+use super::wal;
 
 const REAP_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -47,7 +48,11 @@ impl EmbeddedPostgres {
             None => host.launch().await?,
         };
         let server = Self { host, pid, child, adopted: was_adopted };
-        if let Err(error) = roles::set_up(&mut superuser, &server.host.secrets).await {
+        let setting_up = async {
+            roles::set_up(&mut superuser, &server.host.secrets).await?;
+            wal::reserve(&mut superuser, options.wal_reserve_mb).await
+        };
+        if let Err(error) = setting_up.await {
             server.stop().await?;
             return Err(error);
         }

@@ -247,7 +247,8 @@ async fn plain_user_runs_a_server_of_its_own() {
 #[ignore = "the other tests run it as a child process"]
 async fn child_engine() {
     let data_dir = PathBuf::from(std::env::var_os(DATA_DIR).expect("told by the other tests"));
-    let options = EmbeddedOptions { data_dir, binaries: None, max_connections: 10 };
+    let options =
+        EmbeddedOptions { data_dir, binaries: None, max_connections: 10, wal_reserve_mb: 0 };
     let server = EmbeddedPostgres::start(options).await.expect("starts");
     let mut stdout = std::io::stdout();
     writeln!(stdout, "\nready {}", server.postmaster_pid()).expect("heard");

@@ -36,7 +36,12 @@ impl Dir {
     }
 
     pub(super) fn options(&self) -> EmbeddedOptions {
-        EmbeddedOptions { data_dir: self.path.clone(), binaries: None, max_connections: 10 }
+        EmbeddedOptions {
+            data_dir: self.path.clone(),
+            binaries: None,
+            max_connections: 10,
+            wal_reserve_mb: 0,
+        }
     }
 
     pub(super) async fn start(&self) -> EmbeddedPostgres {
