@@ -83,8 +83,8 @@ pub(crate) struct Facts {
     pub(crate) state: String,
     /// Kind and body, in order.
     pub(crate) events: Vec<(String, String)>,
-    /// The body of the command's result.
-    pub(crate) result: String,
+    /// The body of the command's result; `None`: the event that tells it holds it.
+    pub(crate) result: Option<String>,
     pub(crate) streams: Vec<StreamFact>,
     /// The offers of the wave that follows a request.
     pub(crate) offers: Option<String>,
@@ -161,7 +161,7 @@ impl Script {
         let mut facts = Facts {
             state,
             events,
-            result: result.unwrap_or_default(),
+            result,
             streams: streams.into_iter().map(fact).collect(),
             ..Facts::default()
         };

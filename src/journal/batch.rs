@@ -20,7 +20,16 @@ use super::timestamp;
 pub(super) const CALL: &str = "SELECT journal_write($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,\
     $14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24,$25,$26,$27,$28,$29,$30,$31,$32,$33,$34,$35,$36,\
     $37,$38,$39,$40,$41,$42,$43,$44,$45,$46,$47,$48,$49,$50,$51,$52,$53,$54,$55,$56,$57,$58,$59,\
-    $60,$61,$62,$63)";
+    $60,$61,$62,$63,$64)";
+
+pub(super) const PARAMETERS: usize = 64;
+
+/// Bytes that the columns of a row take beside its text, at most.
+const ROW_BYTES: usize = 200;
+
+/// What an event has around an answer. `Records::answer` takes it away by its length.
+const TOLD_BEFORE: &str = "{\"ride\":";
+const TOLD_AFTER: &str = "}";
 
 type Query<'q> = sqlx::query::QueryScalar<
     'q,
@@ -40,9 +49,16 @@ pub(super) struct Batch<'a> {
     attempts: Vec<(u16, &'a AttemptsRow, String)>,
     drivers: HashMap<Uuid, (u16, &'a DriverRow)>,
     timers: HashMap<Uuid, (&'static str, u16, Timer)>,
-    results: Vec<(OffsetDateTime, &'a ResultRow)>,
+    results: Vec<Answered<'a>>,
     streams: Vec<(i64, OffsetDateTime, &'a StreamRow)>,
     new_streams: &'a [(Uuid, String)],
+}
+
+/// A result, and the event that tells its asker the same, if one does.
+struct Answered<'a> {
+    at: OffsetDateTime,
+    row: &'a ResultRow,
+    told: Option<i64>,
 }
 
 #[derive(Default)]
@@ -103,10 +119,34 @@ impl<'a> Batch<'a> {
         if let Some(timer) = decision.timer {
             self.timers.insert(id, (decision.entity.kind().as_str(), shard, timer));
         }
-        self.results.extend(decision.results.iter().map(|result| (at, result)));
+        let first = self.streams.len();
         for (row, seq) in decision.streams.iter().zip(seqs) {
             self.streams.push((*seq, at, row));
         }
+        let told = &self.streams[first..];
+        let tells = |result: &ResultRow| {
+            told.iter().find(|(_, _, row)| tells(row, result)).map(|(seq, _, _)| *seq)
+        };
+        let answered = |row| Answered { at, row, told: tells(row) };
+        self.results.extend(decision.results.iter().map(answered));
+    }
+
+    /// How much all columns take as they are sent, at most.
+    pub(super) fn bytes(&self) -> usize {
+        let events = self.events.rows.iter().map(|event| event.body.len());
+        let rides = self.rides.values().map(|(_, row)| row.state.len());
+        let waves = self.waves.iter().map(|(_, _, json)| json.len());
+        let attempts = self.attempts.iter().map(|(_, _, json)| json.len());
+        let result = |answered: &Answered<'_>| {
+            let body = answered.row.answer.as_ref().map_or(0, |done| done.body.len());
+            body + answered.row.key.id.len()
+        };
+        let results = self.results.iter().map(result);
+        let streams = self.streams.iter().map(|(_, _, row)| row.body.len());
+        let others = self.drivers.len() + self.timers.len() + self.new_streams.len();
+        let all = events.chain(rides).chain(waves).chain(attempts).chain(results).chain(streams);
+        let text: usize = all.map(|text| text + ROW_BYTES).sum();
+        text + (others + PARAMETERS) * ROW_BYTES
     }
 
     /// Binds the columns in the order of [`CALL`], after the six that say who writes.
@@ -195,16 +235,21 @@ impl<'a> Batch<'a> {
 
     fn bind_results(&self, query: Query<'a>) -> Query<'a> {
         let rows = &self.results;
+        let outcome = |row: &'a ResultRow| row.answer.as_ref().map_or_else(|r| r.code(), |_| "ok");
         let done = |row: &'a ResultRow| row.answer.as_ref().ok();
+        let own_body = |answered: &Answered<'a>| {
+            done(answered.row).filter(|_| answered.told.is_none()).map(|done| &*done.body)
+        };
         query
-            .bind(each(rows, |(_, row)| row.key.principal.0))
-            .bind(each(rows, |(_, row)| &*row.key.id))
-            .bind(each(rows, |(_, row)| row.owner))
-            .bind(each(rows, |(_, row)| row.key.fingerprint))
-            .bind(each(rows, |(_, row)| row.answer.as_ref().map_or_else(|r| r.code(), |_| "ok")))
-            .bind(each(rows, |(_, row)| done(row).map_or(0, |done| signed(done.version))))
-            .bind(each(rows, |(_, row)| done(row).map(|done| &*done.body)))
-            .bind(each(rows, |(at, _)| *at))
+            .bind(each(rows, |answered| answered.row.key.principal.0))
+            .bind(each(rows, |answered| &*answered.row.key.id))
+            .bind(each(rows, |answered| answered.row.owner))
+            .bind(each(rows, |answered| answered.row.key.fingerprint))
+            .bind(each(rows, |answered| outcome(answered.row)))
+            .bind(each(rows, |answered| done(answered.row).map_or(0, |done| signed(done.version))))
+            .bind(each(rows, own_body))
+            .bind(each(rows, |answered| answered.told))
+            .bind(each(rows, |answered| answered.at))
     }
 
     fn bind_streams(&self, query: Query<'a>) -> Query<'a> {
@@ -222,6 +267,13 @@ impl<'a> Batch<'a> {
             .bind(each(self.new_streams, |(user, _)| *user))
             .bind(each(self.new_streams, |(_, epoch)| epoch.as_str()))
     }
+}
+
+/// Whether the event `row` holds the answer of `result` for whoever asked: `{"ride":answer}`.
+fn tells(row: &StreamRow, result: &ResultRow) -> bool {
+    let Ok(done) = &result.answer else { return false };
+    let inner = row.body.strip_prefix(TOLD_BEFORE).and_then(|rest| rest.strip_suffix(TOLD_AFTER));
+    row.stream.user() == result.key.principal && inner == Some(&*done.body)
 }
 
 fn each<'r, T, U>(rows: &'r [T], field: impl FnMut(&'r T) -> U) -> Vec<U> {

@@ -413,8 +413,11 @@ impl Records {
         id: &str,
     ) -> Result<Option<(i64, Answer)>, sqlx::Error> {
         let row: Option<(i64, String, i64, Option<String>)> = sqlx::query_as(
-            "SELECT fingerprint, outcome, version, body FROM command_results
-             WHERE principal = $1 AND id = $2",
+            "SELECT c.fingerprint, c.outcome, c.version,
+                    coalesce(c.body, substr(e.body, 9, length(e.body) - 9))
+             FROM command_results c
+             LEFT JOIN stream_events e ON e.user_id = c.principal AND e.seq = c.told_seq
+             WHERE c.principal = $1 AND c.id = $2",
         )
         .bind(principal.0)
         .bind(id)

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{AssertSqlSafe, Connection};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection};
+use sqlx::{Arguments, AssertSqlSafe, Connection};
 use uuid::Uuid;
 
 use super::account_rows::AccountRow;
-use super::batch::{Batch, CALL};
+use super::batch::{Batch, CALL, PARAMETERS};
 use super::fence::Fence;
 
 /// How long a failed connection is left alone before the next try; doubled up to the maximum.
@@ -96,7 +96,10 @@ async fn call(
     (fence, lane): (&Fence, i16),
 ) -> Result<bool, sqlx::Error> {
     let (shards, epochs) = batch.shards();
-    let query = sqlx::query_scalar(AssertSqlSafe(CALL))
+    let mut columns = PgArguments::default();
+    // One allocation: a buffer that doubles its way up to a megabyte costs more than filling it.
+    columns.reserve(PARAMETERS, batch.bytes());
+    let query = sqlx::query_scalar_with(AssertSqlSafe(CALL), columns)
         .bind(id)
         .bind(fence.node.clone())
         .bind(lane)

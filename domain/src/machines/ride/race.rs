@@ -1,7 +1,9 @@
 //! The race: accepts, the one that wins, and those that are refused.
 
 use super::record::is_stale;
-use super::{Ask, Attempt, Bid, CommandKey, Decision, DriverId, Loser, Reader, RideMachine, done};
+use super::{
+    Ask, Attempt, Bid, CommandKey, Decision, Done, DriverId, Loser, Reader, RideMachine, done,
+};
 use crate::facts::{AttemptsRow, Row};
 use crate::machines::{Note, Turn};
 use crate::refusal::Refusal;
@@ -70,14 +72,15 @@ impl<R> RideMachine<R> {
         let mut attempts = self.answer_losers(turn);
         attempts.push(self.attempt(turn, driver, "accepted", None));
         self.record_attempts(attempts, &mut decision);
-        self.record(turn, event, &mut decision);
+        // Before it is told, so that all who hear of the ride hear where its driver is.
         if let (Some(ride), Some(position)) = (self.ride.as_mut(), bid.at) {
             ride.locate(position);
         }
+        let told = self.record(turn, event, &mut decision);
         let Some(ride) = &self.ride else { return };
         let waited = turn.now.since(ride.search.since);
         turn.note(Note::Accepted { waited });
-        let won = done(ride.version, ride.json_for(Reader::Driver));
+        let won = Done { version: ride.version, body: told.to(Reader::Driver, ride) };
         self.known.answer(turn, ask, Ok(won), &mut decision);
         self.whose(turn, driver);
         self.finish(turn, decision);
