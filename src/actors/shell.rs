@@ -18,6 +18,9 @@ use crate::journal::{Append, CommitError};
 
 /// How long a turn waits for company that keeps coming.
 const LINGER_MAX: Duration = Duration::from_millis(3);
+/// Those who are worth a pause, which is about a tick of the timer, instead of a round.
+const CROWD: usize = 16;
+const CROWD_PAUSE: Duration = Duration::from_micros(500);
 /// Inputs after which a turn ends although more wait.
 const TURN_MAX: u32 = 4096;
 
@@ -141,14 +144,15 @@ where
     }
 
     /// Ends the turn if the mailbox is empty; otherwise what waits there comes back here. A machine
-    /// that expects company lingers, for as long as each round of this thread's actors brings some:
-    /// a race that is run at once is then decided and recorded in one commit.
+    /// that expects company lingers, for as long as each round of this thread's actors, or each
+    /// short pause where a crowd is expected, brings some: a race that is run at once is then
+    /// decided and recorded in one commit.
     fn end_turn_if_idle(&mut self, ctx: &mut Context<Self>) {
         let waiting = self.vitals.queued.load(Ordering::Acquire) > 0;
         if self.lingering || (waiting && self.turn_inputs < TURN_MAX) {
             return;
         }
-        if self.machine.expects_company() {
+        if self.machine.expected_company() > 0 {
             self.linger(Instant::now() + LINGER_MAX, ctx);
         } else {
             self.end_turn(ctx);
@@ -158,8 +162,14 @@ where
     fn linger(&mut self, until: Instant, ctx: &mut Context<Self>) {
         self.lingering = true;
         let before = self.turn_inputs;
-        let others = tokio::task::yield_now().into_actor(self);
-        ctx.spawn(others.map(move |(), actor, ctx| {
+        let crowd = self.machine.expected_company() >= CROWD;
+        let others = async move {
+            match crowd {
+                true => tokio::time::sleep(CROWD_PAUSE).await,
+                false => tokio::task::yield_now().await,
+            }
+        };
+        ctx.spawn(others.into_actor(self).map(move |(), actor, ctx| {
             if actor.turn_inputs > before && Instant::now() < until {
                 actor.linger(until, ctx);
             } else {

@@ -51,10 +51,10 @@ pub trait Machine {
     /// together here.
     fn settle(&mut self, now: UnixMillis, recording: bool, out: &mut Outputs<Self::Reply>);
 
-    /// Whether inputs that belong to this turn are likely on their way, as when a race was just
-    /// won. A hint only: it may be asked for a moment's patience, or not.
-    fn expects_company(&self) -> bool {
-        false
+    /// How many inputs that belong to this turn may be on their way, as when a race was just won.
+    /// A hint only: it may be asked for a moment's patience, or not.
+    fn expected_company(&self) -> usize {
+        0
     }
 
     /// How long it may stay idle before it is dropped; it is rebuilt when next needed.

@@ -355,8 +355,8 @@ impl<R> Machine for RideMachine<R> {
     }
 
     /// Others whose offers have just closed may be about to accept.
-    fn expects_company(&self) -> bool {
-        !self.withdrawn.is_empty()
+    fn expected_company(&self) -> usize {
+        self.withdrawn.len()
     }
 
     fn passivate_after(&self) -> Millis {
