@@ -316,10 +316,15 @@ impl std::fmt::Display for StreamId {
     }
 }
 
+/// The ops of durable events.
+pub const STREAM_OPS: [&str; 4] =
+    ["offer.made", "offer.withdrawn", "ride.updated", "driver.updated"];
+
 /// A durable event for a person. Its `seq` is given by the journal.
 #[derive(Clone, PartialEq)]
 pub struct StreamRow {
     pub stream: StreamId,
+    /// One of [`STREAM_OPS`].
     pub op: &'static str,
     /// The entity it is about.
     pub key: Uuid,

@@ -82,12 +82,15 @@ impl Store {
         self.database.owner_options().ok_or_else(|| anyhow::anyhow!("no owner of the database"))
     }
 
-    /// Cleans up after whoever ran before, so that the database does not do it while the next is
-    /// measured.
+    /// Cleans up after whoever ran before, and waits for the disk, so that neither the database nor
+    /// the system does it while the next is measured.
     pub(crate) async fn tidy(&self) -> anyhow::Result<()> {
         let mut owner = self.owner()?.connect().await?;
         sqlx::raw_sql("VACUUM (ANALYZE)").execute(&mut owner).await?;
-        Ok(owner.close().await?)
+        owner.close().await?;
+        let synced = tokio::process::Command::new("sync").arg("-f").arg(&self.dir).status().await?;
+        anyhow::ensure!(synced.success(), "sync -f: {synced}");
+        Ok(())
     }
 
     pub(crate) fn postmaster(&self) -> u32 {

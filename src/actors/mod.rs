@@ -8,6 +8,7 @@ mod alarms;
 mod clock;
 mod commands;
 mod estimates;
+mod events;
 mod once;
 pub mod parse;
 mod ports;
@@ -44,9 +45,10 @@ use registry::Registry;
 
 pub use clock::Clock;
 pub use commands::{Caller, Command, RideRequest, RunningGuard, Sent};
+pub use events::event_json;
 pub use ports::PushEphemeral;
 pub use quotes::{Quote, Tariffs, Trip};
-pub use snapshot::Snapshot;
+pub use snapshot::{Snapshot, Truth, stream_of};
 
 /// How often idle actors are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);

@@ -1,5 +1,8 @@
 //! Snapshots: everything a person's app must show when it knows nothing, in one answer.
 
+use std::sync::Arc;
+
+use ibora_domain::facts::StreamId;
 use ibora_domain::ids::{DriverId, RideId};
 use ibora_domain::person::Role;
 use ibora_domain::refusal::Refusal;
@@ -22,6 +25,25 @@ pub struct Snapshot {
     pub offers: Vec<RideId>,
     /// The ride in it.
     pub ride: Option<RideId>,
+}
+
+/// A snapshot, and where its person's stream was just before it.
+#[derive(Debug)]
+pub struct Truth {
+    pub epoch: Arc<str>,
+    /// The newest event of which the snapshot tells for certain.
+    pub seq: u64,
+    pub snapshot: Snapshot,
+}
+
+/// The stream of a driver or a passenger; nobody else has one.
+#[must_use]
+pub fn stream_of(caller: Caller) -> Option<StreamId> {
+    match caller.role {
+        Role::Driver => Some(StreamId::Driver(caller.user.into())),
+        Role::Passenger => Some(StreamId::Passenger(caller.user.into())),
+        Role::Admin | Role::Partner => None,
+    }
 }
 
 #[derive(Serialize)]
@@ -58,6 +80,16 @@ impl Dispatch {
             Role::Passenger => self.snapshot_of_passenger(caller).await,
             Role::Admin | Role::Partner => Err(Refusal::Forbidden),
         }
+    }
+
+    /// What this driver's or passenger's app must show, and as of which event. How far the stream
+    /// is is read first and the snapshot after it, so that no event falls between them.
+    ///
+    /// # Errors
+    /// As [`Dispatch::snapshot`].
+    pub async fn truth(&self, caller: Caller) -> Result<Truth, Refusal> {
+        let (epoch, seq) = self.journal().stream_head(caller.user).await.map_err(unavailable)?;
+        Ok(Truth { epoch, seq, snapshot: self.snapshot(caller).await? })
     }
 
     async fn snapshot_of_driver(&self, caller: Caller) -> Result<Snapshot, Refusal> {

@@ -24,6 +24,7 @@ mod request;
 mod rides;
 mod route;
 mod seen;
+mod stream;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
@@ -118,6 +119,7 @@ fn entries(metrics_here: bool) -> Vec<route::Entry> {
     entries.extend(accounts::entries());
     entries.extend(me::entries());
     entries.extend(rides::entries());
+    entries.extend(stream::entries());
     entries.extend(admin::entries());
     entries.extend(ops::entries());
     if metrics_here {

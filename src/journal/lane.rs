@@ -9,6 +9,7 @@ use ibora_domain::facts::{Decision, Entity};
 use tokio::sync::mpsc;
 
 use super::append::{Append, Content};
+use super::backlog::Backlog;
 use super::batch::Batch;
 use super::store::{Store, Verdict};
 use super::streams::{Numbered, Streams};
@@ -21,6 +22,7 @@ pub(super) struct Lane {
     inbox: mpsc::Receiver<Append>,
     store: Store,
     streams: Arc<Streams>,
+    backlog: Arc<Backlog>,
     publish: Publish,
     metrics: Arc<Metrics>,
     /// Lives that lost an append: what they still hand over rests on it and is refused.
@@ -33,7 +35,7 @@ impl Lane {
         (number, batch_max): (u16, usize),
         inbox: mpsc::Receiver<Append>,
         store: Store,
-        (streams, publish): (Arc<Streams>, Publish),
+        (streams, backlog, publish): (Arc<Streams>, Arc<Backlog>, Publish),
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
@@ -42,6 +44,7 @@ impl Lane {
             inbox,
             store,
             streams,
+            backlog,
             publish,
             metrics,
             broken: HashMap::new(),
@@ -166,6 +169,9 @@ impl Lane {
             Verdict::Written => {
                 let published = published(&decisions, &numbered);
                 if !published.is_empty() {
+                    // In this order: whoever reads how far a stream is finds all of it.
+                    self.backlog.keep(&published);
+                    self.streams.committed(&decisions);
                     (self.publish)(published);
                 }
                 Ok(())

@@ -5,7 +5,9 @@
 //! here is for rebuilding: what an actor must know again after it was dropped.
 
 mod account_rows;
+mod acks;
 mod append;
+mod backlog;
 mod batch;
 mod fence;
 mod lane;
@@ -16,7 +18,7 @@ mod sweep;
 
 use std::sync::Arc;
 
-use ibora_domain::facts::{Entity, StreamRow};
+use ibora_domain::facts::{Entity, StreamId, StreamRow};
 use ibora_domain::ids::{Shard, UserId};
 use ibora_domain::units::UnixMillis;
 use sqlx::PgPool;
@@ -24,9 +26,12 @@ use sqlx::postgres::PgConnectOptions;
 use thiserror::Error;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 
 use crate::obs::Metrics;
+use acks::Acks;
 use append::Content;
+use backlog::Backlog;
 use fence::Fence;
 use lane::Lane;
 use streams::Streams;
@@ -41,6 +46,9 @@ pub use sqlx::Error as ReadError;
 
 /// Account rows that may wait in a journal for tools.
 const TOOL_QUEUE: usize = 1024;
+
+/// Events that a client may have missed and still get one by one.
+const MISSED_MAX: u64 = 1_000;
 
 /// Why something was not recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -83,6 +91,8 @@ pub struct Journal {
     /// Accounts have a lane of their own: what a stranger sends must not slow rides.
     accounts: mpsc::Sender<Append>,
     streams: Arc<Streams>,
+    backlog: Arc<Backlog>,
+    acks: Arc<Acks>,
     records: Records,
     queue_max: usize,
 }
@@ -103,13 +113,15 @@ impl Journal {
         let lanes = options.writers.max(1);
         let fence = Arc::new(Fence::raise(&pool, &options.node, lanes + 1).await?);
         let streams = Arc::new(Streams::new(pool.clone(), usize::from(lanes)));
+        let backlog = Arc::new(Backlog::default());
+        let acks = Acks::start(pool.clone());
         let start = |number: u16| {
             let (sender, inbox) = mpsc::channel(options.queue_max);
             let lane = Lane::new(
                 (number, options.batch_max),
                 inbox,
                 store::Store::new(connect.clone(), Arc::clone(&fence), number),
-                (Arc::clone(&streams), Arc::clone(&publish)),
+                (Arc::clone(&streams), Arc::clone(&backlog), Arc::clone(&publish)),
                 Arc::clone(&metrics),
             );
             tokio::spawn(lane.run());
@@ -120,6 +132,8 @@ impl Journal {
             lanes: (0..lanes).map(start).collect(),
             accounts: start(lanes),
             streams,
+            backlog,
+            acks,
             records: Records::new(pool),
             queue_max: options.queue_max,
         }))
@@ -137,17 +151,19 @@ impl Journal {
     ) -> Result<Arc<Self>, sqlx::Error> {
         let fence = Arc::new(Fence::beside(&pool).await?);
         let streams = Arc::new(Streams::new(pool.clone(), 0));
+        let (backlog, acks) = (Arc::new(Backlog::default()), Acks::start(pool.clone()));
         let (accounts, inbox) = mpsc::channel(TOOL_QUEUE);
         let lane = Lane::new(
             (0, TOOL_QUEUE),
             inbox,
             store::Store::new(connect, fence, 0),
-            (Arc::clone(&streams), Arc::new(|_| {})),
+            (Arc::clone(&streams), Arc::clone(&backlog), Arc::new(|_| {})),
             metrics,
         );
         tokio::spawn(lane.run());
         let records = Records::new(pool);
-        Ok(Arc::new(Self { lanes: vec![], accounts, streams, records, queue_max: TOOL_QUEUE }))
+        let queue_max = TOOL_QUEUE;
+        Ok(Arc::new(Self { lanes: vec![], accounts, streams, backlog, acks, records, queue_max }))
     }
 
     /// Hands over a decision. Its outcome is told to `append.done`, also when the queue is full.
@@ -198,6 +214,7 @@ impl Journal {
                 done.await.ok();
             }
         }
+        self.acks.record().await;
     }
 
     /// Records account rows, all or none.
@@ -216,8 +233,48 @@ impl Journal {
     ///
     /// # Errors
     /// Whatever the database reports.
-    pub async fn stream_head(&self, user: UserId) -> Result<(String, u64), sqlx::Error> {
+    pub async fn stream_head(&self, user: UserId) -> Result<(Arc<str>, u64), sqlx::Error> {
         self.streams.head(user).await
+    }
+
+    /// The events of a person after number `after` up to `upto`, in order; `None` where they are
+    /// no longer kept, or are more than a client may have missed.
+    ///
+    /// # Errors
+    /// Whatever the database reports.
+    pub async fn events_between(
+        &self,
+        stream: StreamId,
+        after: u64,
+        upto: u64,
+    ) -> Result<Option<Vec<Published>>, sqlx::Error> {
+        let Some(count) = upto.checked_sub(after).filter(|count| *count <= MISSED_MAX) else {
+            return Ok(None);
+        };
+        if count == 0 {
+            return Ok(Some(Vec::new()));
+        }
+        match self.backlog.between(stream.user().0, after, upto) {
+            Some(events) => Ok(Some(events)),
+            None => self.records.events_between(stream, after, upto).await,
+        }
+    }
+
+    /// The newest event of this op about this entity, if it is recent.
+    #[must_use]
+    pub fn newest_event(&self, user: UserId, op: &str, key: Uuid) -> Option<Published> {
+        self.backlog.newest(user.0, (op, key))
+    }
+
+    /// Returns when a person has a new event after this was called. May return early.
+    pub fn next_event(&self, user: UserId) -> impl Future<Output = ()> + use<> {
+        let next = self.backlog.next(user.0);
+        async move { drop(next.await) }
+    }
+
+    /// Takes note that a person's app has all events up to `seq`. Recorded soon, with others'.
+    pub fn acknowledge(&self, user: UserId, seq: u64) {
+        self.acks.take(user.0, seq);
     }
 
     /// What is recorded.

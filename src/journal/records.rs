@@ -6,14 +6,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ibora_domain::category::Category;
 use ibora_domain::facts::{Answer, CommandKey, Done, Entity};
-use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId, UserId, VehicleId};
-use ibora_domain::machines::{
-    DriverProfile, DriverRecords, OnlineAs, PastCommand, RideRecords, Slot,
-};
+use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId, UserId};
+use ibora_domain::machines::{PastCommand, RideRecords};
 use ibora_domain::refusal::Refusal;
-use ibora_domain::ride::{Offer, Ride, VehicleCard};
+use ibora_domain::ride::{Offer, Ride};
 use ibora_domain::units::{Metres, Seconds, UnixMillis};
 use parking_lot::Mutex;
 use serde::Deserialize;
@@ -21,7 +18,10 @@ use sqlx::PgPool;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{moment, timestamp};
+use super::moment;
+
+mod people;
+mod streams;
 
 /// How long an answered command is known.
 const KNOWN_FOR: &str = "24 hours";
@@ -243,164 +243,6 @@ impl Records {
         .fetch_all(&self.pool)
         .await?;
         Ok(Some(WarmRide { state, waves, attempts, commands: None }))
-    }
-
-    /// What is known of a driver. `now` is domain time: older offers are over.
-    ///
-    /// # Errors
-    /// Whatever the database reports.
-    pub async fn driver(
-        &self,
-        id: DriverId,
-        now: UnixMillis,
-    ) -> Result<DriverRecords, sqlx::Error> {
-        let Some(profile) = self.driver_profile(id).await? else {
-            return Ok(DriverRecords::default());
-        };
-        let state: Option<(bool, Option<String>, Option<Uuid>, i64)> = sqlx::query_as(
-            "SELECT online, category, vehicle_id, version FROM driver_states WHERE id = $1",
-        )
-        .bind(id.0)
-        .fetch_optional(&self.pool)
-        .await?;
-        let (online, category, vehicle, version) = state.unwrap_or_default();
-        let category = category.and_then(|name| name.parse::<Category>().ok());
-        let active: Option<Uuid> =
-            sqlx::query_scalar("SELECT id FROM rides WHERE active_driver_id = $1")
-                .bind(id.0)
-                .fetch_optional(&self.pool)
-                .await?;
-        let open_offers = self
-            .open_offers(id, now)
-            .await?
-            .into_iter()
-            .map(|(ride, until, _)| Slot { ride, wave: 0, until })
-            .collect();
-        Ok(DriverRecords {
-            profile: Some(profile),
-            online: category
-                .filter(|_| online)
-                .map(|category| OnlineAs { category, vehicle: vehicle.map(VehicleId) }),
-            version: u64::try_from(version).unwrap_or(0),
-            active: active.map(RideId),
-            open_offers,
-            commands: self.past_commands(id.0, &[id.0]).await?,
-        })
-    }
-
-    /// A driver's account as dispatch sees it; `None`: no such driver.
-    ///
-    /// # Errors
-    /// Whatever the database reports.
-    pub async fn driver_profile(&self, id: DriverId) -> Result<Option<DriverProfile>, sqlx::Error> {
-        let account: Option<(String, i16, String)> = sqlx::query_as(
-            "SELECT u.name, d.rating_hundredths, d.approval
-             FROM drivers d JOIN users u ON u.id = d.id WHERE d.id = $1",
-        )
-        .bind(id.0)
-        .fetch_optional(&self.pool)
-        .await?;
-        let Some((name, rating, approval)) = account else { return Ok(None) };
-        type VehicleRow = (Uuid, String, String, String, String, Vec<String>);
-        let vehicles: Vec<VehicleRow> = sqlx::query_as(
-            "SELECT id, plate, make, model, color, categories FROM vehicles
-             WHERE driver_id = $1 ORDER BY id",
-        )
-        .bind(id.0)
-        .fetch_all(&self.pool)
-        .await?;
-        let vehicle = |(id, plate, make, model, color, categories): VehicleRow| {
-            let card = VehicleCard { id: VehicleId(id), plate, make, model, color };
-            (card, categories.iter().filter_map(|name| name.parse().ok()).collect())
-        };
-        Ok(Some(DriverProfile {
-            name,
-            rating: u16::try_from(rating).unwrap_or(0),
-            approved: approval == "approved",
-            approval,
-            vehicles: vehicles.into_iter().map(vehicle).collect(),
-        }))
-    }
-
-    /// Offers to a driver that are open by the records, newest first, as he was told of them.
-    ///
-    /// # Errors
-    /// Whatever the database reports.
-    pub async fn open_offers(
-        &self,
-        driver: DriverId,
-        now: UnixMillis,
-    ) -> Result<Vec<(RideId, UnixMillis, String)>, sqlx::Error> {
-        // A hundred events reach back far beyond the life of an offer.
-        let rows: Vec<(Uuid, OffsetDateTime, String)> = sqlx::query_as(
-            "SELECT e.key, e.expires_at, e.body FROM (
-                 SELECT * FROM stream_events WHERE user_id = $1 ORDER BY seq DESC LIMIT 100) e
-             JOIN rides r ON r.id = e.key AND r.status = 'searching'
-             WHERE e.op = 'offer.made' AND e.expires_at > $2
-               AND (r.state::jsonb -> 'search' -> 'open') ? (e.body::json ->> 'offer_id')
-             ORDER BY e.seq DESC",
-        )
-        .bind(driver.0)
-        .bind(timestamp(now))
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(rows.into_iter().map(|(ride, at, body)| (RideId(ride), moment(at), body)).collect())
-    }
-
-    /// A person's name; `None`: no such person.
-    ///
-    /// # Errors
-    /// Whatever the database reports.
-    pub async fn name(&self, user: UserId) -> Result<Option<String>, sqlx::Error> {
-        if let Some(name) = self.names.lock().get(&user) {
-            return Ok(Some(name.clone()));
-        }
-        let name: Option<String> = sqlx::query_scalar("SELECT name FROM users WHERE id = $1")
-            .bind(user.0)
-            .fetch_optional(&self.pool)
-            .await?;
-        if let Some(name) = &name {
-            let mut names = self.names.lock();
-            if names.len() >= NAMES_MAX {
-                names.clear();
-            }
-            names.insert(user, name.clone());
-        }
-        Ok(name)
-    }
-
-    /// The one ride that this person has not ended, as its driver or as its passenger.
-    ///
-    /// # Errors
-    /// Whatever the database reports.
-    pub async fn active_ride(
-        &self,
-        user: UserId,
-        as_driver: bool,
-    ) -> Result<Option<RideId>, sqlx::Error> {
-        let query = match as_driver {
-            true => "SELECT id FROM rides WHERE active_driver_id = $1",
-            false => "SELECT id FROM rides WHERE active_passenger_id = $1",
-        };
-        let id: Option<Uuid> =
-            sqlx::query_scalar(query).bind(user.0).fetch_optional(&self.pool).await?;
-        Ok(id.map(RideId))
-    }
-
-    /// A passenger's active ride and past commands.
-    ///
-    /// # Errors
-    /// Whatever the database reports.
-    pub async fn passenger(
-        &self,
-        id: PassengerId,
-    ) -> Result<(Option<RideId>, Vec<PastCommand>), sqlx::Error> {
-        let active: Option<Uuid> =
-            sqlx::query_scalar("SELECT id FROM rides WHERE active_passenger_id = $1")
-                .bind(id.0)
-                .fetch_optional(&self.pool)
-                .await?;
-        Ok((active.map(RideId), self.past_commands(id.0, &[id.0]).await?))
     }
 
     /// The stored answer to a command, with the digest of what was asked.

@@ -5,12 +5,13 @@
 //! lane has claimed waits for the next batch. A batch that is refused gives its numbers back.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use ibora_domain::facts::{Decision, Entity};
 use ibora_domain::ids::UserId;
 use parking_lot::Mutex;
 use sqlx::PgPool;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
 use super::append::Append;
@@ -21,17 +22,31 @@ pub(super) struct Streams {
     counters: Mutex<HashMap<Uuid, Counter>>,
     /// One a lane: told when another lane released its claims.
     released: Vec<Notify>,
+    /// Whoever asks while a statement runs is in the next one.
+    asked: Mutex<Asked>,
+    asking: tokio::sync::Mutex<()>,
 }
 
+#[derive(Default)]
 struct Counter {
     /// The last number given.
     last: i64,
+    /// The last number that is on disk.
+    committed: i64,
     claimed_by: Option<usize>,
     /// Whether `last` was read from the database.
     loaded: bool,
     /// Whether the row that holds the epoch exists.
     has_epoch: bool,
+    /// The epoch as it was read. One that is made here may lose against another's.
+    epoch: Option<Arc<str>>,
 }
+
+/// Where a stream stands: its epoch and its last number on disk.
+pub(super) type Head = (Arc<str>, u64);
+
+/// People whose heads are to be read, each with who asked.
+type Asked = Vec<(Uuid, oneshot::Sender<Head>)>;
 
 /// The numbers of a batch's stream rows, in their order.
 #[derive(Debug, Default)]
@@ -47,7 +62,13 @@ impl Streams {
     pub(super) fn new(pool: PgPool, lanes: usize) -> Self {
         // One more for the accounts' lane, which never claims a stream but shares the code.
         let released = (0..=lanes).map(|_| Notify::new()).collect();
-        Self { pool, counters: Mutex::new(HashMap::new()), released }
+        Self {
+            pool,
+            counters: Mutex::default(),
+            released,
+            asked: Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Splits what may be committed now, its streams claimed, from what must wait: an append whose
@@ -77,9 +98,7 @@ impl Streams {
                 continue;
             }
             for user in users() {
-                let unknown =
-                    Counter { last: 0, claimed_by: None, loaded: false, has_epoch: false };
-                counters.entry(user).or_insert(unknown).claimed_by = Some(lane);
+                counters.entry(user).or_default().claimed_by = Some(lane);
             }
             now.push(append);
         }
@@ -138,6 +157,16 @@ impl Streams {
         Ok(numbered)
     }
 
+    /// The rows of `decisions`, whose streams are still claimed, are on disk.
+    pub(super) fn committed(&self, decisions: &[&Decision]) {
+        let mut counters = self.counters.lock();
+        for row in decisions.iter().flat_map(|decision| &decision.streams) {
+            if let Some(counter) = counters.get_mut(&row.stream.user().0) {
+                counter.committed = counter.last;
+            }
+        }
+    }
+
     /// Takes back the numbers of a batch that was refused.
     pub(super) fn give_back(&self, numbered: &Numbered) {
         let mut counters = self.counters.lock();
@@ -154,41 +183,89 @@ impl Streams {
     }
 
     async fn load(&self, users: Vec<Uuid>) -> Result<(), sqlx::Error> {
-        let known: Vec<(Uuid, i64, bool)> = sqlx::query_as(
+        let known: Vec<(Uuid, i64, Option<String>)> = sqlx::query_as(
             "SELECT u.id,
                     coalesce((SELECT max(e.seq) FROM stream_events e WHERE e.user_id = u.id), 0),
-                    EXISTS (SELECT 1 FROM streams s WHERE s.user_id = u.id)
+                    (SELECT s.epoch FROM streams s WHERE s.user_id = u.id)
              FROM unnest($1::uuid[]) AS u(id)",
         )
         .bind(users)
         .fetch_all(&self.pool)
         .await?;
         let mut counters = self.counters.lock();
-        for (user, last, has_epoch) in known {
+        for (user, last, epoch) in known {
             if let Some(counter) = counters.get_mut(&user) {
-                *counter = Counter { last, loaded: true, has_epoch, ..*counter };
+                counter.loaded = true;
+                (counter.last, counter.committed) = (last, last);
+                counter.has_epoch = epoch.is_some();
+                counter.epoch = epoch.map(Arc::from);
             }
         }
         Ok(())
     }
 
-    /// Where a person's stream stands, beginning it if need be.
-    pub(super) async fn head(&self, user: UserId) -> Result<(String, u64), sqlx::Error> {
-        sqlx::query("INSERT INTO streams (user_id, epoch) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-            .bind(user.0)
-            .bind(new_epoch())
-            .execute(&self.pool)
-            .await?;
-        let (epoch, seq): (String, i64) = sqlx::query_as(
-            "SELECT s.epoch,
+    /// Where a person's stream stands, beginning it if need be. Many who ask at once are answered
+    /// by one statement.
+    pub(super) async fn head(&self, user: UserId) -> Result<Head, sqlx::Error> {
+        if let Some(head) = self.known_head(user.0) {
+            return Ok(head);
+        }
+        let (sender, mut answer) = oneshot::channel();
+        self.asked.lock().push((user.0, sender));
+        let _turn = self.asking.lock().await;
+        if let Ok(head) = answer.try_recv() {
+            return Ok(head);
+        }
+        let asked = std::mem::take(&mut *self.asked.lock());
+        self.read_heads(asked).await?;
+        answer.await.map_err(|_| sqlx::Error::RowNotFound)
+    }
+
+    fn known_head(&self, user: Uuid) -> Option<Head> {
+        let counters = self.counters.lock();
+        let counter = counters.get(&user).filter(|counter| counter.loaded)?;
+        let seq = u64::try_from(counter.committed).unwrap_or(0);
+        counter.epoch.clone().map(|epoch| (epoch, seq))
+    }
+
+    async fn read_heads(&self, asked: Asked) -> Result<(), sqlx::Error> {
+        let users: HashSet<Uuid> = asked.iter().map(|(user, _)| *user).collect();
+        let users: Vec<Uuid> = users.into_iter().collect();
+        let epochs: Vec<String> = users.iter().map(|_| new_epoch()).collect();
+        sqlx::query(
+            "INSERT INTO streams (user_id, epoch) SELECT * FROM unnest($1::uuid[], $2::text[])
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(&users)
+        .bind(epochs)
+        .execute(&self.pool)
+        .await?;
+        let heads: Vec<(Uuid, String, i64)> = sqlx::query_as(
+            "SELECT s.user_id, s.epoch,
                     coalesce((SELECT max(e.seq) FROM stream_events e
                               WHERE e.user_id = s.user_id), 0)
-             FROM streams s WHERE s.user_id = $1",
+             FROM streams s WHERE s.user_id = ANY ($1)",
         )
-        .bind(user.0)
-        .fetch_one(&self.pool)
+        .bind(&users)
+        .fetch_all(&self.pool)
         .await?;
-        Ok((epoch, u64::try_from(seq).unwrap_or(0)))
+        let heads: HashMap<Uuid, (Arc<str>, i64)> =
+            heads.into_iter().map(|(user, epoch, seq)| (user, (epoch.into(), seq))).collect();
+        let mut counters = self.counters.lock();
+        for (user, sender) in asked {
+            let Some((epoch, seq)) = heads.get(&user) else { continue };
+            let counter = counters.entry(user).or_default();
+            // A lane that is writing this stream knows better, or is about to read it itself.
+            if !counter.loaded && counter.claimed_by.is_none() {
+                counter.loaded = true;
+                (counter.last, counter.committed) = (*seq, *seq);
+            }
+            counter.has_epoch = true;
+            counter.epoch = Some(Arc::clone(epoch));
+            let seq = u64::try_from(*seq).unwrap_or(0);
+            sender.send((Arc::clone(epoch), seq)).ok();
+        }
+        Ok(())
     }
 }
 

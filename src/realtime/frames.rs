@@ -53,6 +53,16 @@ pub(super) struct Hello {
     pub(super) proof: Proof,
     /// `None`: a device like no other.
     pub(super) device: Option<Uuid>,
+    pub(super) resume: Option<Resume>,
+}
+
+/// Where a client was when it lost its connection.
+#[derive(Debug)]
+pub(super) struct Resume {
+    pub(super) stream: String,
+    pub(super) epoch: String,
+    /// The newest event that it has.
+    pub(super) seq: u64,
 }
 
 /// How a client proves who it is.
@@ -166,8 +176,8 @@ pub(super) fn hello(text: &str) -> Result<Hello, NoHello> {
     let proof = form.required("auth", proof);
     let device = form.optional("device", uuid);
     form.optional("app", text_of_app);
-    form.optional("resume", resume);
-    form.close(proof.map(|proof| Hello { proof, device })).map_err(|_| NoHello::Malformed)
+    let resume = form.optional("resume", resume);
+    form.close(proof.map(|proof| Hello { proof, device, resume })).map_err(|_| NoHello::Malformed)
 }
 
 fn cmd(mut form: Form<'_>, value: &Value) -> Read<Inbound> {
@@ -202,14 +212,13 @@ fn proof(value: &Value) -> Read<Proof> {
     form.close(bearer.or(ticket))
 }
 
-/// Where a client was when it lost its connection. Its shape is judged; nothing is resumed, the
-/// welcome says so.
-fn resume(value: &Value) -> Read<()> {
+fn resume(value: &Value) -> Read<Resume> {
     let mut form = Form::of(value);
-    form.required("stream", text(1..=64));
-    form.required("epoch", text(1..=64));
-    form.required("seq", natural);
-    form.close(Some(()))
+    let stream = form.required("stream", text(1..=64));
+    let epoch = form.required("epoch", text(1..=64));
+    let seq = form.required("seq", natural);
+    let place = stream.zip(epoch).zip(seq);
+    form.close(place.map(|((stream, epoch), seq)| Resume { stream, epoch, seq }))
 }
 
 fn text_of_app(value: &Value) -> Read<String> {

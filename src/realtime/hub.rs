@@ -211,7 +211,7 @@ mod tests {
     impl Phone {
         fn enter(hub: &Arc<Hub>, user: UserId, role: Role, device: u128) -> Self {
             let outbox = Arc::new(Outbox::new(Bounds { frames: 16, bytes: 4096 }));
-            outbox.open(Outgoing::plain(Kind::Welcome, "welcome".into()), 0);
+            outbox.open(Outgoing::plain(Kind::Welcome, "welcome".into()), vec![], 0);
             let (session, device) = (Uuid::now_v7(), Uuid::from_u128(device));
             let entrant = Entrant { user, role, session, device, outbox: Arc::clone(&outbox) };
             Self { outbox, _member: hub.enter(entrant) }
@@ -227,7 +227,7 @@ mod tests {
         fn end(&self) -> Option<Close> {
             match self.read().1 {
                 Next::End(close) => Some(close),
-                Next::Write | Next::Wait => None,
+                Next::Write | Next::Wait | Next::Sync => None,
             }
         }
     }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ibora_domain::facts::StreamId;
-use ibora_domain::ids::{DriverId, PassengerId};
 use ibora_domain::person::{Role, Scope};
 use ibora_domain::refusal::Refusal;
 use secrecy::ExposeSecret;
@@ -12,13 +11,17 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::close::Close;
-use super::frames::{Hello, Proof};
+use super::frames::{Hello, Proof, Resume};
 use super::outbox::Outbox;
-use super::say::{Mark, Outgoing, Welcome};
+use super::say::{self, Mark, Welcome};
 use super::session::Session;
 use super::{SessionOptions, Shared};
 use crate::accounts::{Identity, TokenError};
-use crate::actors::{Caller, Snapshot};
+use crate::actors::{Caller, Truth, stream_of};
+use crate::journal::{Published, ReadError};
+
+/// Bytes of missed events that a session is given: more is read anew, as a snapshot.
+const MISSED_BYTES_MAX: usize = 1 << 20;
 
 /// Who has opened a session.
 #[derive(Debug, Clone, Copy)]
@@ -83,65 +86,84 @@ impl Shared {
         Holder::new(identity, now, Duration::from_millis(life.0))
     }
 
-    /// Opens a session whose outbox gathers events already: the head of the stream is read first
-    /// and the snapshot after it, so that no event falls between them.
+    /// Opens a session whose outbox gathers events already.
     ///
     /// # Errors
     /// [`Close`] when the engine cannot tell the truth now.
     pub(super) async fn welcome(
         &self,
-        holder: &Holder,
+        (holder, resume): (&Holder, Option<&Resume>),
         session: Uuid,
         outbox: &Outbox,
     ) -> Result<Session, Close> {
         let caller = holder.caller;
-        let head = self.dispatch.journal().stream_head(caller.user).await;
-        let (epoch, seq) = head.map_err(|error| {
-            tracing::warn!(%error, "a stream cannot be read");
-            Close::ServerError
-        })?;
-        let snapshot = self.dispatch.snapshot(caller).await.map_err(|refusal| match refusal {
-            Refusal::Overloaded => Close::Overload,
-            Refusal::NotFound | Refusal::Forbidden => Close::Forbidden,
-            _ => Close::ServerError,
-        })?;
+        let stream = stream_of(caller).ok_or(Close::Forbidden)?;
+        let truth = self.truth(caller).await?;
+        let missed = self.missed(stream, resume, &truth).await?;
+        let recovered = missed.is_some();
         let now = Instant::now();
-        let frame = self.frame(holder, session, (&epoch, seq), (&snapshot, now));
-        outbox.open(frame, seq);
         let options = Arc::clone(&self.options);
-        let mut opened = Session::new(options, caller.role, now, holder.expires, seq);
-        for ride in snapshot.offers {
-            opened.mark(now, Mark::OfferOpen(ride));
+        let mut opened = Session::new(options, caller.role, now, holder.expires, truth.seq);
+        for ride in &truth.snapshot.offers {
+            opened.mark(now, Mark::OfferOpen(*ride));
         }
-        if let Some(id) = snapshot.ride {
+        if let Some(id) = truth.snapshot.ride {
             opened.mark(now, Mark::Ride { id, open: true });
         }
-        Ok(opened)
-    }
-
-    fn frame(
-        &self,
-        holder: &Holder,
-        session: Uuid,
-        (epoch, seq): (&str, u64),
-        (snapshot, now): (&Snapshot, Instant),
-    ) -> Outgoing {
-        let user = holder.caller.user;
-        let stream = match holder.caller.role {
-            Role::Driver => StreamId::Driver(DriverId::from(user)),
-            Role::Passenger | Role::Admin | Role::Partner => {
-                StreamId::Passenger(PassengerId::from(user))
-            }
-        };
+        if let Some(resume) = resume.filter(|_| recovered) {
+            opened.resumes_after(resume.seq);
+            self.dispatch.journal().acknowledge(caller.user, resume.seq);
+        }
         let welcome = Welcome {
             session,
             now: self.dispatch.now(),
             auth_ttl_s: holder.expires.saturating_duration_since(now).as_secs(),
             stream,
-            epoch,
-            seq,
-            snapshot: &snapshot.json,
+            epoch: &truth.epoch,
+            seq: truth.seq,
+            recovered,
+            snapshot: &truth.snapshot.json,
         };
-        welcome.frame(&self.rules)
+        let missed = missed.unwrap_or_default();
+        let missed = missed.iter().map(|event| say::event(event.seq, &event.row)).collect();
+        outbox.open(welcome.frame(&self.rules), missed, truth.seq);
+        Ok(opened)
     }
+
+    /// What a person's app must show.
+    ///
+    /// # Errors
+    /// [`Close`] when the engine cannot tell it now.
+    pub(super) async fn truth(&self, caller: Caller) -> Result<Truth, Close> {
+        self.dispatch.truth(caller).await.map_err(|refusal| match refusal {
+            Refusal::Overloaded => Close::Overload,
+            Refusal::NotFound | Refusal::Forbidden => Close::Forbidden,
+            _ => Close::ServerError,
+        })
+    }
+
+    /// The events that a client missed, all of them or none: `None` where it must forget what it
+    /// knew.
+    async fn missed(
+        &self,
+        stream: StreamId,
+        resume: Option<&Resume>,
+        truth: &Truth,
+    ) -> Result<Option<Vec<Published>>, Close> {
+        let same =
+            |resume: &&Resume| resume.stream == stream.to_string() && resume.epoch == *truth.epoch;
+        let Some(resume) = resume.filter(same) else { return Ok(None) };
+        let journal = self.dispatch.journal();
+        let missed = journal.events_between(stream, resume.seq, truth.seq).await;
+        let missed = missed.map_err(|error| unreadable(&error))?;
+        let bytes = |events: &Vec<Published>| -> usize {
+            events.iter().map(|event| event.row.body.len()).sum()
+        };
+        Ok(missed.filter(|events| bytes(events) <= MISSED_BYTES_MAX))
+    }
+}
+
+fn unreadable(error: &ReadError) -> Close {
+    tracing::warn!(%error, "a stream cannot be read");
+    Close::ServerError
 }

@@ -2,8 +2,8 @@
 //!
 //! Anybody may put something in, from any thread, and never waits. Whoever puts in too much closes
 //! the session (4201) at that moment, whatever the session itself is doing; nothing durable is lost
-//! by that. Events leave in `seq` order, without gap, or the session closes (4203). What is shown
-//! and forgotten is kept once a key, the newest.
+//! by that. Events leave in `seq` order; at a gap they wait until a snapshot has closed it. What is
+//! shown and forgotten is kept once a key, the newest.
 
 use std::collections::VecDeque;
 
@@ -36,14 +36,20 @@ pub(super) struct Outbox {
 struct Inner {
     stage: Stage,
     frames: VecDeque<Outgoing>,
+    /// Events that wait until it is known which of them a snapshot already tells of.
+    gathered: VecDeque<Outgoing>,
+    /// Of `frames`, those that were missed before: they count towards no bound.
+    missed: usize,
     shown: VecDeque<(&'static str, Uuid, Outgoing)>,
     bytes: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// Events gather until it is known which of them the welcome already tells of.
-    Gathering,
+    /// Nothing leaves before the welcome.
+    New,
+    /// An event is missing: the others gather until a snapshot tells of it.
+    Gap,
     /// `last`: the newest event taken in.
     Open {
         last: u64,
@@ -57,6 +63,8 @@ pub(super) enum Next {
     /// Write what was handed over.
     Write,
     Wait,
+    /// Open again with a snapshot: an event is missing.
+    Sync,
     /// Nothing is left to be written.
     End(Close),
 }
@@ -64,24 +72,34 @@ pub(super) enum Next {
 impl Outbox {
     pub(super) fn new(bounds: Bounds) -> Self {
         let inner = Inner {
-            stage: Stage::Gathering,
+            stage: Stage::New,
             frames: VecDeque::new(),
+            gathered: VecDeque::new(),
+            missed: 0,
             shown: VecDeque::new(),
             bytes: 0,
         };
         Self { bounds, inner: Mutex::new(inner), changed: Notify::new(), taken: Notify::new() }
     }
 
-    /// Begins with `welcome`, which tells of everything up to `seq`; newer events follow it.
-    pub(super) fn open(&self, welcome: Outgoing, seq: u64) {
+    /// Begins, or goes on after a gap, with `first`, which holds a snapshot. Its client has all
+    /// events up to `seq` once it has those that it `missed`; newer ones follow.
+    pub(super) fn open(&self, first: Outgoing, missed: Vec<Outgoing>, seq: u64) {
         let mut inner = self.inner.lock();
-        if inner.stage != Stage::Gathering {
+        if !matches!(inner.stage, Stage::New | Stage::Gap) {
             return;
         }
-        let gathered = std::mem::take(&mut inner.frames);
-        inner.bytes = inner.shown.iter().map(|(_, _, frame)| frame.text.len()).sum();
+        let gathered = std::mem::take(&mut inner.gathered);
+        inner.bytes -= gathered.iter().map(|event| event.text.len()).sum::<usize>();
         inner.stage = Stage::Open { last: seq };
-        inner.push(welcome, self.bounds);
+        // Before whatever was put in while there was no welcome.
+        let begun = missed.len() + 1;
+        let later = std::mem::take(&mut inner.frames);
+        inner.frames.reserve(begun + later.len() + gathered.len());
+        inner.frames.push_back(first);
+        inner.frames.extend(missed);
+        inner.frames.extend(later);
+        inner.missed += begun;
         for event in gathered {
             inner.event(event, self.bounds);
         }
@@ -117,17 +135,19 @@ impl Outbox {
     /// Hands over what waits, in order, into `frames`, which must be empty.
     pub(super) fn take(&self, frames: &mut VecDeque<Outgoing>) -> Next {
         let mut inner = self.inner.lock();
-        if matches!(inner.stage, Stage::Gathering) {
+        if inner.stage == Stage::New {
             return Next::Wait;
         }
         std::mem::swap(&mut inner.frames, frames);
         frames.extend(inner.shown.drain(..).map(|(_, _, frame)| frame));
-        inner.bytes = 0;
+        inner.missed = 0;
+        inner.bytes = inner.gathered.iter().map(|event| event.text.len()).sum();
         self.taken.notify_one();
         match inner.stage {
             _ if !frames.is_empty() => Next::Write,
             Stage::Closing(close) => Next::End(close),
-            Stage::Gathering | Stage::Open { .. } => Next::Wait,
+            Stage::Gap => Next::Sync,
+            Stage::New | Stage::Open { .. } => Next::Wait,
         }
     }
 
@@ -143,7 +163,7 @@ impl Outbox {
         let inner = self.inner.lock();
         let Bounds { frames, bytes } = self.bounds;
         let open = !matches!(inner.stage, Stage::Closing(_));
-        open && (inner.frames.len() > frames / 4 || inner.bytes > bytes / 4)
+        open && (inner.waiting() > frames / 4 || inner.bytes > bytes / 4)
     }
 
     /// Returns when something changed since this was last awaited.
@@ -171,18 +191,35 @@ impl Inner {
         }
         self.bytes += frame.text.len();
         self.frames.push_back(frame);
-        let over = self.frames.len() > bounds.frames || self.bytes > bounds.bytes;
-        if over {
+        self.cut_if_over(bounds);
+    }
+
+    /// Frames that count towards the bound.
+    fn waiting(&self) -> usize {
+        self.frames.len() + self.gathered.len() - self.missed
+    }
+
+    fn cut_if_over(&mut self, bounds: Bounds) {
+        if self.waiting() > bounds.frames || self.bytes > bounds.bytes {
             self.close(Close::Slow);
         }
     }
 
+    fn gather(&mut self, event: Outgoing, bounds: Bounds) {
+        self.bytes += event.text.len();
+        self.gathered.push_back(event);
+        self.cut_if_over(bounds);
+    }
+
     fn event(&mut self, event: Outgoing, bounds: Bounds) {
         match &mut self.stage {
-            Stage::Gathering => {}
+            Stage::New | Stage::Gap => return self.gather(event, bounds),
             Stage::Open { last } if event.seq <= *last => return,
             Stage::Open { last } if event.seq == *last + 1 => *last = event.seq,
-            Stage::Open { .. } => return self.close(Close::Gap),
+            Stage::Open { .. } => {
+                self.stage = Stage::Gap;
+                return self.gather(event, bounds);
+            }
             Stage::Closing(_) => return,
         }
         self.push(event, bounds);
@@ -213,21 +250,22 @@ impl Inner {
         self.stage = Stage::Closing(close);
         if close.is_abrupt() {
             self.frames = VecDeque::new();
+            self.gathered = VecDeque::new();
             self.shown = VecDeque::new();
-            self.bytes = 0;
+            (self.bytes, self.missed) = (0, 0);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::say::{Kind, Mark};
+    use super::super::say::Kind;
     use super::*;
 
     const SMALL: Bounds = Bounds { frames: 4, bytes: 100 };
 
     fn event(seq: u64) -> Outgoing {
-        Outgoing { kind: Kind::Evt, text: format!("e{seq}"), seq, mark: Mark::None }
+        Outgoing { seq, ..Outgoing::plain(Kind::Evt, format!("e{seq}")) }
     }
 
     fn plain(text: &str) -> Outgoing {
@@ -243,7 +281,7 @@ mod tests {
 
     fn opened() -> Outbox {
         let outbox = Outbox::new(SMALL);
-        outbox.open(plain("w"), 0);
+        outbox.open(plain("w"), vec![], 0);
         assert_eq!(taken(&outbox), ("w".to_owned(), Next::Write));
         outbox
     }
@@ -255,18 +293,45 @@ mod tests {
         outbox.event(event(6));
         outbox.event(event(7));
         assert_eq!(taken(&outbox), (String::new(), Next::Wait), "nothing before the welcome");
-        outbox.open(plain("w"), 6);
+        outbox.open(plain("w"), vec![], 6);
         outbox.event(event(7));
         outbox.event(event(8));
         assert_eq!(taken(&outbox), ("w e7 e8".to_owned(), Next::Write));
     }
 
     #[test]
-    fn a_gap_ends_the_session_rather_than_being_hidden() {
+    fn what_was_missed_comes_between_the_welcome_and_the_new_and_counts_towards_no_bound() {
+        let outbox = Outbox::new(SMALL);
+        outbox.event(event(9));
+        outbox.event(event(10));
+        outbox.open(plain("w"), (1..=9).map(event).collect(), 9);
+        outbox.put(plain("r"));
+        outbox.event(event(11));
+        let all = "w e1 e2 e3 e4 e5 e6 e7 e8 e9 e10 r e11";
+        assert_eq!(taken(&outbox), (all.to_owned(), Next::Write));
+        (0..5).for_each(|_| outbox.put(plain("r")));
+        assert_eq!(taken(&outbox).1, Next::End(Close::Slow), "the bound is there again");
+    }
+
+    #[test]
+    fn a_gap_is_closed_by_a_snapshot_rather_than_hidden() {
         let outbox = opened();
         outbox.event(event(1));
         outbox.event(event(3));
-        assert_eq!(taken(&outbox), (String::new(), Next::End(Close::Gap)));
+        outbox.event(event(4));
+        outbox.put(plain("r"));
+        assert_eq!(taken(&outbox), ("e1 r".to_owned(), Next::Write));
+        assert_eq!(taken(&outbox), (String::new(), Next::Sync));
+        outbox.event(event(5));
+        outbox.open(plain("s"), vec![], 4);
+        assert_eq!(taken(&outbox), ("s e5".to_owned(), Next::Write));
+    }
+
+    #[test]
+    fn what_gathers_is_bounded_too() {
+        let outbox = Outbox::new(SMALL);
+        (1..=5).for_each(|seq| outbox.event(event(seq)));
+        assert_eq!(taken(&outbox), (String::new(), Next::End(Close::Slow)));
     }
 
     #[test]
@@ -286,7 +351,7 @@ mod tests {
     #[test]
     fn what_is_shown_is_kept_once_a_key_and_never_closes() {
         let outbox = Outbox::new(Bounds { frames: 4, bytes: 1000 });
-        outbox.open(plain("w"), 0);
+        outbox.open(plain("w"), vec![], 0);
         let key = Uuid::from_u128;
         outbox.show("a", key(1), plain("old"));
         outbox.show("a", key(2), plain("two"));

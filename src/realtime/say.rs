@@ -11,9 +11,10 @@ use ibora_domain::units::UnixMillis;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use uuid::{Builder, Uuid};
+use uuid::Uuid;
 
 use super::frames::{Cmd, Fault};
+use crate::actors::event_json;
 
 /// Room for what stands around a body.
 const AROUND: usize = 192;
@@ -34,10 +35,11 @@ pub(super) enum Kind {
     Pong,
     Auth,
     Drain,
+    Sync,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Welcome,
         Self::Res,
         Self::Err,
@@ -47,6 +49,7 @@ impl Kind {
         Self::Pong,
         Self::Auth,
         Self::Drain,
+        Self::Sync,
     ];
 
     pub(super) const fn as_str(self) -> &'static str {
@@ -60,6 +63,7 @@ impl Kind {
             Self::Pong => "pong",
             Self::Auth => "auth",
             Self::Drain => "drain",
+            Self::Sync => "sync",
         }
     }
 }
@@ -81,37 +85,30 @@ pub(super) struct Outgoing {
     /// Of an event; 0 for all else.
     pub(super) seq: u64,
     pub(super) mark: Mark,
+    pub(super) urgency: Urgency,
+}
+
+/// Whether a frame is sent again until it is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Urgency {
+    Once,
+    /// Until then, in domain time, at the latest; `None`: for as long as the session lasts.
+    UntilAcked(Option<UnixMillis>),
 }
 
 impl Outgoing {
     pub(super) const fn plain(kind: Kind, text: String) -> Self {
-        Self { kind, text, seq: 0, mark: Mark::None }
+        Self { kind, text, seq: 0, mark: Mark::None, urgency: Urgency::Once }
     }
 }
 
 /// A durable event.
 pub(super) fn event(seq: u64, row: &StreamRow) -> Outgoing {
-    let mut text = String::with_capacity(row.body.len() + AROUND);
-    let id = event_id(row.stream, seq);
-    let (op, key, ver, prio) = (row.op, row.key, row.version, u8::from(row.urgent));
-    put(
-        &mut text,
-        format_args!(
-            r#"{{"t":"evt","seq":{seq},"id":"{id}","op":"{op}","key":"{key}","ver":{ver}"#
-        ),
-    );
-    put(&mut text, format_args!(r#","prio":{prio}"#));
-    if let Some(at) = row.expires_at {
-        put(&mut text, format_args!(r#","exp":"{at}""#));
-    }
-    put(&mut text, format_args!(r#","d":{}}}"#, &*row.body));
-    Outgoing { kind: Kind::Evt, text, seq, mark: mark_of(row) }
-}
-
-/// The id of an event: the same whenever and to whichever device it is sent.
-fn event_id(stream: StreamId, seq: u64) -> Uuid {
-    let mixed = stream.user().0.as_u128() ^ u128::from(seq);
-    Builder::from_custom_bytes(mixed.to_be_bytes()).into_uuid()
+    let urgency = match row.urgent {
+        true => Urgency::UntilAcked(row.expires_at),
+        false => Urgency::Once,
+    };
+    Outgoing { kind: Kind::Evt, text: event_json(seq, row), seq, mark: mark_of(row), urgency }
 }
 
 fn mark_of(row: &StreamRow) -> Mark {
@@ -170,7 +167,7 @@ pub(super) fn answer(cmd: &Cmd, as_driver: bool, answer: &Answer) -> Outgoing {
                 _ => mark_of_ride(&done.body, as_driver),
             };
             let mark = if of_ride == Mark::None { closed } else { of_ride };
-            Outgoing { kind: Kind::Res, text: result(&cmd.id, done), seq: 0, mark }
+            Outgoing { mark, ..Outgoing::plain(Kind::Res, result(&cmd.id, done)) }
         }
         Err(refusal) => {
             let mark = if refusal.is_result() { closed } else { Mark::None };
@@ -241,6 +238,17 @@ pub(super) fn drain(in_ms: u64) -> Outgoing {
     Outgoing::plain(Kind::Drain, format!(r#"{{"t":"drain","in_ms":{in_ms}}}"#))
 }
 
+/// The truth after a gap: the newest event in it is `seq` of the stream.
+pub(super) fn sync(stream: StreamId, (epoch, seq): (&str, u64), snapshot: &RawValue) -> Outgoing {
+    let mut text = String::with_capacity(snapshot.get().len() + AROUND);
+    put(
+        &mut text,
+        format_args!(r#"{{"t":"sync","stream":{{"id":"{stream}","epoch":"{epoch}","seq":{seq}}},"#),
+    );
+    put(&mut text, format_args!(r#""snapshot":{snapshot}}}"#));
+    Outgoing::plain(Kind::Sync, text)
+}
+
 /// What a session begins with.
 #[derive(Debug)]
 pub(super) struct Welcome<'a> {
@@ -250,13 +258,15 @@ pub(super) struct Welcome<'a> {
     pub(super) stream: StreamId,
     pub(super) epoch: &'a str,
     pub(super) seq: u64,
+    /// Whether all events that the client missed follow.
+    pub(super) recovered: bool,
     pub(super) snapshot: &'a RawValue,
 }
 
 impl Welcome<'_> {
     /// The frame; `rules` are the members that are the same for all sessions.
     pub(super) fn frame(&self, rules: &str) -> Outgoing {
-        let Self { session, now, auth_ttl_s, stream, epoch, seq, snapshot } = self;
+        let Self { session, now, auth_ttl_s, stream, epoch, seq, recovered, snapshot } = self;
         let mut text = String::with_capacity(snapshot.get().len() + 2 * AROUND + rules.len());
         put(
             &mut text,
@@ -268,7 +278,7 @@ impl Welcome<'_> {
             &mut text,
             format_args!(r#"{rules},"stream":{{"id":"{stream}","epoch":"{epoch}","seq":{seq},"#),
         );
-        put(&mut text, format_args!(r#""recovered":false}},"snapshot":{snapshot}}}"#));
+        put(&mut text, format_args!(r#""recovered":{recovered}}},"snapshot":{snapshot}}}"#));
         Outgoing::plain(Kind::Welcome, text)
     }
 }
@@ -310,13 +320,15 @@ mod tests {
     fn an_event_has_the_fields_of_the_contract() {
         let at = Some(UnixMillis(0));
         let frame = event(7, &StreamRow { expires_at: at, ..row("offer.made", r#"{"a":1}"#) });
-        let id = event_id(StreamId::Driver(DriverId(Uuid::from_u128(5))), 7);
+        let id = parsed(&frame)["id"].clone();
         let expected = json!({"t": "evt", "seq": 7, "id": id, "op": "offer.made", "prio": 1,
             "key": Uuid::from_u128(9), "ver": 4, "exp": "1970-01-01T00:00:00.000Z", "d": {"a": 1}});
         assert_eq!(parsed(&frame), expected);
         assert_eq!((frame.seq, frame.mark), (7, Mark::OfferOpen(RideId(Uuid::from_u128(9)))));
         assert_eq!(parsed(&event(7, &row("x", "{}"))).get("exp"), None);
-        assert_ne!(id, event_id(StreamId::Driver(DriverId(Uuid::from_u128(5))), 8));
+        let other = event(8, &row("offer.made", "{}"));
+        assert_ne!(parsed(&other)["id"], id);
+        assert_eq!(other.urgency, Urgency::UntilAcked(None));
     }
 
     #[test]

@@ -7,18 +7,20 @@
 //! on until the ride has ended, and ends with it unless the token was refreshed. A ride that lost
 //! its driver's phone over a token would be worse than a right held for some minutes more.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ibora_domain::ids::RideId;
 use ibora_domain::person::Role;
+use ibora_domain::units::UnixMillis;
 use secrecy::SecretString;
 
 use super::SessionOptions;
 use super::close::Close;
 use super::frames::{self, Cmd, Fault, Inbound};
 use super::rates::{Meter, Verdict};
-use super::say::{self, Mark, Outgoing};
+use super::say::{self, Mark, Outgoing, Urgency};
 use crate::actors::Point;
 
 /// Faults within [`FAULTS_WITHIN`] that end a session.
@@ -32,10 +34,19 @@ const SEEN_EVERY: Duration = Duration::from_secs(15);
 /// Positions over their rate are told so at most this often.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
 
+/// An urgent event that is not acknowledged is sent again after this.
+const AGAIN_EVERY: Duration = Duration::from_secs(3);
+/// Urgent events of which that is kept in mind, the newest.
+const URGENT_MAX: usize = 32;
+
 /// What the rules want done.
 #[derive(Debug)]
 pub(super) enum Turn {
     Quiet,
+    /// The client has all events up to this one.
+    Acked {
+        seq: u64,
+    },
     Say(Outgoing),
     /// A frame came too early and was not taken.
     OverRate {
@@ -75,10 +86,20 @@ pub(super) struct Session {
     /// The newest event written, and the newest acknowledged.
     told: u64,
     acked: u64,
+    /// Urgent events that were written and not acknowledged, the oldest first.
+    urgent: VecDeque<Urgent>,
     expires: Instant,
     seen_at: Instant,
     points: Vec<Point>,
     end: Option<Close>,
+}
+
+/// An event that is sent again until it is acknowledged or over.
+#[derive(Debug)]
+struct Urgent {
+    frame: Outgoing,
+    until: Option<UnixMillis>,
+    again_at: Instant,
 }
 
 impl Session {
@@ -106,6 +127,7 @@ impl Session {
             tacked: None,
             told: seq,
             acked: seq,
+            urgent: VecDeque::new(),
             expires,
             seen_at: now + SEEN_EVERY,
             points: Vec::new(),
@@ -138,6 +160,9 @@ impl Session {
         }
         if let Some(tack_at) = self.tack_at {
             at = at.min(tack_at);
+        }
+        if let Some(again_at) = self.urgent.iter().map(|urgent| urgent.again_at).min() {
+            at = at.min(again_at);
         }
         if self.role == Role::Driver {
             at = at.min(self.seen_at);
@@ -218,8 +243,12 @@ impl Session {
             let fault = Fault::out_of_range("seq", "no such event was sent");
             return self.on_fault(now, None, &fault);
         }
-        self.acked = self.acked.max(seq);
-        Turn::Quiet
+        if seq <= self.acked {
+            return Turn::Quiet;
+        }
+        self.acked = seq;
+        self.urgent.retain(|urgent| urgent.frame.seq > seq);
+        Turn::Acked { seq }
     }
 
     /// A frame, or what it carried, was not right.
@@ -250,9 +279,25 @@ impl Session {
     }
 
     /// A frame is being written to the client.
-    pub(super) fn on_written(&mut self, now: Instant, seq: u64, mark: Mark) {
-        self.told = self.told.max(seq);
-        self.mark(now, mark);
+    pub(super) fn on_written(&mut self, now: Instant, frame: &Outgoing) {
+        let seen_before = frame.seq > 0 && frame.seq <= self.told;
+        self.told = self.told.max(frame.seq);
+        if seen_before {
+            return;
+        }
+        self.mark(now, frame.mark);
+        if let Urgency::UntilAcked(until) = frame.urgency {
+            if self.urgent.len() >= URGENT_MAX {
+                self.urgent.pop_front();
+            }
+            let again_at = now + AGAIN_EVERY;
+            self.urgent.push_back(Urgent { frame: frame.clone(), until, again_at });
+        }
+    }
+
+    /// The client resumes after event `seq`, of which it has all.
+    pub(super) fn resumes_after(&mut self, seq: u64) {
+        (self.told, self.acked) = (seq, seq);
     }
 
     /// Takes note of what the client has open.
@@ -284,8 +329,9 @@ impl Session {
         self.ride.is_some() || !self.offers.is_empty()
     }
 
-    /// Does one thing that is due at `now`; to be called again while the deadline is not after it.
-    pub(super) fn on_time(&mut self, now: Instant) -> Turn {
+    /// Does one thing that is due at `now`, which is `domain_now` in domain time; to be called again
+    /// while the deadline is not after it.
+    pub(super) fn on_time(&mut self, now: Instant, domain_now: UnixMillis) -> Turn {
         if self.silent_at() <= now {
             self.end = Some(Close::Silent);
         } else if self.ride.is_none() && self.expires <= now {
@@ -297,8 +343,20 @@ impl Session {
         } else if self.role == Role::Driver && self.seen_at <= now {
             self.seen_at = now + SEEN_EVERY;
             return Turn::Seen;
+        } else {
+            return self.say_again(now, domain_now);
         }
         Turn::Quiet
+    }
+
+    /// The oldest urgent event that is due again. One that is over is forgotten.
+    fn say_again(&mut self, now: Instant, domain_now: UnixMillis) -> Turn {
+        self.urgent.retain(|urgent| urgent.until.is_none_or(|until| until > domain_now));
+        let due = self.urgent.iter_mut().find(|urgent| urgent.again_at <= now);
+        due.map_or(Turn::Quiet, |urgent| {
+            urgent.again_at = now + AGAIN_EVERY;
+            Turn::Say(urgent.frame.clone())
+        })
     }
 }
 

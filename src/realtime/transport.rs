@@ -124,7 +124,9 @@ async fn converse(
     let session = Uuid::now_v7();
     let presence =
         Presence::enter(shared, &holder, hello.device.unwrap_or(session), (session, &outbox));
-    let opened = match timeout(patience, shared.welcome(&holder, session, &outbox)).await {
+    let resume = hello.resume.as_ref();
+    let welcome = shared.welcome((&holder, resume), session, &outbox);
+    let opened = match timeout(patience, welcome).await {
         Ok(Ok(opened)) => opened,
         Ok(Err(close)) => return close,
         Err(_) => return Close::Overload,
@@ -298,10 +300,15 @@ async fn write(link: &Link, mut socket: actix_ws::Session) -> Close {
         match link.outbox.take(&mut frames) {
             Next::End(close) => return close,
             Next::Wait => link.outbox.changed().await,
+            Next::Sync => {
+                if let Err(close) = link.sync().await {
+                    return close;
+                }
+            }
             Next::Write => {
                 let now = Instant::now();
                 for frame in frames.drain(..) {
-                    link.session.borrow_mut().on_written(now, frame.seq, frame.mark);
+                    link.session.borrow_mut().on_written(now, &frame);
                     link.shared.counters.sent(frame.kind);
                     if let Err(close) = send(&mut socket, frame.text, link, patience).await {
                         return close;

@@ -11,13 +11,14 @@ use ibora_domain::person::Role;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Shared;
+use super::close::Close;
 use super::frames::{Cmd, Fault};
 use super::opening::Holder;
 use super::outbox::Outbox;
 use super::say;
 use super::session::{Session, Turn};
 use crate::actors::parse::{self, Estimate};
-use crate::actors::{Caller, Command, Sent};
+use crate::actors::{Caller, Command, Sent, stream_of};
 
 /// Commands of one session that are being carried out.
 const IN_FLIGHT_MAX: u32 = 64;
@@ -57,11 +58,14 @@ impl Link {
         match &turn {
             Turn::Positions => self.shared.counters.positions.inc(),
             Turn::Command(_) => self.shared.counters.commands.inc(),
-            Turn::OverRate { .. } | Turn::Quiet | Turn::Say(_) | Turn::Refresh(_) | Turn::Seen => {
-                self.shared.counters.others.inc();
-            }
+            Turn::OverRate { .. }
+            | Turn::Quiet
+            | Turn::Acked { .. }
+            | Turn::Say(_)
+            | Turn::Refresh(_)
+            | Turn::Seen => self.shared.counters.others.inc(),
         }
-        let quiet = matches!(turn, Turn::Positions | Turn::Quiet);
+        let quiet = matches!(turn, Turn::Positions | Turn::Quiet | Turn::Acked { .. });
         self.carry_out(now, turn);
         !quiet
     }
@@ -74,7 +78,7 @@ impl Link {
                 if session.end().is_some() || session.deadline() > now {
                     return;
                 }
-                session.on_time(now)
+                session.on_time(now, self.shared.dispatch.now())
             };
             self.carry_out(now, turn);
         }
@@ -94,10 +98,27 @@ impl Link {
                 let driver = DriverId::from(self.caller.user);
                 self.shared.dispatch.report_positions(driver, self.session.borrow().points());
             }
+            Turn::Acked { seq } => {
+                self.shared.dispatch.journal().acknowledge(self.caller.user, seq)
+            }
             Turn::Seen => self.shared.dispatch.driver_seen(DriverId::from(self.caller.user)),
             Turn::Refresh(bearer) => self.refresh(now, &bearer),
             Turn::Command(cmd) => self.command(now, cmd),
         }
+    }
+
+    /// Tells the truth after a gap, and goes on from there.
+    ///
+    /// # Errors
+    /// [`Close`] where the truth cannot be read now.
+    pub(super) async fn sync(&self) -> Result<(), Close> {
+        let stream = stream_of(self.caller).ok_or(Close::Forbidden)?;
+        let truth = self.shared.truth(self.caller).await.map_err(|_| Close::Gap)?;
+        let (epoch, seq) = (&*truth.epoch, truth.seq);
+        let frame = say::sync(stream, (epoch, seq), &truth.snapshot.json);
+        self.session.borrow_mut().resumes_after(seq);
+        self.outbox.open(frame, Vec::new(), seq);
+        Ok(())
     }
 
     fn refresh(&self, now: Instant, bearer: &SecretString) {

@@ -2,4 +2,5 @@
 
 mod client;
 mod ends;
+mod resume;
 mod rides;

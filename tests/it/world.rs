@@ -111,6 +111,25 @@ impl World {
         self.app().accounts.sign_access(caller.user, caller.role).expect("signs")
     }
 
+    /// How far this person's app has read, by the records.
+    pub(crate) async fn acked(&self, caller: Caller) -> i64 {
+        sqlx::query_scalar("SELECT acked FROM streams WHERE user_id = $1")
+            .bind(caller.user.0)
+            .fetch_one(self.database())
+            .await
+            .expect("a stream")
+    }
+
+    /// Takes the oldest events of a person away, up to one, as time does.
+    pub(crate) async fn forget_events(&self, caller: Caller, upto: i64) {
+        sqlx::query("DELETE FROM stream_events WHERE user_id = $1 AND seq <= $2")
+            .bind(caller.user.0)
+            .bind(upto)
+            .execute(self.database())
+            .await
+            .expect("deleted");
+    }
+
     async fn owner_pool(&self) -> Arc<PgPool> {
         let url = self.setting("database.migrate_url");
         Arc::new(PgPool::connect(&url).await.expect("connects"))

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use ibora_domain::ids::RideId;
 use ibora_domain::person::Role;
+use ibora_domain::units::UnixMillis;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -12,7 +13,7 @@ use super::{Session, Turn};
 use crate::realtime::SessionOptions;
 use crate::realtime::close::Close;
 use crate::realtime::rates::Rate;
-use crate::realtime::say::Mark;
+use crate::realtime::say::{Kind, Mark, Outgoing, Urgency};
 
 const RIDE: RideId = RideId(Uuid::from_u128(9));
 const LIFE: Duration = Duration::from_secs(900);
@@ -53,7 +54,8 @@ impl Table {
     }
 
     fn time(&mut self, ms: u64) -> Turn {
-        self.session.on_time(self.start + Duration::from_millis(ms))
+        let domain = UnixMillis(i64::try_from(ms).expect("fits"));
+        self.session.on_time(self.start + Duration::from_millis(ms), domain)
     }
 
     fn mark(&mut self, ms: u64, mark: Mark) {
@@ -68,7 +70,7 @@ impl Table {
     fn until_end(&mut self) -> (u128, Close) {
         loop {
             let at = self.session.deadline();
-            let turn = self.session.on_time(at);
+            let turn = self.session.on_time(at, UnixMillis(0));
             if let Some(end) = self.session.end() {
                 return (at.duration_since(self.start).as_millis(), end);
             }
@@ -211,14 +213,42 @@ fn ten_faults_in_a_minute_end_it_and_nine_do_not() {
     assert_eq!(told(passenger.session.refused(now))["code"], "unauthenticated");
 }
 
+/// An event as it is written.
+fn event(seq: u64, urgency: Urgency) -> Outgoing {
+    let text = format!(r#"{{"t":"evt","seq":{seq}}}"#);
+    Outgoing { seq, urgency, ..Outgoing::plain(Kind::Evt, text) }
+}
+
 #[test]
 fn acknowledgements_are_cumulative_and_never_of_what_was_not_sent() {
     let mut session = Table::new(Role::Passenger);
     let now = session.start;
-    session.session.on_written(now, 9, Mark::None);
-    assert!(matches!(session.text(0, r#"{"t":"ack","seq":9}"#), Turn::Quiet));
+    session.session.on_written(now, &event(9, Urgency::Once));
+    assert!(matches!(session.text(0, r#"{"t":"ack","seq":9}"#), Turn::Acked { seq: 9 }));
     assert!(matches!(session.text(0, r#"{"t":"ack","seq":8}"#), Turn::Quiet));
     assert_eq!(session.session.acked(), 9);
     assert_eq!(session.said(0, r#"{"t":"ack","seq":10}"#)["code"], "invalid");
     assert_eq!(session.session.acked(), 9);
+}
+
+#[test]
+fn an_urgent_event_is_said_again_until_it_is_acknowledged_or_over() {
+    let mut session = Table::new(Role::Passenger);
+    let written = |session: &mut Table, ms, seq, urgency| {
+        let now = session.start + Duration::from_millis(ms);
+        session.session.on_written(now, &event(seq, urgency));
+    };
+    let until = |ms| Urgency::UntilAcked(Some(UnixMillis(ms)));
+    written(&mut session, 0, 8, until(60_000));
+    written(&mut session, 500, 9, Urgency::Once);
+    written(&mut session, 1_000, 10, until(5_000));
+    assert_eq!(session.deadline_ms(), 3_000);
+    assert_eq!(told(session.time(3_000))["seq"], 8);
+    // What is said again is written again: that changes nothing.
+    written(&mut session, 3_000, 8, until(60_000));
+    assert_eq!(told(session.time(4_000))["seq"], 10);
+    assert_eq!(told(session.time(6_000))["seq"], 8);
+    assert!(matches!(session.time(7_000), Turn::Quiet), "the other is over");
+    assert!(matches!(session.text(7_500, r#"{"t":"ack","seq":9}"#), Turn::Acked { seq: 9 }));
+    assert!(matches!(session.time(9_000), Turn::Quiet), "acknowledged");
 }

@@ -43,12 +43,22 @@ impl Client {
 
     /// A session of `caller` on a device.
     pub(crate) async fn on(world: &World, caller: Caller, device: Uuid) -> Self {
+        Self::hello(world, caller, json!({"device": device, "app": "test/1"})).await
+    }
+
+    /// A session of `caller` that goes on where another one of its stream was.
+    pub(crate) async fn resume(world: &World, caller: Caller, stream: &Value, seq: u64) -> Self {
+        let resume = json!({"stream": stream["id"], "epoch": stream["epoch"], "seq": seq});
+        Self::hello(world, caller, json!({"resume": resume})).await
+    }
+
+    async fn hello(world: &World, caller: Caller, more: Value) -> Self {
         let mut client = Self::dial(world).await;
-        let bearer = world.token(caller);
-        client
-            .send(&json!({"t": "hello", "v": 1, "auth": {"bearer": bearer}, "device": device,
-                "app": "test/1"}))
-            .await;
+        let mut hello = json!({"t": "hello", "v": 1, "auth": {"bearer": world.token(caller)}});
+        for (name, value) in more.as_object().expect("members") {
+            hello[name] = value.clone();
+        }
+        client.send(&hello).await;
         client.welcome = client.next().await;
         assert_eq!(client.welcome["t"], "welcome", "{}", client.welcome);
         client

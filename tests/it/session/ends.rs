@@ -66,7 +66,7 @@ async fn a_session_begins_with_the_truth() {
 }
 
 async fn client_epoch(world: &World, caller: Caller) -> String {
-    world.app().journal.stream_head(caller.user).await.expect("reads").0
+    world.app().journal.stream_head(caller.user).await.expect("reads").0.to_string()
 }
 
 #[actix_web::test]
