@@ -75,6 +75,7 @@ export class CommandQueue {
   #tokens = 0;
   #filledAt = 0;
   #saved: Promise<void> = Promise.resolve();
+  #stopped: StopReason | null = null;
   readonly #alarm: Alarm;
 
   constructor(private readonly options: QueueOptions) {
@@ -88,6 +89,7 @@ export class CommandQueue {
   /** Takes up what an earlier life of the program left behind, in front of everything newer. */
   async restore(): Promise<void> {
     const { storage, failed } = this.options;
+    this.#stopped = null;
     if (!storage) return;
     try {
       const kept = await storage.load();
@@ -105,6 +107,9 @@ export class CommandQueue {
 
   /** Puts a command in. Its promise resolves with `res.d`. */
   add(command: StoredCommand): Promise<unknown> {
+    if (this.#stopped) {
+      return Promise.reject(new Stopped(command.op, command.id, false, this.#stopped));
+    }
     if (this.#entries.length >= this.options.limit) {
       return Promise.reject(new QueueFull(this.options.limit));
     }
@@ -168,6 +173,7 @@ export class CommandQueue {
   /** The client stops: nothing is sent any more, and what is rejected is forgotten. */
   stop(reason: StopReason): void {
     this.#carrier = null;
+    this.#stopped = reason;
     this.#alarm.clear();
     const left = this.#entries;
     this.#entries = [];

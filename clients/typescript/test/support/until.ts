@@ -29,11 +29,17 @@ export class Inflow<T> {
     this.#items.push(item);
   }
 
-  /** Takes the first item that fits, in whatever order they came. */
+  /** Takes the first item that fits, if there is one. */
+  take(fits: (item: T) => boolean = () => true): T | undefined {
+    const at = this.#items.findIndex(fits);
+    return at < 0 ? undefined : this.#items.splice(at, 1)[0];
+  }
+
+  /** Waits for the first item that fits, in whatever order they came. */
   async next(what: string, fits: (item: T) => boolean = () => true, ms?: number): Promise<T> {
     return until(what, () => {
-      const at = this.#items.findIndex(fits);
-      return at < 0 ? undefined : { item: this.#items.splice(at, 1)[0]! };
+      const item = this.take(fits);
+      return item === undefined ? undefined : { item };
     }, ms).then(({ item }) => item);
   }
 }

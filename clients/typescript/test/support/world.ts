@@ -67,6 +67,15 @@ export class World {
     return until(`the state ${state}`, () => this.client.state === state);
   }
 
+  /** Lets time pass until there is something. */
+  passing<T>(what: string, look: () => T | undefined | null | false, stepMs = 250): Promise<T> {
+    return until(what, () => {
+      const found = look();
+      if (!found) this.clock.advance(stepMs);
+      return found;
+    });
+  }
+
   /** The next session, as soon as the client is to try again. */
   async reconnected(): Promise<Peer> {
     await this.is('waiting');
