@@ -126,10 +126,15 @@ export class Connection {
       const hello = await this.hello();
       if (attempt !== this.#attempt) return;
       const about = { clock, credentials, hello, url, WebSocket };
+      const ifCurrent =
+        <Args extends unknown[]>(fn: (...args: Args) => void) =>
+        (...args: Args) => {
+          if (attempt === this.#attempt) fn(...args);
+        };
       this.#session = new Session(about, {
-        welcomed: (welcome) => this.onWelcome(welcome),
-        received: (frame) => this.host.received(frame),
-        ended: (end) => this.onEnd(end),
+        welcomed: ifCurrent((welcome) => this.onWelcome(welcome)),
+        received: ifCurrent((frame) => this.host.received(frame)),
+        ended: ifCurrent((end) => this.onEnd(end)),
       });
     } catch (error) {
       if (attempt !== this.#attempt) return;

@@ -58,8 +58,8 @@ export class Session {
     const { clock } = parts;
     this.#opening = new Alarm(clock, () => this.end(CLOSE.broken, 'opening_timeout'));
     this.#refresh = new Alarm(clock, () => void this.refresh());
-    this.#opening.set(OPENING_MS);
     this.#socket = new parts.WebSocket(parts.url, [PROTOCOL]);
+    this.#opening.set(OPENING_MS);
     this.#socket.onopen = () => this.onOpen();
     this.#socket.onmessage = ({ data }: { data: unknown }) => this.onText(data);
     this.#socket.onerror = () => {};

@@ -200,6 +200,25 @@ test('who is superseded stops, says so, and comes back only when told to', async
   await world.is('open');
 });
 
+test('who is stopped by the app stays so, wherever it was', async (t) => {
+  const { world, peer } = await World.open(t, 10);
+  peer.send(offerMade(11), driverUpdated(12));
+  await told(world, 2);
+  world.client.stop();
+  await peer.closed;
+  assert.deepEqual([world.client.state, world.clock.next], ['stopped', Infinity]);
+  void world.client.start();
+  await world.server.peer();
+  world.client.stop();
+  assert.deepEqual([world.client.state, world.clock.next], ['stopped', Infinity]);
+  world.server.refuses = true;
+  void world.client.start();
+  await world.is('waiting');
+  world.client.stop();
+  assert.deepEqual([world.client.state, world.clock.next], ['stopped', Infinity]);
+  assert.deepEqual(world.stops.map(({ code }) => code), [1000, 1000, 1000]);
+});
+
 test('the token is renewed before it ends, on the same socket', async (t) => {
   const { world, peer } = await World.open(t, 10);
   peer.send(offerMade(11));
