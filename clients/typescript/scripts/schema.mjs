@@ -1,4 +1,4 @@
-// Makes src/schema.ts from the schemas of docs/asyncapi.json. `--check`: says whether it is in step.
+// Makes src/schema.ts from the schemas of docs/asyncapi.json. `--check`: is it in step?
 //
 // Only what that document uses is understood; anything else is an error, never a guess.
 
@@ -63,9 +63,9 @@ function type(schema, indent) {
 }
 
 function plain(name, schema) {
-  const known = { string: 'string', number: 'number', integer: 'number', boolean: 'boolean', null: 'null' };
-  if (!known[name]) throw new Error(`not understood: ${JSON.stringify(schema)}`);
-  return known[name];
+  if (name === 'integer') return 'number';
+  if (['string', 'number', 'boolean', 'null'].includes(name)) return name;
+  throw new Error(`not understood: ${JSON.stringify(schema)}`);
 }
 
 const literal = (value) => (typeof value === 'string' ? `'${value}'` : String(value));
@@ -77,7 +77,8 @@ function comment(text, indent) {
   const lines = [];
   for (const word of text.split(' ')) {
     const last = lines.at(-1);
-    if (last === undefined || indent.length + 3 + last.length + 1 + word.length > WIDTH) lines.push(word);
+    const fits = last !== undefined && indent.length + 4 + last.length + word.length <= WIDTH;
+    if (!fits) lines.push(word);
     else lines[lines.length - 1] = `${last} ${word}`;
   }
   return `${indent}/**\n${lines.map((line) => `${indent} * ${line}`).join('\n')}\n${indent} */\n`;

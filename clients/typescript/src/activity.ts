@@ -40,7 +40,8 @@ export class Activity {
 
   /** The final answer to a command; `d` where it went well. */
   answered(op: string, key: string | undefined, d: unknown): void {
-    if (key !== undefined && (op === 'ride.accept' || op === 'ride.decline')) this.#offers.delete(key);
+    const ofOffer = op === 'ride.accept' || op === 'ride.decline';
+    if (key !== undefined && ofOffer) this.#offers.delete(key);
     if (isRide(d)) this.ride(d);
   }
 

@@ -35,8 +35,8 @@ const AT_ONCE: Range = { firstMs: 0, baseMs: 250, capMs: 10_000 };
 export function afterClose(code: number, failures: number, random: () => number): Verdict {
   if (code >= 4000 && code < 4100) return { kind: 'stop' };
   const range = rangeOf(code);
-  const most =
-    failures === 0 ? range.firstMs : Math.min(range.capMs, range.baseMs * 2 ** Math.min(failures, 20));
+  const doubled = range.baseMs * 2 ** Math.min(failures, 20);
+  const most = failures === 0 ? range.firstMs : Math.min(range.capMs, doubled);
   return { kind: 'again', inMs: Math.floor(random() * most) };
 }
 

@@ -104,6 +104,7 @@ export class Client extends Emitter<ClientEvents> {
       polled: (answer) => this.onPolled(answer),
       lost: () => this.onLost(),
       stopped: (reason) => this.onStopped(reason),
+      failed: (cause) => this.tell('fault', { code: 'connect', cause }),
     });
   }
 

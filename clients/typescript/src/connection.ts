@@ -27,6 +27,8 @@ export interface ConnectionHost {
   /** There is no session and no poll now. */
   lost(): void;
   stopped(reason: StopReason): void;
+  /** No try could even be made, such as without a token just now; another will be. */
+  failed(error: unknown): void;
 }
 
 export interface ConnectionParts {
@@ -138,8 +140,10 @@ export class Connection {
       });
     } catch (error) {
       if (attempt !== this.#attempt) return;
-      const code = error instanceof SignedOut ? CLOSE.credentials : CLOSE.broken;
-      this.onEnd({ code, word: wordOf(error), welcomedAt: null });
+      const isOut = error instanceof SignedOut;
+      if (!isOut) this.host.failed(error);
+      const code = isOut ? CLOSE.credentials : CLOSE.broken;
+      this.onEnd({ code, word: isOut ? 'signed_out' : 'failed', welcomedAt: null });
     }
   }
 
@@ -206,8 +210,4 @@ export class Connection {
     this.#state = state;
     this.host.changed(state);
   }
-}
-
-function wordOf(error: unknown): string {
-  return error instanceof Error ? error.message : 'failed';
 }

@@ -1,5 +1,5 @@
-// What comes in, in order: snapshots, events after them, each once. Both ways to the engine, sessions
-// and long polls, deliver here.
+// What comes in, in order: snapshots, events after them, each once. Both ways to the engine,
+// sessions and long polls, deliver here.
 
 import { Activity } from './activity.js';
 import { Position, type Taken } from './position.js';

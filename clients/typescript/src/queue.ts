@@ -35,7 +35,7 @@ export interface QueueOptions {
   readonly clock: Clock;
   readonly limit: number;
   readonly storage: CommandStorage | undefined;
-  /** The final outcome of a command, its promise aside. */
+  /** The final outcome of a command, its promise aside; `expired` is this queue's own code. */
   readonly settled: (command: StoredCommand, outcome: Outcome) => void;
   /** Storage failed: commands go on without it. */
   readonly failed: (error: unknown) => void;
@@ -162,7 +162,7 @@ export class CommandQueue {
     this.flush();
   }
 
-  /** An answer that names no command refuses a frame as malformed: if only one is out, it is that. */
+  /** An answer that names no command refuses one as malformed: if only one is out, it is that. */
   settleTheOnlyOne(code: string): boolean {
     const out = this.#entries.filter((entry) => entry.out);
     if (out.length !== 1) return false;
@@ -218,6 +218,7 @@ export class CommandQueue {
     if (now < at + ttlMs) return;
     this.remove(entry);
     entry.reject(new Expired(op, id, sent));
+    this.options.settled(entry.command, { ok: false, code: 'expired', retry: false });
   }
 
   /** Takes a token of the engine's bucket, if there is one. */

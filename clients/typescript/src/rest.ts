@@ -81,7 +81,8 @@ export class Rest {
 
   /** Reports positions; whether they were taken, or when to come again. */
   async report(pts: readonly Point[]): Promise<{ taken: boolean; retryMs: number }> {
-    const known = (value: number | null | undefined) => (value == null || value < 0 ? undefined : value);
+    const known = (value: number | null | undefined) =>
+      value == null || value < 0 ? undefined : value;
     const points = pts.map(([ms, lat, lng, accuracy, speed, bearing]) => ({
       at: new Date(ms ?? 0).toISOString(), lat, lng,
       accuracy_m: known(accuracy), speed_mps: known(speed), bearing_deg: known(bearing),

@@ -25,7 +25,10 @@ export interface CommandStorage {
  * Keeps commands in `sessionStorage` (a tab's own) or `localStorage` (shared by all tabs: then
  * `name` must be a tab's own). The name should hold the person's id.
  */
-export function webStorage(storage: Pick<Storage, 'getItem' | 'setItem'>, name: string): CommandStorage {
+export function webStorage(
+  storage: Pick<Storage, 'getItem' | 'setItem'>,
+  name: string,
+): CommandStorage {
   return {
     load() {
       const kept: unknown = JSON.parse(storage.getItem(name) ?? '[]');

@@ -1,5 +1,5 @@
-// Positions of a driver on their way to the engine: gathered, sent at most once a second, kept until
-// they were acknowledged, and thinned out where too many wait. The newest always survives.
+// Positions of a driver on their way to the engine: gathered, sent at most once a second, kept
+// until they were acknowledged, and thinned out where too many wait. The newest always survives.
 
 import type { Point } from './schema.js';
 import { Alarm, type Clock } from './time.js';

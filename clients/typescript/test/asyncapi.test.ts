@@ -103,7 +103,8 @@ test('what the engine refuses does not fit', () => {
 });
 
 test('every close code of the contract is described', () => {
-  const codes = (document.channels['session'] as { 'x-close-codes': { code: number }[] })['x-close-codes'];
+  const session = document.channels['session'] as { 'x-close-codes': { code: number }[] };
+  const codes = session['x-close-codes'];
   const range = (from: number, to: number) =>
     Array.from({ length: to - from + 1 }, (_, at) => from + at);
   const expected = [...range(4000, 4007), ...range(4100, 4104), ...range(4200, 4204)];

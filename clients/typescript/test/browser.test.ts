@@ -51,10 +51,11 @@ function client(at: number, more = ''): string {
     const client = new ibora.Client({ ${where}, ${more} });`;
 }
 
-const TRIP = '{ pickup: { lat: -23.5503, lng: -46.6339 }, dropoff: { lat: -23.5614, lng: -46.6559 } }';
+const TRIP = `{ pickup: { lat: -23.5503, lng: -46.6339 }, dropoff: { lat: -23.56, lng: -46.65 } }`;
 
 test('a page opens a session by ticket and asks for a price', SKIP, async () => {
-  const told = await browser.run<{ state: string; fares: string[]; snapshot: object }>(`(async () => {
+  type Told = { state: string; fares: string[]; snapshot: object };
+  const told = await browser.run<Told>(`(async () => {
     ${client(0, 'ticket: true')}
     let snapshot;
     client.on('snapshot', (truth) => (snapshot = truth));

@@ -1,10 +1,12 @@
 // Long polls stand in where no WebSocket opens, and only there.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 
 import type { StreamAnswer } from '../src/index.js';
-import { driver, driverUpdated, offerMade, welcome, DRIVER, OFFER, RIDE } from './support/server.js';
+import {
+  driver, driverUpdated, offerMade, welcome, DRIVER, OFFER, RIDE,
+} from './support/server.js';
 import { until } from './support/until.js';
 import { World } from './support/world.js';
 
@@ -12,7 +14,7 @@ const snapshot = { driver, offers: [], ride: null };
 const first: StreamAnswer = { epoch: '7c1e', seq: 10, recovered: false, events: [], snapshot };
 
 /** A client whose handshakes were refused until it polls. */
-async function polling(t: Parameters<typeof World.make>[0], answer: StreamAnswer = first): Promise<World> {
+async function polling(t: TestContext): Promise<World> {
   const world = await World.make(t);
   world.server.refuses = true;
   void world.client.start();
@@ -24,7 +26,7 @@ async function polling(t: Parameters<typeof World.make>[0], answer: StreamAnswer
   const asked = await world.server.request('/v1/stream');
   assert.deepEqual([asked.method, asked.path], ['GET', '/v1/stream?wait=0']);
   assert.match(String(asked.headers.authorization), /^Bearer token-/);
-  asked.answer(200, answer);
+  asked.answer(200, first);
   await world.is('polling');
   // The engine answers: a WebSocket is tried once more at once.
   world.clock.advance(0);
@@ -42,14 +44,16 @@ test('after three handshakes that failed events come over long polls, each once'
   world.clock.advance(0);
   asked = await world.server.request('/v1/stream');
   assert.equal(asked.path, '/v1/stream?epoch=7c1e&seq=12&wait=25', 'which acknowledges them');
-  asked.answer(200, { epoch: '7c1e', recovered: true, events: [driverUpdated(12), driverUpdated(13)] });
+  const events = [driverUpdated(12), driverUpdated(13)];
+  asked.answer(200, { epoch: '7c1e', recovered: true, events });
   await until('three events', () => world.events.length === 3);
   assert.deepEqual(world.events.map(({ seq }) => seq), [11, 12, 13]);
 });
 
 test('commands go over REST under their id, retries too', async (t) => {
   const world = await polling(t);
-  const accepted = world.client.request('ride.accept', { key: RIDE, if: 3, d: { offer_id: OFFER } });
+  const d = { offer_id: OFFER };
+  const accepted = world.client.request('ride.accept', { key: RIDE, if: 3, d });
   const asked = await world.server.request('/v1/rides');
   const id = asked.headers['idempotency-key'];
   assert.deepEqual([asked.method, asked.path], ['POST', `/v1/rides/${RIDE}/accept`]);
@@ -63,9 +67,10 @@ test('commands go over REST under their id, retries too', async (t) => {
   again.answer(409, { code: 'ride_already_assigned', status: 409 });
   await assert.rejects(accepted, { name: 'Refused', code: 'ride_already_assigned' });
 
-  const online = world.client.request('driver.online', { d: { location: { lat: 1, lng: 2 } } });
+  const location = { lat: 1, lng: 2 };
+  const online = world.client.request('driver.online', { d: { location } });
   const put = await world.server.request('/v1/me/availability');
-  assert.deepEqual([put.method, put.body], ['PUT', { status: 'online', location: { lat: 1, lng: 2 } }]);
+  assert.deepEqual([put.method, put.body], ['PUT', { status: 'online', location }]);
   put.answer(200, driver, { etag: '"7"' });
   assert.equal((await online).id, DRIVER);
   assert.deepEqual(world.settled.at(-1)!.outcome, { ok: true, ver: 7, d: driver });

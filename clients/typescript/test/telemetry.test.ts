@@ -6,7 +6,9 @@ import { test } from 'node:test';
 import { offerMade, welcome } from './support/server.js';
 import { World } from './support/world.js';
 
-const place = (at: number) => ({ lat: -23.55 - at / 10_000, lng: -46.63, accuracy_m: 5, speed_mps: 11.54, bearing_deg: null });
+const place = (at: number) => ({
+  lat: -23.55 - at / 10_000, lng: -46.63, accuracy_m: 5, speed_mps: 11.54, bearing_deg: null,
+});
 
 /** Reports a position a second, `count` times. */
 function drive(world: World, count: number): void {
@@ -21,7 +23,8 @@ test('positions go out together, at most as often as was asked for', async (t) =
   world.client.report(place(0));
   world.clock.advance(0);
   const first = await peer.next('tel');
-  assert.deepEqual(first, { t: 'tel', n: 1, pts: [[world.clock.now(), -23.55, -46.63, 5, 11.5, -1]] });
+  const point = [world.clock.now(), -23.55, -46.63, 5, 11.5, -1];
+  assert.deepEqual(first, { t: 'tel', n: 1, pts: [point] });
   drive(world, 4);
   const batches = [await peer.next('tel'), await peer.next('tel')];
   assert.deepEqual(batches.map(({ n, pts }) => [n, pts.length]), [[2, 2], [3, 2]]);
@@ -59,7 +62,8 @@ test('a long tunnel leaves a bounded, thinned trace that ends with the newest', 
   const { pts } = await again.next('tel');
   assert.ok(pts.length <= 100 && pts.length > 20, String(pts.length));
   assert.equal(pts.at(-1)![0], newest);
-  assert.ok(pts.every(([ms]) => world.clock.now() - ms! < 120_000), 'older ones would be dated anew');
+  const isDated = pts.every(([ms]) => world.clock.now() - ms! < 120_000);
+  assert.ok(isDated, 'older ones would be dated by their arrival');
 });
 
 test('an engine that wants fewer gets them later', async (t) => {
@@ -78,8 +82,9 @@ test('an engine that wants fewer gets them later', async (t) => {
 test('what is no position is passed over', async (t) => {
   const { world, peer } = await World.open(t);
   for (const lat of [NaN, Infinity, 91, -90.1]) world.client.report({ lat, lng: 0 });
-  world.client.report({ lat: 1, lng: 2, accuracy_m: -7, speed_mps: NaN, bearing_deg: 361, at: 5e14 });
-  world.client.report({ lat: 1, lng: 2, accuracy_m: -7, speed_mps: NaN, bearing_deg: 361 });
+  const odd = { lat: 1, lng: 2, accuracy_m: -7, speed_mps: NaN, bearing_deg: 361 };
+  world.client.report({ ...odd, at: 5e14 });
+  world.client.report(odd);
   world.clock.advance(0);
   assert.deepEqual((await peer.next('tel')).pts, [[world.clock.now(), 1, 2, -1, -1, -1]]);
 });

@@ -46,7 +46,8 @@ export class Browser {
       CHROMIUM,
       [
         // Its sandbox needs rights that containers lack; it visits nothing but this test's page.
-        '--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run',
+        '--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage',
+        '--no-first-run',
         '--disable-background-networking', '--disable-component-update', '--disable-sync',
         '--remote-debugging-port=0', `--user-data-dir=${profile}`, 'about:blank',
       ],
@@ -71,7 +72,8 @@ export class Browser {
   /** Opens a page and waits until its scripts have run. */
   async visit(url: string): Promise<void> {
     await this.call('Page.navigate', { url });
-    await until('the page', () => this.run<boolean>('document.readyState === "complete"'), START_MS);
+    const isThere = 'document.readyState === "complete"';
+    await until('the page', () => this.run<boolean>(isThere), START_MS);
   }
 
   /** Loads the page again. */

@@ -16,7 +16,7 @@ export interface Document {
 
 export interface Message {
   readonly payload: { readonly $ref: string };
-  readonly examples: readonly { readonly name: string; readonly payload: Record<string, unknown> }[];
+  readonly examples: readonly { readonly payload: Record<string, unknown> }[];
 }
 
 export const document = JSON.parse(

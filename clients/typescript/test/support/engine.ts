@@ -103,7 +103,8 @@ export class Engine {
 
   /** What the engine answers to a person. */
   async get(path: string, person?: Person): Promise<{ status: number; body: any }> {
-    const headers: Record<string, string> = person ? { authorization: `Bearer ${person.token}` } : {};
+    const headers = new Headers();
+    if (person) headers.set('authorization', `Bearer ${person.token}`);
     const response = await fetch(this.url + path, { headers });
     const text = await response.text();
     return { status: response.status, body: text.startsWith('{') ? JSON.parse(text) : text };

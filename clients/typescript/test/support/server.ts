@@ -81,6 +81,11 @@ export class Peer {
     }
   }
 
+  /** Sends what no engine of today would. */
+  say(text: string): void {
+    this.socket.send(text);
+  }
+
   /** Waits for the hello and answers it. */
   async open(frame: Welcome): Promise<Hello> {
     const hello = await this.next('hello');
