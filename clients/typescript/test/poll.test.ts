@@ -114,6 +114,28 @@ test('as soon as a WebSocket opens, it takes over and resumes', async (t) => {
   assert.equal(cmd.id, headers['idempotency-key'], 'asked again where the answer will come');
   peer.send({ t: 'res', id: cmd.id, ok: true, ver: 1, d: null });
   await accepted;
+  while (world.server.asked.take());
+  for (let s = 0; s < 60; s += 1) {
+    world.clock.advance(1_000);
+    peer.send({ t: 'ping', ts: s });
+    await peer.next('pong');
+  }
+  assert.equal(world.server.asked.size, 0, 'no poll stands in any more');
+});
+
+test('a client that stops polls no more', async (t) => {
+  const world = await polling(t);
+  const poll = await world.server.request('/v1/stream');
+  world.client.stop();
+  poll.answer(200, { epoch: '7c1e', recovered: true, events: [driverUpdated(11)] });
+  assert.deepEqual([world.client.state, world.clock.next], ['stopped', Infinity]);
+  // One that starts again goes the same way: what came after the stop was not taken.
+  void world.client.start();
+  const again = await world.passing('a poll', () =>
+    world.server.asked.take(({ path }) => path.startsWith('/v1/stream')),
+  );
+  assert.equal(again.path, '/v1/stream?epoch=7c1e&seq=10&wait=0');
+  assert.deepEqual(world.events, []);
 });
 
 test('an engine that is merely down is not polled instead', async (t) => {
