@@ -43,6 +43,8 @@ use ports::Ports;
 use quotes::Quotes;
 use registry::Registry;
 
+/// An event of a stream, as sessions and long polls send it.
+pub use crate::journal::Published;
 pub use clock::Clock;
 pub use commands::{Caller, Command, RideRequest, RunningGuard, Sent};
 pub use events::event_json;

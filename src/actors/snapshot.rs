@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{Caller, Dispatch};
-use crate::journal::ReadError;
+use crate::journal::{Published, ReadError};
 
 /// Hundredths of a star that a passenger has who was never rated.
 const UNRATED: u16 = 500;
@@ -82,13 +82,35 @@ impl Dispatch {
         }
     }
 
+    /// Where a person's stream stands: its epoch and its newest event.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`] when the database does not answer.
+    pub async fn stream_head(&self, caller: Caller) -> Result<(Arc<str>, u64), Refusal> {
+        self.journal().stream_head(caller.user).await.map_err(unavailable)
+    }
+
+    /// The events of a stream after number `after` up to `upto`, all of them: `None` where some are
+    /// no longer kept, or where they are more than a client may have missed.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`] when the database does not answer.
+    pub async fn missed(
+        &self,
+        stream: StreamId,
+        after: u64,
+        upto: u64,
+    ) -> Result<Option<Vec<Published>>, Refusal> {
+        self.journal().events_between(stream, after, upto).await.map_err(unavailable)
+    }
+
     /// What this driver's or passenger's app must show, and as of which event. How far the stream
     /// is is read first and the snapshot after it, so that no event falls between them.
     ///
     /// # Errors
     /// As [`Dispatch::snapshot`].
     pub async fn truth(&self, caller: Caller) -> Result<Truth, Refusal> {
-        let (epoch, seq) = self.journal().stream_head(caller.user).await.map_err(unavailable)?;
+        let (epoch, seq) = self.stream_head(caller).await?;
         Ok(Truth { epoch, seq, snapshot: self.snapshot(caller).await? })
     }
 

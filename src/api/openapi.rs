@@ -4,6 +4,9 @@
 /// OpenAPI 3.1.
 pub(super) const TEXT: &str = include_str!("../../docs/openapi.json");
 
+/// AsyncAPI 3.0 of the session that `realtime` holds; the tests of sessions compare every frame.
+pub(super) const SESSION_TEXT: &str = include_str!("../../docs/asyncapi.json");
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -66,6 +69,7 @@ mod tests {
     fn only_these_are_open() {
         let open = routed().into_iter().filter(|(_, who)| who.is_null()).map(|(route, _)| route);
         let expected = [
+            "GET /asyncapi.json",
             "GET /health",
             "GET /metrics",
             "GET /openapi.json",

@@ -16,7 +16,12 @@ use super::route::{self, Answered, Call, Entry, probe, public};
 const DATABASE_WITHIN: Duration = Duration::from_secs(1);
 
 pub(super) fn entries() -> Vec<Entry> {
-    vec![probe("/health", health), probe("/ready", ready), public("/openapi.json", description)]
+    vec![
+        probe("/health", health),
+        probe("/ready", ready),
+        public("/openapi.json", description),
+        public("/asyncapi.json", session_description),
+    ]
 }
 
 pub(super) fn metrics_entry() -> Entry {
@@ -44,6 +49,10 @@ async fn ready(call: Call) -> Answered {
 async fn metrics(call: Call) -> Answered {
     let text = call.api.metrics.render();
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text))
+}
+
+async fn session_description(_call: Call) -> Answered {
+    Ok(HttpResponse::Ok().content_type("application/json").body(openapi::SESSION_TEXT))
 }
 
 async fn description(_call: Call) -> Answered {

@@ -18,8 +18,7 @@ use super::query;
 use super::route::{self, Answered, Call, Entry, known};
 use crate::accounts::Identity;
 use crate::actors::parse::{Form, Read, integer, text};
-use crate::actors::{Caller, Truth, event_json, stream_of};
-use crate::journal::{Published, ReadError};
+use crate::actors::{Caller, Published, Truth, event_json, stream_of};
 
 const PEOPLE: &[Role] = &[Role::Driver, Role::Passenger];
 /// Seconds that a client may have us wait.
@@ -57,7 +56,7 @@ async fn stream(call: Call, who: Identity) -> Answered {
     let caller = caller(&who);
     let stream = stream_of(caller).ok_or(Problem::Refused(Refusal::Forbidden))?;
     let journal = call.api.dispatch.journal();
-    let (epoch, head) = journal.stream_head(caller.user).await.map_err(|e| unreadable(&e))?;
+    let (epoch, head) = call.api.dispatch.stream_head(caller).await?;
     seen(&call, caller);
     let known = asked.seq.filter(|seq| asked.epoch.as_deref() == Some(&*epoch) && *seq <= head);
     if let Some(after) = known {
@@ -97,13 +96,12 @@ async fn wait_for_events(
     loop {
         // Asked for before it is looked: none comes in between unseen.
         let next = journal.next_event(caller.user);
-        let (_, head) = journal.stream_head(caller.user).await.map_err(|e| unreadable(&e))?;
+        let (_, head) = call.api.dispatch.stream_head(caller).await?;
         let left = until.saturating_duration_since(Instant::now());
         let stops = !call.api.ready.load(Ordering::Acquire);
         if head > after || left.is_zero() || stops {
             let upto = head.min(after + EVENTS_MAX);
-            let events = journal.events_between(stream, after, upto).await;
-            return events.map_err(|error| unreadable(&error));
+            return Ok(call.api.dispatch.missed(stream, after, upto).await?);
         }
         if tokio::time::timeout(left.min(LOOK_EVERY), next).await.is_err() {
             seen(call, caller);
@@ -141,9 +139,4 @@ fn number(max: i64) -> impl Fn(&Value) -> Read<u64> {
         let detail = format!("a whole number from 0 to {max}");
         checked.map(i64::unsigned_abs).map_err(|_| vec![FieldError::whole("out_of_range", detail)])
     }
-}
-
-fn unreadable(error: &ReadError) -> Problem {
-    tracing::warn!(%error, "a stream cannot be read");
-    Problem::Refused(Refusal::Unavailable)
 }

@@ -78,6 +78,8 @@ pub(super) fn session_options(config: &Config) -> SessionOptions {
     let ms = Duration::from_millis;
     SessionOptions {
         hello_timeout: ms(session.hello_timeout_ms),
+        sessions_max: session.sessions_max,
+        openings_max: session.openings_max,
         idle: ms(session.idle_ms),
         grace: ms(session.grace_ms),
         active: ms(session.active_ms),
@@ -88,6 +90,7 @@ pub(super) fn session_options(config: &Config) -> SessionOptions {
         outbox_frames_max: session.outbox_events_max,
         outbox_bytes_max: session.outbox_bytes_max,
         write_timeout: ms(session.write_timeout_ms),
+        resend: ms(session.resend_ms),
         allowed_origins: config.http.allowed_origins.clone(),
     }
 }

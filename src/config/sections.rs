@@ -135,6 +135,8 @@ section! {
     /// `[session]`: one WebSocket session. All times are real.
     Session {
         hello_timeout_ms: u64,
+        sessions_max: usize,
+        openings_max: usize,
         idle_ms: u64,
         active_ms: u64,
         grace_ms: u64,

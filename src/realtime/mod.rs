@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web;
+use tokio::sync::Semaphore;
 
 use crate::accounts::{Accounts, Clock};
 use crate::actors::Dispatch;
@@ -46,6 +47,10 @@ pub struct RealtimeParts {
 #[derive(Debug, Clone)]
 pub struct SessionOptions {
     pub hello_timeout: Duration,
+    /// Sessions of this engine at the same time.
+    pub sessions_max: usize,
+    /// Sessions that may be opening at the same time: each reads what its person must know.
+    pub openings_max: usize,
     pub idle: Duration,
     pub grace: Duration,
     /// While an offer or a ride is open.
@@ -57,6 +62,8 @@ pub struct SessionOptions {
     pub outbox_frames_max: usize,
     pub outbox_bytes_max: usize,
     pub write_timeout: Duration,
+    /// Time after which an urgent event that is not acknowledged is sent again.
+    pub resend: Duration,
     /// Origins of browsers that may open a session.
     pub allowed_origins: Vec<String>,
 }
@@ -72,6 +79,7 @@ struct Shared {
     wall_clock: Clock,
     options: Arc<SessionOptions>,
     counters: Counters,
+    openings: Semaphore,
     /// The members of a welcome that are the same for all.
     rules: String,
 }
@@ -83,8 +91,18 @@ impl RealtimeState {
         let RealtimeParts { hub, dispatch, accounts, wall_clock, metrics } = parts;
         let rules = opening::rules(&options);
         let counters = Counters::new(&metrics);
+        let openings = Semaphore::new(options.openings_max);
         let options = Arc::new(options);
-        Self(Arc::new(Shared { hub, dispatch, accounts, wall_clock, options, counters, rules }))
+        Self(Arc::new(Shared {
+            hub,
+            dispatch,
+            accounts,
+            wall_clock,
+            options,
+            counters,
+            openings,
+            rules,
+        }))
     }
 }
 

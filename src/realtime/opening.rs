@@ -17,8 +17,7 @@ use super::say::{self, Mark, Welcome};
 use super::session::Session;
 use super::{SessionOptions, Shared};
 use crate::accounts::{Identity, TokenError};
-use crate::actors::{Caller, Truth, stream_of};
-use crate::journal::{Published, ReadError};
+use crate::actors::{Caller, Published, Truth, stream_of};
 
 /// Bytes of missed events that a session is given: more is read anew, as a snapshot.
 const MISSED_BYTES_MAX: usize = 1 << 20;
@@ -135,11 +134,7 @@ impl Shared {
     /// # Errors
     /// [`Close`] when the engine cannot tell it now.
     pub(super) async fn truth(&self, caller: Caller) -> Result<Truth, Close> {
-        self.dispatch.truth(caller).await.map_err(|refusal| match refusal {
-            Refusal::Overloaded => Close::Overload,
-            Refusal::NotFound | Refusal::Forbidden => Close::Forbidden,
-            _ => Close::ServerError,
-        })
+        self.dispatch.truth(caller).await.map_err(close_of)
     }
 
     /// The events that a client missed, all of them or none: `None` where it must forget what it
@@ -153,9 +148,8 @@ impl Shared {
         let same =
             |resume: &&Resume| resume.stream == stream.to_string() && resume.epoch == *truth.epoch;
         let Some(resume) = resume.filter(same) else { return Ok(None) };
-        let journal = self.dispatch.journal();
-        let missed = journal.events_between(stream, resume.seq, truth.seq).await;
-        let missed = missed.map_err(|error| unreadable(&error))?;
+        let missed = self.dispatch.missed(stream, resume.seq, truth.seq).await;
+        let missed = missed.map_err(close_of)?;
         let bytes = |events: &Vec<Published>| -> usize {
             events.iter().map(|event| event.row.body.len()).sum()
         };
@@ -163,7 +157,10 @@ impl Shared {
     }
 }
 
-fn unreadable(error: &ReadError) -> Close {
-    tracing::warn!(%error, "a stream cannot be read");
-    Close::ServerError
+fn close_of(refusal: Refusal) -> Close {
+    match refusal {
+        Refusal::Overloaded => Close::Overload,
+        Refusal::NotFound | Refusal::Forbidden => Close::Forbidden,
+        _ => Close::ServerError,
+    }
 }

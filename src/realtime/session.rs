@@ -34,8 +34,6 @@ const SEEN_EVERY: Duration = Duration::from_secs(15);
 /// Positions over their rate are told so at most this often.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
 
-/// An urgent event that is not acknowledged is sent again after this.
-const AGAIN_EVERY: Duration = Duration::from_secs(3);
 /// Urgent events of which that is kept in mind, the newest.
 const URGENT_MAX: usize = 32;
 
@@ -290,7 +288,7 @@ impl Session {
             if self.urgent.len() >= URGENT_MAX {
                 self.urgent.pop_front();
             }
-            let again_at = now + AGAIN_EVERY;
+            let again_at = now + self.options.resend;
             self.urgent.push_back(Urgent { frame: frame.clone(), until, again_at });
         }
     }
@@ -329,8 +327,8 @@ impl Session {
         self.ride.is_some() || !self.offers.is_empty()
     }
 
-    /// Does one thing that is due at `now`, which is `domain_now` in domain time; to be called again
-    /// while the deadline is not after it.
+    /// Does one thing that is due at `now`, which is `domain_now` in domain time; to be called
+    /// again while the deadline is not after it.
     pub(super) fn on_time(&mut self, now: Instant, domain_now: UnixMillis) -> Turn {
         if self.silent_at() <= now {
             self.end = Some(Close::Silent);
@@ -352,9 +350,10 @@ impl Session {
     /// The oldest urgent event that is due again. One that is over is forgotten.
     fn say_again(&mut self, now: Instant, domain_now: UnixMillis) -> Turn {
         self.urgent.retain(|urgent| urgent.until.is_none_or(|until| until > domain_now));
+        let again_at = now + self.options.resend;
         let due = self.urgent.iter_mut().find(|urgent| urgent.again_at <= now);
         due.map_or(Turn::Quiet, |urgent| {
-            urgent.again_at = now + AGAIN_EVERY;
+            urgent.again_at = again_at;
             Turn::Say(urgent.frame.clone())
         })
     }

@@ -117,6 +117,13 @@ async fn converse(
         Ok(holder) => holder,
         Err(close) => return close,
     };
+    if shared.hub.sessions() >= shared.options.sessions_max {
+        return Close::Connections;
+    }
+    // Too many at once are told to come back later, rather than all being slow together.
+    let Ok(Ok(place)) = timeout(patience, shared.openings.acquire()).await else {
+        return Close::Overload;
+    };
     let outbox = Arc::new(Outbox::new(Bounds {
         frames: shared.options.outbox_frames_max,
         bytes: shared.options.outbox_bytes_max,
@@ -131,6 +138,7 @@ async fn converse(
         Ok(Err(close)) => return close,
         Err(_) => return Close::Overload,
     };
+    drop(place);
     let link = Link::new(Arc::clone(shared), Arc::clone(&outbox), opened, &holder);
     let mut writer = pin!(write(&link, socket.clone()));
     let close = tokio::select! {

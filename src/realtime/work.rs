@@ -99,7 +99,7 @@ impl Link {
                 self.shared.dispatch.report_positions(driver, self.session.borrow().points());
             }
             Turn::Acked { seq } => {
-                self.shared.dispatch.journal().acknowledge(self.caller.user, seq)
+                self.shared.dispatch.journal().acknowledge(self.caller.user, seq);
             }
             Turn::Seen => self.shared.dispatch.driver_seen(DriverId::from(self.caller.user)),
             Turn::Refresh(bearer) => self.refresh(now, &bearer),

@@ -28,6 +28,8 @@ impl Table {
         let start = Instant::now();
         let options = SessionOptions {
             hello_timeout: Duration::from_secs(10),
+            sessions_max: 1,
+            openings_max: 1,
             idle: Duration::from_secs(15),
             grace: Duration::from_secs(8),
             active: Duration::from_secs(5),
@@ -38,6 +40,7 @@ impl Table {
             outbox_frames_max: 256,
             outbox_bytes_max: 262_144,
             write_timeout: Duration::from_secs(5),
+            resend: Duration::from_secs(3),
             allowed_origins: Vec::new(),
         };
         let session = Session::new(Arc::new(options), role, start, start + LIFE, 7);

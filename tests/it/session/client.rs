@@ -12,6 +12,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use uuid::Uuid;
 
+use super::schema;
 use crate::world::World;
 
 /// Whatever a test waits for comes within this, or it fails.
@@ -90,7 +91,10 @@ impl Client {
     }
 
     pub(crate) async fn command_as(&mut self, id: &str, op: &str, key: Option<Uuid>, d: Value) {
-        let mut frame = json!({"t": "cmd", "id": id, "op": op, "d": d});
+        let mut frame = json!({"t": "cmd", "id": id, "op": op});
+        if !d.is_null() {
+            frame["d"] = d;
+        }
         if let Some(key) = key {
             frame["key"] = json!(key);
         }
@@ -156,6 +160,7 @@ impl Client {
             match message.expect("something comes") {
                 Some(Ok(Message::Text(text))) => {
                     let frame: Value = serde_json::from_str(&text).expect("JSON");
+                    schema::expect_of_engine(&frame);
                     if frame["t"] == "evt" {
                         self.seqs.push(frame["seq"].as_u64().expect("a seq"));
                     }

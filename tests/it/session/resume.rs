@@ -109,7 +109,7 @@ async fn a_thousand_missed_events_are_sent_and_more_are_not() {
 
 #[actix_web::test]
 async fn an_offer_is_said_again_until_it_is_acknowledged() {
-    let world = World::with(&[("session.hello_timeout_ms", "5000")]).await;
+    let world = World::with(&[("session.resend_ms", "300")]).await;
     let (driver, passenger) = (world.driver().await, world.passenger().await);
     let mut car = Client::open(&world, driver).await;
     world.online(driver, sé()).await;
@@ -121,7 +121,7 @@ async fn an_offer_is_said_again_until_it_is_acknowledged() {
     car.send(&json!({"t": "ack", "seq": seq})).await;
     car.send(&json!({"t": "ping", "ts": 1})).await;
     car.until("a pong", |frame| frame["t"] == "pong").await;
-    let silent = tokio::time::timeout(Duration::from_secs(4), car.event("offer.made")).await;
+    let silent = tokio::time::timeout(Duration::from_secs(1), car.event("offer.made")).await;
     assert!(silent.is_err(), "acknowledged: {silent:?}");
     world.app().journal.flush().await;
     assert_eq!(world.acked(driver).await, i64::try_from(seq).expect("fits"));
