@@ -197,7 +197,7 @@ export class Client extends Emitter<ClientEvents> {
       case 'drain':
         return this.#connection.drain(frame.in_ms);
       case 'sync':
-        this.#inbox.sync(frame.snapshot);
+        this.#inbox.sync(frame);
         return this.freshen();
       default:
         return undefined;

@@ -3,7 +3,7 @@
 
 import { Activity } from './activity.js';
 import { Position, type Taken } from './position.js';
-import type { Evt, Snapshot, StreamAnswer, Welcome } from './schema.js';
+import type { Evt, Snapshot, StreamAnswer, Welcome, Sync } from './schema.js';
 
 /** What an inbox tells. */
 export interface InboxHost {
@@ -46,10 +46,11 @@ export class Inbox {
     return taken;
   }
 
-  /** The engine found a gap: what comes next follows this snapshot, whatever its number. */
-  sync(snapshot: Snapshot): void {
+  /** The engine found a gap: what comes next follows this snapshot. */
+  sync({ stream, snapshot }: Sync): void {
     const { cursor } = this.position;
-    if (cursor) this.position.begin(cursor.epoch, null);
+    if (stream) this.position.begin(stream.epoch, stream.seq);
+    else if (cursor) this.position.begin(cursor.epoch, null);
     this.activity.snapshot(snapshot);
     this.host.snapshot(snapshot);
   }

@@ -825,6 +825,12 @@ export interface Drain {
 /** The server found a gap: the snapshot is the truth, the client drops its own state. */
 export interface Sync {
   t: 'sync';
+  /** As of which event the snapshot is. */
+  stream?: {
+    id: string;
+    epoch: string;
+    seq: number;
+  };
   snapshot: Snapshot;
 }
 
