@@ -31,7 +31,8 @@ pub(super) async fn start(
             let known = if read { records.ride(id).await? } else { RideRecords::default() };
             let machine = RideMachine::new(id, Arc::clone(&ports.ride_policy), known);
             if let Some(ride) = machine.ride() {
-                ports.on_ride.set(ride.driver_id(), id, ride.status);
+                let people = (ride.driver_id(), ride.order.passenger.id);
+                ports.on_ride.set(people, id, ride.status);
             }
             first.push(Output::Alarm(machine.deadline()));
             Address::Ride(spawn(machine, ports, vitals, first))

@@ -208,7 +208,7 @@ pub(super) fn refuse_overloaded(envelope: Envelope<Reply>) {
             DriverInput::Accept { ask, .. }
             | DriverInput::Online { ask, .. }
             | DriverInput::Offline { ask } => ask.reply,
-            DriverInput::Read { reply } => reply,
+            DriverInput::Read { reply } | DriverInput::Stand { reply } => reply,
             _ => return,
         },
         Envelope::Passenger(_, input) => match input {

@@ -131,13 +131,16 @@ impl Dispatch {
                 alarms: Arc::clone(&alarms),
                 ride_policy: Arc::new(options.rides),
                 driver_policy: Arc::new(options.drivers),
-                on_ride: positions::OnRide::new(),
+                on_ride: positions::OnRide::new(&in_flight.driven, &in_flight.asked),
                 registry: registry.clone(),
             };
             Registry::new(handles, options.mailbox_max, Arc::new(ports))
         });
         tracing::info!(rides = in_flight.rides, timers = in_flight.timers.len(), "in flight");
-        registry.ports.metrics.active_rides.set(in_flight.with_driver);
+        let with_driver = i64::try_from(in_flight.driven.len()).unwrap_or(i64::MAX);
+        registry.ports.metrics.active_rides.set(with_driver);
+        let (journal, now) = (Arc::clone(&registry.ports.journal), parts.clock.now());
+        tokio::spawn(async move { journal.preload(&in_flight.driven, now).await });
         for (entity, at) in in_flight.timers {
             alarms.set(entity, Some(at));
         }
@@ -296,6 +299,11 @@ impl Dispatch {
     /// [`Refusal::NotFound`] for one who is no driver.
     pub async fn driver(&self, driver: DriverId) -> Answer {
         self.ask(|reply| Envelope::Driver(driver, DriverInput::Read { reply })).await
+    }
+
+    /// A driver as his app shows him, and whether an offer may be open to him.
+    async fn driver_stand(&self, driver: DriverId) -> Answer {
+        self.ask(|reply| Envelope::Driver(driver, DriverInput::Stand { reply })).await
     }
 
     /// Takes a driver's positions, oldest first; the newest counts. True if it told anything new.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use ibora_domain::category::Category;
 use ibora_domain::facts::{Answer, CommandKey, ResultRow, Row};
-use ibora_domain::ids::{DriverId, OfferId};
+use ibora_domain::ids::{DriverId, OfferId, PassengerId};
 use ibora_domain::machines::{Candidate, DriverPolicy, Envelope, Ephemeral, Market, Note, Seek};
 use ibora_domain::place::Coordinates;
 use ibora_domain::policy::RidePolicy;
@@ -229,8 +229,15 @@ impl Ports {
     pub(super) fn follow(&self, rows: &[Row]) {
         for row in rows {
             if let Row::Ride(row) = row {
-                self.on_ride.set(row.driver, row.id, row.status);
+                self.on_ride.set((row.driver, row.passenger), row.id, row.status);
             }
+        }
+    }
+
+    /// Forgets what was kept of rows that were not recorded.
+    pub(super) fn unfollow(&self, people: &[(Option<DriverId>, PassengerId)]) {
+        for (driver, passenger) in people {
+            self.on_ride.lose(*driver, *passenger);
         }
     }
 }

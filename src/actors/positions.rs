@@ -4,10 +4,11 @@
 
 use std::collections::HashMap;
 
-use ibora_domain::ids::{DriverId, RideId};
+use ibora_domain::ids::{DriverId, PassengerId, RideId, Shard};
 use ibora_domain::ride::Status;
 use parking_lot::RwLock;
 use prometheus::IntCounter;
+use uuid::Uuid;
 
 use crate::obs::Metrics;
 
@@ -32,33 +33,76 @@ impl Counts {
     }
 }
 
-/// Which driver is on which ride, as last decided.
+/// Who has which ride, as last decided: its driver, and its passenger.
 pub(super) struct OnRide {
-    stripes: Vec<RwLock<HashMap<DriverId, RideId>>>,
+    stripes: Vec<RwLock<HashMap<Uuid, Had>>>,
+}
+
+/// What is known of a person's ride. Who has no entry has no ride.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Had {
+    Ride(RideId),
+    /// A decision about it was lost: only the records know.
+    Unsure,
 }
 
 impl OnRide {
-    pub(super) fn new() -> Self {
-        Self { stripes: (0..STRIPES).map(|_| RwLock::default()).collect() }
+    /// Who has which ride by the records.
+    pub(super) fn new(
+        driven: &HashMap<DriverId, RideId>,
+        asked: &HashMap<PassengerId, RideId>,
+    ) -> Self {
+        let on_ride = Self { stripes: (0..STRIPES).map(|_| RwLock::default()).collect() };
+        let drivers = driven.iter().map(|(driver, ride)| (driver.0, *ride));
+        for (person, ride) in drivers.chain(asked.iter().map(|(by, ride)| (by.0, *ride))) {
+            on_ride.stripe(person).write().insert(person, Had::Ride(ride));
+        }
+        on_ride
     }
 
-    fn stripe(&self, driver: DriverId) -> &RwLock<HashMap<DriverId, RideId>> {
-        &self.stripes[usize::from(driver.shard().number()) % STRIPES]
+    fn stripe(&self, person: Uuid) -> &RwLock<HashMap<Uuid, Had>> {
+        &self.stripes[usize::from(Shard::of(person).number()) % STRIPES]
     }
 
-    /// Takes note of a ride's new row.
-    pub(super) fn set(&self, driver: Option<DriverId>, ride: RideId, status: Status) {
-        let Some(driver) = driver else { return };
-        let mut stripe = self.stripe(driver).write();
-        if status.has_driver() {
-            stripe.insert(driver, ride);
-        } else if stripe.get(&driver) == Some(&ride) {
-            stripe.remove(&driver);
+    /// Takes note of a ride's new state.
+    pub(super) fn set(
+        &self,
+        (driver, passenger): (Option<DriverId>, PassengerId),
+        ride: RideId,
+        status: Status,
+    ) {
+        if let Some(driver) = driver {
+            self.note(driver.0, ride, status.has_driver());
+        }
+        self.note(passenger.0, ride, !status.is_final());
+    }
+
+    fn note(&self, person: Uuid, ride: RideId, has_it: bool) {
+        let mut stripe = self.stripe(person).write();
+        if has_it {
+            stripe.insert(person, Had::Ride(ride));
+        } else if stripe.get(&person) == Some(&Had::Ride(ride)) {
+            stripe.remove(&person);
+        }
+    }
+
+    /// A decision about a ride of these people was lost.
+    pub(super) fn lose(&self, driver: Option<DriverId>, passenger: PassengerId) {
+        for person in driver.map(|driver| driver.0).into_iter().chain([passenger.0]) {
+            self.stripe(person).write().insert(person, Had::Unsure);
         }
     }
 
     /// The ride that `driver` is on.
     pub(super) fn of(&self, driver: DriverId) -> Option<RideId> {
-        self.stripe(driver).read().get(&driver).copied()
+        match self.had_by(driver.0)? {
+            Had::Ride(ride) => Some(ride),
+            Had::Unsure => None,
+        }
+    }
+
+    /// What is known of a person's ride.
+    pub(super) fn had_by(&self, person: Uuid) -> Option<Had> {
+        self.stripe(person).read().get(&person).copied()
     }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
-use ibora_domain::facts::{Decision, Entity};
+use ibora_domain::facts::{Decision, Entity, Row};
 use ibora_domain::machines::{DispatcherInput, Envelope, Machine, Output, Outputs};
 
 use super::ports::{Leave, Ports, Reply};
@@ -229,6 +229,11 @@ where
         }
         self.vitals.recording.fetch_add(1, Ordering::AcqRel);
         self.ports.follow(&decision.rows);
+        let of_ride = |row: &Row| match row {
+            Row::Ride(row) => Some((row.driver, row.passenger)),
+            Row::Wave(_) | Row::Attempts(_) | Row::Driver(_) => None,
+        };
+        let people: Vec<_> = decision.rows.iter().filter_map(of_ride).collect();
         let results = decision.results.clone();
         let (ports, vitals, actor) =
             (Arc::clone(&self.ports), Arc::clone(&self.vitals), ctx.address());
@@ -238,6 +243,7 @@ where
                 Ok(()) => ports.leave(leaves),
                 Err(error) => {
                     vitals.broken.store(true, Ordering::Release);
+                    ports.unfollow(&people);
                     ports.fail_decided(leaves, results, &error);
                 }
             }

@@ -7,9 +7,10 @@ use ibora_domain::ids::{DriverId, RideId};
 use ibora_domain::person::Role;
 use ibora_domain::refusal::Refusal;
 use ibora_domain::ride::rating;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::positions::Had;
 use super::{Caller, Dispatch};
 use crate::journal::{Published, ReadError};
 
@@ -44,6 +45,14 @@ pub fn stream_of(caller: Caller) -> Option<StreamId> {
         Role::Passenger => Some(StreamId::Passenger(caller.user.into())),
         Role::Admin | Role::Partner => None,
     }
+}
+
+/// What a driver's actor says of him.
+#[derive(Deserialize)]
+struct Stand {
+    driver: Box<RawValue>,
+    /// Whether an offer may be open to him.
+    offered: bool,
 }
 
 #[derive(Serialize)]
@@ -116,13 +125,20 @@ impl Dispatch {
 
     async fn snapshot_of_driver(&self, caller: Caller) -> Result<Snapshot, Refusal> {
         let id = DriverId::from(caller.user);
-        let driver = raw(&self.driver(id).await?.body)?;
-        let records = self.journal().records();
-        let open = records.open_offers(id, self.now()).await.map_err(unavailable)?;
+        let stand = self.driver_stand(id).await?;
+        let stand: Stand = serde_json::from_str(&stand.body).map_err(unreadable)?;
+        // Only his actor knows at once that there is none; which are open, the records know.
+        let open = match stand.offered {
+            true => {
+                let records = self.journal().records();
+                records.open_offers(id, self.now()).await.map_err(unavailable)?
+            }
+            false => Vec::new(),
+        };
         let offers = open.iter().map(|(_, _, body)| raw(body)).collect::<Result<Vec<_>, _>>()?;
         let ride = self.active_ride(caller).await?;
         let json = snapshot(&OfDriver {
-            driver: &driver,
+            driver: &stand.driver,
             offers: offers.iter().map(|offer| &**offer).collect(),
             ride: ride.as_ref().map(|(_, ride)| &**ride),
         })?;
@@ -149,9 +165,15 @@ impl Dispatch {
         &self,
         caller: Caller,
     ) -> Result<Option<(RideId, Box<RawValue>)>, Refusal> {
-        let records = self.journal().records();
-        let as_driver = caller.role == Role::Driver;
-        let id = records.active_ride(caller.user, as_driver).await.map_err(unavailable)?;
+        let id = match self.registry.ports.on_ride.had_by(caller.user.0) {
+            Some(Had::Ride(id)) => Some(id),
+            Some(Had::Unsure) => {
+                let records = self.journal().records();
+                let as_driver = caller.role == Role::Driver;
+                records.active_ride(caller.user, as_driver).await.map_err(unavailable)?
+            }
+            None => None,
+        };
         let Some(id) = id else { return Ok(None) };
         match self.ride(caller, id).await {
             Ok(ride) => Ok(Some((id, raw(&ride.body)?))),

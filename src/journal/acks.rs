@@ -47,9 +47,9 @@ impl Acks {
         }
         let (users, seqs): (Vec<Uuid>, Vec<i64>) = newest.into_iter().unzip();
         let recorded = sqlx::query(
-            "UPDATE streams s SET acked = a.seq, seen_at = now()
+            "UPDATE streams s SET acked = greatest(s.acked, a.seq), seen_at = now()
              FROM unnest($1::uuid[], $2::bigint[]) AS a(user_id, seq)
-             WHERE s.user_id = a.user_id AND s.acked <= a.seq",
+             WHERE s.user_id = a.user_id",
         )
         .bind(users)
         .bind(seqs)

@@ -16,16 +16,17 @@ mod store;
 mod streams;
 mod sweep;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use ibora_domain::facts::{Entity, StreamId, StreamRow};
-use ibora_domain::ids::{Shard, UserId};
+use ibora_domain::ids::{DriverId, RideId, Shard, UserId};
 use ibora_domain::units::UnixMillis;
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use thiserror::Error;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use crate::obs::Metrics;
@@ -94,6 +95,8 @@ pub struct Journal {
     backlog: Arc<Backlog>,
     acks: Arc<Acks>,
     records: Records,
+    /// Whether people are preloaded.
+    ready: watch::Sender<bool>,
     queue_max: usize,
 }
 
@@ -112,9 +115,10 @@ impl Journal {
     ) -> Result<Arc<Self>, sqlx::Error> {
         let lanes = options.writers.max(1);
         let fence = Arc::new(Fence::raise(&pool, &options.node, lanes + 1).await?);
-        let streams = Arc::new(Streams::new(pool.clone(), usize::from(lanes)));
+        let streams = Arc::new(Streams::new(pool.clone(), usize::from(lanes), &metrics));
         let backlog = Arc::new(Backlog::default());
         let acks = Acks::start(pool.clone());
+        let records = Records::new(pool.clone(), &metrics);
         let start = |number: u16| {
             let (sender, inbox) = mpsc::channel(options.queue_max);
             let lane = Lane::new(
@@ -134,7 +138,8 @@ impl Journal {
             streams,
             backlog,
             acks,
-            records: Records::new(pool),
+            records,
+            ready: watch::Sender::new(false),
             queue_max: options.queue_max,
         }))
     }
@@ -150,8 +155,9 @@ impl Journal {
         metrics: Arc<Metrics>,
     ) -> Result<Arc<Self>, sqlx::Error> {
         let fence = Arc::new(Fence::beside(&pool).await?);
-        let streams = Arc::new(Streams::new(pool.clone(), 0));
+        let streams = Arc::new(Streams::new(pool.clone(), 0, &metrics));
         let (backlog, acks) = (Arc::new(Backlog::default()), Acks::start(pool.clone()));
+        let records = Records::new(pool.clone(), &metrics);
         let (accounts, inbox) = mpsc::channel(TOOL_QUEUE);
         let lane = Lane::new(
             (0, TOOL_QUEUE),
@@ -161,9 +167,10 @@ impl Journal {
             metrics,
         );
         tokio::spawn(lane.run());
-        let records = Records::new(pool);
         let queue_max = TOOL_QUEUE;
-        Ok(Arc::new(Self { lanes: vec![], accounts, streams, backlog, acks, records, queue_max }))
+        let ready = watch::Sender::new(true);
+        let lanes = vec![];
+        Ok(Arc::new(Self { lanes, accounts, streams, backlog, acks, records, ready, queue_max }))
     }
 
     /// Hands over a decision. Its outcome is told to `append.done`, also when the queue is full.
@@ -227,6 +234,33 @@ impl Journal {
             sender.send(outcome).ok();
         }));
         done.await.map_err(|_| CommitError::Unavailable)?
+    }
+
+    /// Reads whoever was here lately, beside the work: they will be back at once. `now` is domain
+    /// time.
+    pub async fn preload(&self, driven: &HashMap<DriverId, RideId>, now: UnixMillis) {
+        let began = std::time::Instant::now();
+        let read = async {
+            let people = self.records.people_seen().await?;
+            tokio::try_join!(
+                self.records.preload(&people, driven, now),
+                self.streams.preload(&people)
+            )?;
+            Ok::<usize, ReadError>(people.len())
+        };
+        match read.await {
+            Ok(people) => {
+                let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                tracing::info!(people, took_ms, "preloaded");
+            }
+            Err(error) => tracing::warn!(%error, "people are not preloaded"),
+        }
+        self.ready.send_replace(true);
+    }
+
+    /// Returns once people are preloaded, or could not be.
+    pub async fn preloaded(&self) {
+        self.ready.subscribe().wait_for(|ready| *ready).await.ok();
     }
 
     /// Where a person's stream stands: its epoch and the last `seq`.

@@ -3,24 +3,29 @@
 //! Read only after the fence is raised, and for an actor that died only after its last appends are
 //! settled; then what is read here is the truth.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use ibora_domain::category::Category;
 use ibora_domain::facts::{Answer, CommandKey, Done, Entity};
-use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId, UserId};
+use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId, UserId, VehicleId};
 use ibora_domain::machines::{PastCommand, RideRecords};
 use ibora_domain::refusal::Refusal;
-use ibora_domain::ride::{Offer, Ride};
+use ibora_domain::ride::{Offer, Ride, VehicleCard};
 use ibora_domain::units::{Metres, Seconds, UnixMillis};
 use parking_lot::Mutex;
+use prometheus::IntCounter;
 use serde::Deserialize;
 use sqlx::PgPool;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::moment;
+use crate::obs::Metrics;
+use preload::Preloaded;
 
 mod people;
+mod preload;
 mod streams;
 
 /// How long an answered command is known.
@@ -41,6 +46,9 @@ pub struct Records {
     warm: Mutex<HashMap<RideId, WarmRide>>,
     /// Names of those who asked for rides lately. A name never changes.
     names: Mutex<HashMap<UserId, String>>,
+    preloaded: Mutex<Preloaded>,
+    /// Statements that read.
+    reads: IntCounter,
 }
 
 /// A ride's rows, as read.
@@ -68,15 +76,29 @@ struct AttemptLine {
     fingerprint: Option<i64>,
 }
 
+/// A ride, who asked for it, and who drives it.
+type FlyingRow = (Uuid, Uuid, Option<Uuid>, String);
+
 /// What was in flight when the engine started.
 #[derive(Debug, Default)]
 pub struct InFlight {
     pub rides: usize,
-    /// Of these, with a driver.
-    pub with_driver: i64,
+    /// Who drives which of them.
+    pub driven: HashMap<DriverId, RideId>,
+    /// Who asked for which of them.
+    pub asked: HashMap<PassengerId, RideId>,
     /// Durable deadlines, as they were set.
     pub timers: Vec<(Entity, UnixMillis)>,
     pub online_drivers: Vec<DriverId>,
+}
+
+type VehicleRow = (Uuid, String, String, String, String, Vec<String>);
+
+fn vehicle_of(
+    (id, plate, make, model, color, categories): VehicleRow,
+) -> (VehicleCard, Vec<Category>) {
+    let card = VehicleCard { id: VehicleId(id), plate, make, model, color };
+    (card, categories.iter().filter_map(|name| name.parse().ok()).collect())
 }
 
 #[derive(Deserialize)]
@@ -88,8 +110,20 @@ struct OfferLine {
 }
 
 impl Records {
-    pub(super) fn new(pool: PgPool) -> Self {
-        Self { pool, warm: Mutex::default(), names: Mutex::default() }
+    pub(super) fn new(pool: PgPool, metrics: &Metrics) -> Self {
+        Self {
+            pool,
+            warm: Mutex::default(),
+            names: Mutex::default(),
+            preloaded: Mutex::new(Preloaded::Reading(HashSet::new())),
+            reads: metrics.db_reads.clone(),
+        }
+    }
+
+    /// The pool, for a statement that reads and is counted.
+    fn read(&self) -> &PgPool {
+        self.reads.inc();
+        &self.pool
     }
 
     /// Reads what is in flight, in a few statements for all.
@@ -97,7 +131,7 @@ impl Records {
     /// # Errors
     /// Whatever the database reports.
     pub async fn load_in_flight(&self) -> Result<InFlight, sqlx::Error> {
-        let (rides, waves, attempts, driven, timers, online) = tokio::try_join!(
+        let (rides, waves, attempts, commands, timers, online) = tokio::try_join!(
             self.flying_rides(),
             self.flying_waves(),
             self.flying_attempts(),
@@ -105,9 +139,12 @@ impl Records {
             self.timers(),
             self.online_drivers(),
         )?;
-        let with_driver = rides.iter().filter(|(_, driven, _)| *driven).count();
+        let driven =
+            rides.iter().filter_map(|(id, _, driver, _)| Some((DriverId((*driver)?), RideId(*id))));
+        let driven = driven.collect();
+        let asked = rides.iter().map(|(id, by, _, _)| (PassengerId(*by), RideId(*id))).collect();
         let mut warm: HashMap<RideId, WarmRide> =
-            rides.into_iter().map(|(id, _, state)| (RideId(id), WarmRide::new(state))).collect();
+            rides.into_iter().map(|(id, _, _, state)| (RideId(id), WarmRide::new(state))).collect();
         for (ride, wave, expires_at, offers) in waves {
             if let Some(ride) = warm.get_mut(&RideId(ride)) {
                 ride.waves.push((wave, expires_at, offers));
@@ -118,7 +155,7 @@ impl Records {
                 ride.attempts.push(attempts);
             }
         }
-        for (ride, principal, id, fingerprint, outcome) in driven {
+        for (ride, principal, id, fingerprint, outcome) in commands {
             if let Some(ride) = warm.get_mut(&RideId(ride)) {
                 let command = past_command((principal, id, fingerprint, outcome));
                 ride.commands.get_or_insert_default().push(command);
@@ -137,18 +174,19 @@ impl Records {
         };
         Ok(InFlight {
             rides,
-            with_driver: i64::try_from(with_driver).unwrap_or(i64::MAX),
+            driven,
+            asked,
             timers: timers.into_iter().filter_map(timer).collect(),
             online_drivers: online.into_iter().map(DriverId).collect(),
         })
     }
 
-    async fn flying_rides(&self) -> Result<Vec<(Uuid, bool, String)>, sqlx::Error> {
+    async fn flying_rides(&self) -> Result<Vec<FlyingRow>, sqlx::Error> {
         sqlx::query_as(
-            "SELECT id, active_driver_id IS NOT NULL, state FROM rides
+            "SELECT id, active_passenger_id, active_driver_id, state FROM rides
              WHERE active_passenger_id IS NOT NULL",
         )
-        .fetch_all(&self.pool)
+        .fetch_all(self.read())
         .await
     }
 
@@ -158,7 +196,7 @@ impl Records {
              FROM ride_offers o JOIN rides r ON r.id = o.ride_id
              WHERE r.active_passenger_id IS NOT NULL ORDER BY o.ride_id, o.search, o.wave",
         )
-        .fetch_all(&self.pool)
+        .fetch_all(self.read())
         .await
     }
 
@@ -169,7 +207,7 @@ impl Records {
              FROM ride_accept_attempts a JOIN rides r ON r.id = a.ride_id
              WHERE r.active_passenger_id IS NOT NULL",
         )
-        .fetch_all(&self.pool)
+        .fetch_all(self.read())
         .await
     }
 
@@ -181,18 +219,18 @@ impl Records {
                ON c.principal = r.active_driver_id AND c.owner = r.id
              WHERE r.active_driver_id IS NOT NULL",
         )
-        .fetch_all(&self.pool)
+        .fetch_all(self.read())
         .await
     }
 
     async fn timers(&self) -> Result<Vec<(Uuid, String, OffsetDateTime)>, sqlx::Error> {
         sqlx::query_as("SELECT entity_id, entity_kind, due_at FROM timers")
-            .fetch_all(&self.pool)
+            .fetch_all(self.read())
             .await
     }
 
     async fn online_drivers(&self) -> Result<Vec<Uuid>, sqlx::Error> {
-        sqlx::query_scalar("SELECT id FROM driver_states WHERE online").fetch_all(&self.pool).await
+        sqlx::query_scalar("SELECT id FROM driver_states WHERE online").fetch_all(self.read()).await
     }
 
     /// What is known of a ride.
@@ -226,7 +264,7 @@ impl Records {
     async fn cold_ride(&self, id: RideId) -> Result<Option<WarmRide>, sqlx::Error> {
         let state: Option<String> = sqlx::query_scalar("SELECT state FROM rides WHERE id = $1")
             .bind(id.0)
-            .fetch_optional(&self.pool)
+            .fetch_optional(self.read())
             .await?;
         let Some(state) = state else { return Ok(None) };
         let waves = sqlx::query_as(
@@ -234,13 +272,13 @@ impl Records {
              ORDER BY search, wave",
         )
         .bind(id.0)
-        .fetch_all(&self.pool)
+        .fetch_all(self.read())
         .await?;
         let attempts = sqlx::query_scalar(
             "SELECT attempts::text FROM ride_accept_attempts WHERE ride_id = $1",
         )
         .bind(id.0)
-        .fetch_all(&self.pool)
+        .fetch_all(self.read())
         .await?;
         Ok(Some(WarmRide { state, waves, attempts, commands: None }))
     }
@@ -263,7 +301,7 @@ impl Records {
         )
         .bind(principal.0)
         .bind(id)
-        .fetch_optional(&self.pool)
+        .fetch_optional(self.read())
         .await?;
         Ok(row.map(|(fingerprint, outcome, version, body)| {
             let done = Done {
@@ -287,7 +325,7 @@ impl Records {
         .bind(owner)
         .bind(KNOWN_FOR)
         .bind(people)
-        .fetch_all(&self.pool)
+        .fetch_all(self.read())
         .await?;
         Ok(rows.into_iter().map(past_command).collect())
     }

@@ -10,11 +10,13 @@ use std::sync::Arc;
 use ibora_domain::facts::{Decision, Entity};
 use ibora_domain::ids::UserId;
 use parking_lot::Mutex;
+use prometheus::IntCounter;
 use sqlx::PgPool;
 use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
 use super::append::Append;
+use crate::obs::Metrics;
 
 /// The counters of all streams that were used since the start.
 pub(super) struct Streams {
@@ -22,6 +24,7 @@ pub(super) struct Streams {
     counters: Mutex<HashMap<Uuid, Counter>>,
     /// One a lane: told when another lane released its claims.
     released: Vec<Notify>,
+    reads: IntCounter,
     /// Whoever asks while a statement runs is in the next one.
     asked: Mutex<Asked>,
     asking: tokio::sync::Mutex<()>,
@@ -59,13 +62,14 @@ pub(super) struct Numbered {
 }
 
 impl Streams {
-    pub(super) fn new(pool: PgPool, lanes: usize) -> Self {
+    pub(super) fn new(pool: PgPool, lanes: usize, metrics: &Metrics) -> Self {
         // One more for the accounts' lane, which never claims a stream but shares the code.
         let released = (0..=lanes).map(|_| Notify::new()).collect();
         Self {
             pool,
             counters: Mutex::default(),
             released,
+            reads: metrics.db_reads.clone(),
             asked: Mutex::default(),
             asking: tokio::sync::Mutex::default(),
         }
@@ -183,6 +187,7 @@ impl Streams {
     }
 
     async fn load(&self, users: Vec<Uuid>) -> Result<(), sqlx::Error> {
+        self.reads.inc();
         let known: Vec<(Uuid, i64, Option<String>)> = sqlx::query_as(
             "SELECT u.id,
                     coalesce((SELECT max(e.seq) FROM stream_events e WHERE e.user_id = u.id), 0),
@@ -228,6 +233,12 @@ impl Streams {
         counter.epoch.clone().map(|epoch| (epoch, seq))
     }
 
+    /// Reads the heads of many people.
+    pub(super) async fn preload(&self, people: &[Uuid]) -> Result<(), sqlx::Error> {
+        let asked = people.iter().map(|user| (*user, oneshot::channel().0)).collect();
+        self.read_heads(asked).await
+    }
+
     async fn read_heads(&self, asked: Asked) -> Result<(), sqlx::Error> {
         let users: HashSet<Uuid> = asked.iter().map(|(user, _)| *user).collect();
         let users: Vec<Uuid> = users.into_iter().collect();
@@ -240,6 +251,7 @@ impl Streams {
         .bind(epochs)
         .execute(&self.pool)
         .await?;
+        self.reads.inc();
         let heads: Vec<(Uuid, String, i64)> = sqlx::query_as(
             "SELECT s.user_id, s.epoch,
                     coalesce((SELECT max(e.seq) FROM stream_events e

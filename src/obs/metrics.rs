@@ -150,6 +150,8 @@ metrics! {
         "Time one commit took, failed ones too.";
     journal_queue_depth: IntGauge = "ibora_journal_queue_depth" []
         "Decisions waiting for a commit.";
+    db_reads: IntCounter = "ibora_db_reads_total" []
+        "Statements that read the database for actors and sessions.";
     journal_refused: IntCounterVec = "ibora_journal_refused_total" ["reason"]
         "Decisions that the journal did not record.";
     ride_transitions: IntCounterVec = "ibora_ride_transitions_total" ["from", "to"]

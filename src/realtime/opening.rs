@@ -97,6 +97,8 @@ impl Shared {
     ) -> Result<Session, Close> {
         let caller = holder.caller;
         let stream = stream_of(caller).ok_or(Close::Forbidden)?;
+        // After a start all come back at once: they are read together.
+        self.dispatch.journal().preloaded().await;
         let truth = self.truth(caller).await?;
         let missed = self.missed(stream, resume, &truth).await?;
         let recovered = missed.is_some();
@@ -109,10 +111,11 @@ impl Shared {
         if let Some(id) = truth.snapshot.ride {
             opened.mark(now, Mark::Ride { id, open: true });
         }
-        if let Some(resume) = resume.filter(|_| recovered) {
-            opened.resumes_after(resume.seq);
-            self.dispatch.journal().acknowledge(caller.user, resume.seq);
+        let has = resume.filter(|_| recovered).map(|resume| resume.seq);
+        if let Some(seq) = has {
+            opened.resumes_after(seq);
         }
+        self.dispatch.journal().acknowledge(caller.user, has.unwrap_or(0));
         let welcome = Welcome {
             session,
             now: self.dispatch.now(),

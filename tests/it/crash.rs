@@ -65,6 +65,19 @@ impl<'a> Client<'a> {
         Some((answer.status().as_u16(), body))
     }
 
+    /// Asks until there is an answer: 503 says that nothing was decided, and to ask again.
+    async fn ask(&self, told: &Told) -> (u16, Value) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            match self.post(told).await {
+                Some((503, _)) | None if Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                answer => return answer.expect("an answer"),
+            }
+        }
+    }
+
     /// Sends a command and remembers it, answered or not.
     async fn send(&self, person: &Person, path: String, body: Value) -> Option<(u16, Value)> {
         let key = Uuid::now_v7().to_string();
@@ -209,14 +222,14 @@ async fn ask_again(process: &Process, memory: &Shared) -> usize {
     let told = memory.borrow().told.clone();
     let mut compared = 0;
     for told in &told {
-        let again = client.post(told).await.expect("an answer");
+        let again = client.ask(told).await;
         let expected = match &told.answer {
             Some((status, body)) if is_result(*status, body) => (*status, body.clone()),
             Some(_) => continue,
             None => again.clone(),
         };
         if is_result(again.0, &again.1) || told.answer.is_some() {
-            let once_more = client.post(told).await.expect("an answer");
+            let once_more = client.ask(told).await;
             assert_eq!(comparable(&again), comparable(&expected), "{} {}", told.path, told.key);
             assert_eq!(comparable(&once_more), comparable(&again), "{}", told.path);
             compared += 1;

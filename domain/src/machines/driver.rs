@@ -10,7 +10,9 @@ use std::sync::Arc;
 use super::known::{Known, done};
 use super::{Ask, DispatcherInput, Machine, Market, Output, Outputs, RideInput, Slot, Turn};
 use crate::category::Category;
-use crate::facts::{Decision, Done, DriverRow, Entity, EventRow, Row, StreamId, StreamRow, Zone};
+use crate::facts::{
+    Answer, Decision, Done, DriverRow, Entity, EventRow, Row, StreamId, StreamRow, Zone,
+};
 use crate::ids::{DriverId, OfferId, RideId, VehicleId};
 use crate::refusal::Refusal;
 use crate::ride::{Bid, DriverPosition};
@@ -225,6 +227,17 @@ impl DriverMachine {
         done(self.version, body)
     }
 
+    /// As he is shown, if there is such a driver.
+    fn seen(&self) -> Answer {
+        self.profile.as_ref().map(|_| self.view()).ok_or(Refusal::NotFound)
+    }
+
+    fn stand(&self, view: &Done, now: UnixMillis) -> Done {
+        let offered = self.slots.values().any(|slot| slot.until >= now);
+        let body = format!(r#"{{"driver":{},"offered":{offered}}}"#, view.body);
+        done(view.version, body)
+    }
+
     /// Hands an accept to its ride, which decides, and reserves him if it may become his. The ride
     /// refuses for him too: there every attempt is recorded, and there a repeated one is known.
     fn accept<R>(&mut self, turn: &mut Turn<'_, R>, ask: Ask<R>, tap: &Tap) {
@@ -427,13 +440,11 @@ impl<R> Machine for Driving<R> {
                 turn.alarm(machine.deadline());
             }
             DriverInput::Profile(profile) => machine.account_changed(turn, *profile),
-            DriverInput::Read { reply } => {
-                let answer = match machine.profile {
-                    Some(_) => Ok(machine.view()),
-                    None => Err(Refusal::NotFound),
-                };
+            DriverInput::Stand { reply } => {
+                let answer = machine.seen().map(|view| machine.stand(&view, now));
                 turn.reply(reply, answer);
             }
+            DriverInput::Read { reply } => turn.reply(reply, machine.seen()),
             DriverInput::Alarm => machine.alarm(turn),
         }
     }

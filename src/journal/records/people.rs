@@ -3,13 +3,12 @@
 use ibora_domain::category::Category;
 use ibora_domain::ids::{DriverId, PassengerId, RideId, UserId, VehicleId};
 use ibora_domain::machines::{DriverProfile, DriverRecords, OnlineAs, PastCommand, Slot};
-use ibora_domain::ride::VehicleCard;
 use ibora_domain::units::UnixMillis;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::super::{moment, timestamp};
-use super::{NAMES_MAX, Records};
+use super::{NAMES_MAX, Records, VehicleRow, vehicle_of};
 
 impl Records {
     /// What is known of a driver. `now` is domain time: older offers are over.
@@ -21,6 +20,9 @@ impl Records {
         id: DriverId,
         now: UnixMillis,
     ) -> Result<DriverRecords, sqlx::Error> {
+        if let Some(preloaded) = self.take_preloaded(id) {
+            return Ok(preloaded);
+        }
         let Some(profile) = self.driver_profile(id).await? else {
             return Ok(DriverRecords::default());
         };
@@ -28,14 +30,14 @@ impl Records {
             "SELECT online, category, vehicle_id, version FROM driver_states WHERE id = $1",
         )
         .bind(id.0)
-        .fetch_optional(&self.pool)
+        .fetch_optional(self.read())
         .await?;
         let (online, category, vehicle, version) = state.unwrap_or_default();
         let category = category.and_then(|name| name.parse::<Category>().ok());
         let active: Option<Uuid> =
             sqlx::query_scalar("SELECT id FROM rides WHERE active_driver_id = $1")
                 .bind(id.0)
-                .fetch_optional(&self.pool)
+                .fetch_optional(self.read())
                 .await?;
         let open_offers = self
             .open_offers(id, now)
@@ -65,27 +67,22 @@ impl Records {
              FROM drivers d JOIN users u ON u.id = d.id WHERE d.id = $1",
         )
         .bind(id.0)
-        .fetch_optional(&self.pool)
+        .fetch_optional(self.read())
         .await?;
         let Some((name, rating, approval)) = account else { return Ok(None) };
-        type VehicleRow = (Uuid, String, String, String, String, Vec<String>);
         let vehicles: Vec<VehicleRow> = sqlx::query_as(
             "SELECT id, plate, make, model, color, categories FROM vehicles
              WHERE driver_id = $1 ORDER BY id",
         )
         .bind(id.0)
-        .fetch_all(&self.pool)
+        .fetch_all(self.read())
         .await?;
-        let vehicle = |(id, plate, make, model, color, categories): VehicleRow| {
-            let card = VehicleCard { id: VehicleId(id), plate, make, model, color };
-            (card, categories.iter().filter_map(|name| name.parse().ok()).collect())
-        };
         Ok(Some(DriverProfile {
             name,
             rating: u16::try_from(rating).unwrap_or(0),
             approved: approval == "approved",
             approval,
-            vehicles: vehicles.into_iter().map(vehicle).collect(),
+            vehicles: vehicles.into_iter().map(vehicle_of).collect(),
         }))
     }
 
@@ -109,7 +106,7 @@ impl Records {
         )
         .bind(driver.0)
         .bind(timestamp(now))
-        .fetch_all(&self.pool)
+        .fetch_all(self.read())
         .await?;
         Ok(rows.into_iter().map(|(ride, at, body)| (RideId(ride), moment(at), body)).collect())
     }
@@ -124,7 +121,7 @@ impl Records {
         }
         let name: Option<String> = sqlx::query_scalar("SELECT name FROM users WHERE id = $1")
             .bind(user.0)
-            .fetch_optional(&self.pool)
+            .fetch_optional(self.read())
             .await?;
         if let Some(name) = &name {
             let mut names = self.names.lock();
@@ -150,7 +147,7 @@ impl Records {
             false => "SELECT id FROM rides WHERE active_passenger_id = $1",
         };
         let id: Option<Uuid> =
-            sqlx::query_scalar(query).bind(user.0).fetch_optional(&self.pool).await?;
+            sqlx::query_scalar(query).bind(user.0).fetch_optional(self.read()).await?;
         Ok(id.map(RideId))
     }
 
@@ -165,7 +162,7 @@ impl Records {
         let active: Option<Uuid> =
             sqlx::query_scalar("SELECT id FROM rides WHERE active_passenger_id = $1")
                 .bind(id.0)
-                .fetch_optional(&self.pool)
+                .fetch_optional(self.read())
                 .await?;
         Ok((active.map(RideId), self.past_commands(id.0, &[id.0]).await?))
     }

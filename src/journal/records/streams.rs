@@ -29,7 +29,7 @@ impl Records {
         .bind(stream.user().0)
         .bind(signed(after))
         .bind(signed(upto))
-        .fetch_all(&self.pool)
+        .fetch_all(self.read())
         .await?;
         let complete = u64::try_from(rows.len()) == Ok(upto - after);
         let events = rows.into_iter().map(|row| published(stream, row));

@@ -56,6 +56,10 @@ pub enum DriverInput<R> {
     Seen,
     /// His account changed: approval, name, vehicles.
     Profile(Box<DriverProfile>),
+    /// Asks for `{"driver": .., "offered": ..}`: whether an offer may be open to him.
+    Stand {
+        reply: R,
+    },
     Read {
         reply: R,
     },
