@@ -1,12 +1,15 @@
 //! The listeners: every route of the engine on one, `/metrics` on its own where it has one.
 
+use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use actix_web::rt::net::TcpStream;
 use actix_web::{App as WebApp, HttpServer, web};
+use socket2::{SockRef, TcpKeepalive};
 use sqlx::PgPool;
 
 use super::{Mount, StartError};
@@ -17,6 +20,14 @@ use crate::config::Config;
 use crate::obs::Metrics;
 use crate::readmodel::Rides;
 use crate::realtime::{self, Hub, RealtimeState};
+
+/// Linux keeps twice as much: for its own books.
+const SEND_BUFFER_BYTES: usize = 64 << 10;
+/// How long sent bytes may be unacknowledged before the connection is given up: a phone in a tunnel
+/// comes back by a new connection.
+const UNTAKEN_FOR: Duration = Duration::from_secs(20);
+/// Silence after which the system looks whether the other end is there.
+const SILENT_FOR: Duration = Duration::from_secs(60);
 
 /// What routes lead to.
 #[derive(Clone)]
@@ -84,6 +95,7 @@ pub(super) fn listen(
         .tcp_nodelay(true)
         .disable_signals()
         .client_request_timeout(Duration::from_secs(10))
+        .on_connect(|connection, _| bound(connection))
         .shutdown_timeout(10)
         .bind(address)
         .map_err(|source| StartError::Listen { address, source })?;
@@ -92,6 +104,20 @@ pub(super) fn listen(
     let handle = server.handle();
     tokio::spawn(server);
     Ok((bound, handle))
+}
+
+/// Bounds what the system keeps for one connection, and for how long it keeps what its other end
+/// does not take. Where it cannot be set, the connection works all the same.
+fn bound(connection: &dyn Any) {
+    let Some(stream) = connection.downcast_ref::<TcpStream>() else { return };
+    let socket = SockRef::from(stream);
+    let outcome = socket
+        .set_send_buffer_size(SEND_BUFFER_BYTES)
+        .and_then(|()| socket.set_tcp_user_timeout(Some(UNTAKEN_FOR)))
+        .and_then(|()| socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENT_FOR)));
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "a connection keeps the system's own bounds");
+    }
 }
 
 /// Serves `/metrics` on its own address, where it has one.
