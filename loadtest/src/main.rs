@@ -4,6 +4,7 @@
 //! redis-server), says on stderr what it does, and ends with ONE line of JSON on stdout. It ends
 //! what it started, also where it is stopped itself: exit code 143 after SIGTERM, 130 after SIGINT.
 
+mod client;
 mod engine;
 mod facts;
 mod locations;

@@ -14,7 +14,7 @@ use ibora::config::Config;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::procs;
+use crate::procs::{self, Processes};
 use crate::report::say;
 use crate::started;
 
@@ -112,6 +112,13 @@ impl Served {
     /// CPU time of the engine so far: sockets, JSON and checks; not of its database.
     pub(crate) fn cpu(&self) -> Duration {
         procs::of_process(self.child.id())
+    }
+
+    /// The engine and its database, to read what they use.
+    pub(crate) fn processes(&self) -> anyhow::Result<Processes> {
+        let file = std::fs::read_to_string(self.dir()?.join("pgdata/postmaster.pid"))?;
+        let postmaster = file.lines().next().unwrap_or_default().trim().parse()?;
+        Ok(Processes { postmaster, redis: None, engine: Some(self.child.id()) })
     }
 
     /// A figure of `/metrics`, summed over the lines that begin like this; zero before the first.
