@@ -25,6 +25,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgPool};
 
 use crate::offers::OfferBoard;
+use crate::started;
 
 /// Longer than any bench: nobody goes offline, no offer ends, no actor is dropped meanwhile.
 pub(crate) const NEVER: Millis = Millis::from_secs(24 * 3600);
@@ -65,7 +66,7 @@ pub(crate) struct Store {
 impl Store {
     /// Starts a fresh PostgreSQL with all migrations applied.
     pub(crate) async fn open() -> anyhow::Result<Self> {
-        let dir = std::env::temp_dir().join(format!("ibora-bench-{}", uuid::Uuid::now_v7()));
+        let dir = started::new_dir("ibora-bench")?;
         let source = DatabaseSource::Embedded(EmbeddedOptions {
             data_dir: dir.clone(),
             binaries: None,

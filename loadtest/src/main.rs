@@ -1,9 +1,10 @@
 //! The load test: the engine against what people build instead, each figure one command away.
 //!
 //! `./dev bench NAME` calls it. A command starts what it needs (a private PostgreSQL, a
-//! redis-server), says on stderr what it does, and ends with ONE line of JSON on stdout. It stops
-//! what it started.
+//! redis-server), says on stderr what it does, and ends with ONE line of JSON on stdout. It ends
+//! what it started, also where it is stopped itself: exit code 143 after SIGTERM, 130 after SIGINT.
 
+mod client;
 mod engine;
 mod facts;
 mod locations;
@@ -17,11 +18,14 @@ mod redis;
 mod replay;
 mod report;
 mod served;
+mod started;
 mod transitions;
 
 use clap::{Parser, Subcommand};
 use mimalloc::MiMalloc;
+use serde_json::Value;
 use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// The engine's own: what is measured in process is measured as it is served.
 #[global_allocator]
@@ -60,21 +64,58 @@ fn main() -> anyhow::Result<()> {
         #[expect(clippy::expect_used, reason = "without threads there is nothing to measure")]
         runtime.expect("a runtime")
     });
-    let line = system.block_on(async move {
-        let ended = async {
-            match cli.bench {
-                Bench::Race(options) => race::run(options).await,
-                Bench::Transitions(options) => transitions::run(options).await,
-                Bench::Locations(options) => locations::run(options).await,
-                Bench::Recovery(options) => recovery::run(options).await,
-                Bench::Replay(options) => replay::run(options).await,
-                Bench::Fill(options) => recovery::fill(options).await,
-            }
-        };
-        tokio::select! {
-            line = ended => line,
-            _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
+    let ended = system.block_on(async move {
+        let ended = until_stopped(cli.bench).await;
+        // However it ended, and whatever it still held: nothing of it is to stay.
+        if let Err(error) = started::clear().await {
+            report::say(format!("something of this run stays behind: {error:#}"));
         }
-    })?;
-    report::print_line(&line)
+        ended
+    });
+    match ended {
+        Ended::Done(line) => report::print_line(&line?),
+        Ended::Stopped { by, code } => {
+            report::say(format!("stopped by {by}: what was started has ended, its files are gone"));
+            // At once: work that cannot be interrupted is waited for otherwise.
+            std::process::exit(code)
+        }
+    }
+}
+
+/// How a bench ended.
+enum Ended {
+    Done(anyhow::Result<Value>),
+    Stopped { by: &'static str, code: i32 },
+}
+
+/// Runs a bench to its end, or until this process is asked to stop.
+async fn until_stopped(bench: Bench) -> Ended {
+    // Its parent ends it, and knows what it started.
+    let is_part = matches!(bench, Bench::Fill(_));
+    let running = async {
+        match bench {
+            Bench::Race(options) => race::run(options).await,
+            Bench::Transitions(options) => transitions::run(options).await,
+            Bench::Locations(options) => locations::run(options).await,
+            Bench::Recovery(options) => recovery::run(options).await,
+            Bench::Replay(options) => replay::run(options).await,
+            Bench::Fill(options) => recovery::fill(options).await,
+        }
+    };
+    if is_part {
+        return Ended::Done(running.await);
+    }
+    let signals = signal(SignalKind::terminate()).and_then(|terminate| {
+        let interrupt = signal(SignalKind::interrupt())?;
+        Ok((terminate, interrupt))
+    });
+    let (mut terminate, mut interrupt) = match signals {
+        Ok(signals) => signals,
+        Err(error) => return Ended::Done(Err(error.into())),
+    };
+    tokio::select! {
+        line = running => Ended::Done(line),
+        _ = terminate.recv() => Ended::Stopped { by: "SIGTERM", code: 143 },
+        _ = interrupt.recv() => Ended::Stopped { by: "SIGINT", code: 130 },
+    }
 }

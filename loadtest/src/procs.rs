@@ -1,4 +1,5 @@
-//! CPU time of processes, from `/proc`: ours, the PostgreSQL server with all its children, Redis.
+//! CPU time of processes, from `/proc`: ours, an engine's, the PostgreSQL server with
+//! all its children, Redis.
 
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ pub(crate) struct Used {
     pub(crate) own: Duration,
     pub(crate) postgres: Duration,
     pub(crate) redis: Duration,
+    /// An engine that is a process of its own.
+    pub(crate) engine: Duration,
 }
 
 /// Whose time is read.
@@ -19,6 +22,7 @@ pub(crate) struct Used {
 pub(crate) struct Processes {
     pub(crate) postmaster: u32,
     pub(crate) redis: Option<u32>,
+    pub(crate) engine: Option<u32>,
 }
 
 impl Processes {
@@ -28,6 +32,7 @@ impl Processes {
             own: of("self").map_or(Duration::ZERO, |stat| stat.used),
             postgres: with_children(self.postmaster),
             redis: self.redis.map_or(Duration::ZERO, of_process),
+            engine: self.engine.map_or(Duration::ZERO, of_process),
         }
     }
 }
@@ -39,12 +44,13 @@ impl Used {
             own: self.own.saturating_sub(earlier.own),
             postgres: self.postgres.saturating_sub(earlier.postgres),
             redis: self.redis.saturating_sub(earlier.redis),
+            engine: self.engine.saturating_sub(earlier.engine),
         }
     }
 
     /// All of it, a piece of work.
     pub(crate) fn micros_each(self, count: usize) -> f64 {
-        let all = self.own + self.postgres + self.redis;
+        let all = self.own + self.postgres + self.redis + self.engine;
         all.as_secs_f64() * 1e6 / crate::report::number(count.max(1))
     }
 
@@ -52,6 +58,7 @@ impl Used {
         self.own += other.own;
         self.postgres += other.postgres;
         self.redis += other.redis;
+        self.engine += other.engine;
     }
 }
 

@@ -182,7 +182,10 @@ async fn send(
 /// Measures.
 pub(crate) async fn run(options: Options) -> anyhow::Result<serde_json::Value> {
     let dir = served::new_dir()?;
-    let filled = fill_and_kill(&dir, options.rides)?;
+    let filling = dir.clone();
+    // Not waited for where this process is asked to stop.
+    let filled = tokio::task::spawn_blocking(move || fill_and_kill(&filling, options.rides));
+    let filled = filled.await??;
     say("killed; starting the engine again");
     let started = Instant::now();
     let mut engine = Served::spawn(all_settings(&dir))?;

@@ -11,6 +11,8 @@ use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::io::tcp::TcpSettings;
 use deadpool_redis::redis::{AsyncConnectionConfig, Client, IntoConnectionInfo};
 
+use crate::started;
+
 const START_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A running redis-server.
@@ -24,8 +26,7 @@ impl RedisServer {
     /// Starts one and waits until it answers.
     pub(crate) async fn start() -> anyhow::Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let dir = std::env::temp_dir().join(format!("ibora-redis-{}", uuid::Uuid::now_v7()));
-        std::fs::create_dir(&dir)?;
+        let dir = started::new_dir("ibora-redis")?;
         let child = Command::new("redis-server")
             .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
             .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])

@@ -14,10 +14,14 @@ use ibora::config::Config;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::procs;
+use crate::procs::{self, Processes};
 use crate::report::say;
+use crate::started;
 
 const READY_WITHIN: Duration = Duration::from_secs(120);
+/// Below the ports that a system gives to those who connect: while an engine is away, one of its
+/// clients could otherwise get the engine's own.
+const PORTS: std::ops::Range<u16> = 20_000..30_000;
 /// Descriptors that the issue of a bench counts with, for each of the two processes.
 const DESCRIPTORS: u64 = 20_000;
 
@@ -31,9 +35,7 @@ pub(crate) fn settings<const N: usize>(pairs: [(&str, &str); N]) -> Settings {
 
 /// A new directory for an engine.
 pub(crate) fn new_dir() -> anyhow::Result<PathBuf> {
-    let dir = std::env::temp_dir().join(format!("ibora-bench-{}", Uuid::now_v7()));
-    std::fs::create_dir(&dir)?;
-    Ok(dir)
+    started::new_dir("ibora-bench")
 }
 
 /// What all benches set: the directory, few words, no limits on addresses and people.
@@ -72,10 +74,8 @@ pub(crate) struct Seeded {
 impl Served {
     /// Starts it without waiting.
     pub(crate) fn spawn(settings: Settings) -> anyhow::Result<Self> {
-        let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let mut command = ibora(&settings)?;
-        command.arg("--set").arg(format!("http.listen={address}")).arg("serve");
-        let child = command.stdout(Stdio::null()).spawn().context("`ibora` beside this program")?;
+        let address = free_address()?;
+        let child = serve(&settings, address)?;
         let http = awc::Client::builder().timeout(Duration::from_secs(30)).finish();
         Ok(Self { child, settings, address, http })
     }
@@ -114,6 +114,13 @@ impl Served {
         procs::of_process(self.child.id())
     }
 
+    /// The engine and its database, to read what they use.
+    pub(crate) fn processes(&self) -> anyhow::Result<Processes> {
+        let file = std::fs::read_to_string(self.dir()?.join("pgdata/postmaster.pid"))?;
+        let postmaster = file.lines().next().unwrap_or_default().trim().parse()?;
+        Ok(Processes { postmaster, redis: None, engine: Some(self.child.id()) })
+    }
+
     /// A figure of `/metrics`, summed over the lines that begin like this; zero before the first.
     pub(crate) async fn metric(&self, beginning: &str) -> anyhow::Result<f64> {
         let answer = self.http.get(self.url("/metrics")).send().await;
@@ -132,7 +139,7 @@ impl Served {
         command.args(["seed", "--drivers", &drivers.to_string()]);
         command.args(["--passengers", &passengers.to_string(), "--out"]).arg(&out);
         command.stdout(Stdio::null()).stderr(Stdio::null());
-        let status = tokio::process::Command::from(command).status().await?;
+        let status = tokio::process::Command::from(command).kill_on_drop(true).status().await?;
         anyhow::ensure!(status.success(), "`ibora seed`: {status}");
         read_people(&out)
     }
@@ -146,9 +153,7 @@ impl Served {
     pub(crate) async fn end(mut self) -> anyhow::Result<()> {
         self.child.kill()?;
         self.child.wait()?;
-        // Adopts the server once more, to stop it.
-        Store::open(&config(&self.settings)?).await?.close().await?;
-        Ok(std::fs::remove_dir_all(self.dir()?)?)
+        started::clear_dir(self.dir()?).await
     }
 
     fn dir(&self) -> anyhow::Result<&Path> {
@@ -163,6 +168,24 @@ impl Drop for Served {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+fn serve(settings: &Settings, address: SocketAddr) -> anyhow::Result<Child> {
+    let mut command = ibora(settings)?;
+    command.arg("--set").arg(format!("http.listen={address}")).arg("serve");
+    command.stdout(Stdio::null()).spawn().context("`ibora` beside this program")
+}
+
+/// An address that nobody listens at.
+fn free_address() -> anyhow::Result<SocketAddr> {
+    // Whoever asks at the same time begins elsewhere.
+    let start = rand::random_range(PORTS);
+    for port in (start..PORTS.end).chain(PORTS.start..start) {
+        if let Ok(listener) = std::net::TcpListener::bind(("127.0.0.1", port)) {
+            return Ok(listener.local_addr()?);
+        }
+    }
+    anyhow::bail!("no free port between {} and {}", PORTS.start, PORTS.end)
 }
 
 fn ibora(settings: &Settings) -> anyhow::Result<Command> {

@@ -4,18 +4,12 @@
 use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
 
-use anyhow::Context;
 use ibora::bots::Person;
-use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
-/// A frame of a client is masked; with this mask its bytes stay as they are.
-const MASK: [u8; 4] = [0; 4];
-/// A whole text frame, masked.
-const TEXT: u8 = 0x81;
-const MASKED: u8 = 0x80;
+use crate::client::{Client, framed};
+
 /// Where, in the text of a point, its time and the last digits of its place are.
 const BEFORE_TIME: &str = r#"{"t":"tel","n":1000000,"pts":[["#;
 const DIGITS_OF_TIME: usize = 13;
@@ -43,23 +37,8 @@ impl Line {
         person: &Person,
         number: usize,
     ) -> anyhow::Result<Self> {
-        let mut stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        let handshake = format!(
-            "GET /v1/session HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\n\
-             Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\
-             Sec-WebSocket-Protocol: ibora.v1\r\n\r\n"
-        );
-        stream.write_all(handshake.as_bytes()).await?;
-        let mut scratch = vec![0; 16 * 1024].into_boxed_slice();
-        wait_for(&mut stream, &mut scratch, b"101").await?;
-        let hello = json!({
-            "t": "hello", "v": 1, "auth": {"bearer": &*person.token},
-            "device": Uuid::now_v7(), "app": "bench/1",
-        });
-        stream.write_all(&framed(hello.to_string().as_bytes())?).await?;
-        wait_for(&mut stream, &mut scratch, br#""t":"welcome""#).await?;
+        let (client, _) = Client::open(address, person, (Uuid::now_v7(), None)).await?;
+        let stream = client.into_stream();
         let (row, column) = (number / 100, number % 100);
         let text = format!(
             "{BEFORE_TIME}{:0DIGITS_OF_TIME$},-23.{row:03}000,-46.{column:03}000,8,11.5,270.0]]}}",
@@ -119,31 +98,4 @@ impl Line {
         }
         Ok(true)
     }
-}
-
-/// A text as a client's frame.
-fn framed(text: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let mut frame = vec![TEXT];
-    match u8::try_from(text.len()) {
-        Ok(short) if short < 126 => frame.push(MASKED | short),
-        _ => {
-            frame.push(MASKED | 126);
-            frame.extend(u16::try_from(text.len()).context("too long")?.to_be_bytes());
-        }
-    }
-    frame.extend(MASK);
-    frame.extend(text);
-    Ok(frame)
-}
-
-/// Reads until these bytes have come.
-async fn wait_for(stream: &mut TcpStream, scratch: &mut [u8], wanted: &[u8]) -> anyhow::Result<()> {
-    let mut filled = 0;
-    while !scratch[..filled].windows(wanted.len()).any(|bytes| bytes == wanted) {
-        let read = stream.read(&mut scratch[filled..]).await?;
-        let said = String::from_utf8_lossy(&scratch[..filled]);
-        anyhow::ensure!(read > 0, "the engine let nobody in: {said}");
-        filled += read;
-    }
-    Ok(())
 }

@@ -21,7 +21,7 @@ use crate::facts::{Script, Step};
 use crate::people;
 
 /// Degrees between lanes: no wave reaches another lane's drivers.
-const FAR: f64 = 0.2;
+pub(super) const FAR: f64 = 0.2;
 
 /// The engine with its lanes.
 pub(super) struct EngineSide {

@@ -4,10 +4,13 @@
 //! winners' rides are ended. Only the middle is measured: from the release of a lane's accepts to
 //! its last answer. The time by which rides are divided is the union of these spans, so nothing
 //! that is set up or cleared away hides in it. Engine and peers run in turns, several rounds.
+//!
+//! Then the engine runs once more, as a process of its own, and every driver is a session.
 
 mod audit;
 mod engine_side;
 mod peer_side;
+mod socket_side;
 mod volley;
 
 use std::collections::BTreeMap;
@@ -24,9 +27,11 @@ use crate::peers::{ConditionalUpdate, Desk, ForUpdate, RedisLock};
 use crate::procs::{Processes, Used};
 use crate::redis::RedisServer;
 use crate::report::{self, Latencies, Percentiles, number, ratio, rounded, say};
+use crate::served::{self, Served};
 use audit::Audit;
 use engine_side::EngineSide;
 use peer_side::PeerSide;
+use socket_side::SocketSide;
 use volley::{Racer, Volley};
 
 #[derive(Args, Clone, Copy)]
@@ -45,10 +50,15 @@ pub(crate) struct Options {
     /// Seconds after which a side ends its round early; its figures are those of the rides it got.
     #[arg(long, default_value_t = 35)]
     side_s: u64,
-    /// Leaves the peers out: to profile the engine.
+    /// Leaves the peers and the sockets out: to profile the engine.
     #[arg(long)]
     alone: bool,
 }
+
+/// Sessions of drivers that race; two processes and their descriptors have room for more.
+const SOCKETS_MAX: usize = 10_000;
+/// Seconds that a round over sockets lasts at most.
+const SOCKETS_S: u64 = 20;
 
 /// One side's figures of one round.
 struct Round {
@@ -87,14 +97,64 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<Value> {
     let engine = Engine::start(|policy| policy.wave_sizes = vec![wave]).await?;
     let raced = race(&engine, options).await;
     engine.close().await?;
-    raced
+    let mut line = raced?;
+    if !options.alone {
+        line["sockets"] = over_sockets(options).await?;
+    }
+    Ok(line)
+}
+
+/// The same race, with a session for every driver.
+async fn over_sockets(options: Options) -> anyhow::Result<Value> {
+    let lanes = options.at_once.min(SOCKETS_MAX / options.drivers).max(1);
+    served::check_descriptors(lanes * (options.drivers + 1))?;
+    let dir = served::new_dir()?;
+    let mut settings = served::common(&dir);
+    settings.extend(socket_side::settings(options.drivers));
+    say("settings of the engine over sockets:");
+    served::say_settings(&settings);
+    let served = Served::start(settings).await?;
+    let people = served.seed(lanes * options.drivers, lanes).await?;
+    say(format!("connecting {} drivers on {lanes} lanes", people.drivers.len()));
+    let side = Arc::new(SocketSide::open(served.address, people, options.drivers).await?);
+    Volley::run(&side, lanes, options.drivers).await?;
+    let (processes, side_s) = (served.processes()?, options.side_s.min(SOCKETS_S));
+    let options = Options { at_once: lanes, side_s, ..options };
+    let mut sides = BTreeMap::new();
+    for _ in 0..options.rounds {
+        play(&mut sides, &side, options, processes).await?;
+    }
+    let Some(side) = sides.remove(SocketSide::NAME) else { return Ok(Value::Null) };
+    let store = served.store().await?;
+    let lost = side.audit.lost_acks(&store.pool).await?;
+    store.pool.close().await;
+    served.end().await?;
+    let engine = |round: &Round| {
+        let engine = Used { engine: round.used.engine, ..Used::default() };
+        engine.micros_each(round.settled)
+    };
+    let cpu = report::median(side.rounds.iter().map(engine));
+    let figures = summary(&side, BTreeMap::new());
+    Ok(json!({
+        "rides": figures.rides_settled,
+        "at_once": lanes,
+        "rides_per_s": figures.rides_per_s,
+        "winner_ms": figures.winner_ms,
+        "loser_ms": figures.loser_ms,
+        "cpu_us_per_ride_engine": rounded(cpu, 0),
+        "cpu_us_per_ride_postgres": figures.cpu_us_per_ride_postgres,
+        "duplicates": figures.duplicates,
+        "no_winner": figures.no_winner,
+        "lost_acks": lost,
+    }))
 }
 
 async fn race(engine: &Engine, options: Options) -> anyhow::Result<Value> {
     let side = Arc::new(EngineSide::open(engine, options.at_once, options.drivers).await?);
     let script = warm_up(&side, options).await?;
     let redis = RedisServer::start().await?;
-    let processes = Processes { postmaster: engine.store().postmaster(), redis: Some(redis.pid()) };
+    let postmaster = engine.store().postmaster();
+    let processes = Processes { postmaster, redis: Some(redis.pid()), engine: None };
     let owner = engine.store().owner()?;
     let desk = async |name| Desk::open(&owner, name, script.clone()).await;
     let lanes = (options.at_once, options.drivers);

@@ -17,6 +17,11 @@ use crate::report::Latencies;
 pub(super) trait Racer: Send + Sync + 'static {
     fn name(&self) -> &'static str;
 
+    /// The id of a new accept.
+    fn command(&self) -> String {
+        format!("accept-{}", Uuid::now_v7())
+    }
+
     /// Makes a ride that every driver of the lane may accept, and returns when they may.
     fn set_up(&self, lane: usize) -> impl Future<Output = anyhow::Result<Uuid>> + Send;
 
@@ -57,7 +62,8 @@ impl Volley {
         lanes: usize,
         drivers: usize,
     ) -> anyhow::Result<Self> {
-        Self::measured(racer, lanes, drivers, Processes { postmaster: 0, redis: None }).await
+        let nobody = Processes { postmaster: 0, redis: None, engine: None };
+        Self::measured(racer, lanes, drivers, nobody).await
     }
 
     pub(super) async fn measured<R: Racer>(
@@ -130,8 +136,7 @@ async fn race<R: Racer>(
     ride: Uuid,
     released: &Barrier,
 ) -> anyhow::Result<Lane> {
-    let commands: Vec<String> =
-        (0..drivers).map(|_| format!("accept-{}", Uuid::now_v7())).collect();
+    let commands: Vec<String> = (0..drivers).map(|_| racer.command()).collect();
     let mut answers = Vec::with_capacity(drivers);
     released.wait().await;
     let start = Instant::now();

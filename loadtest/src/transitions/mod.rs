@@ -85,7 +85,8 @@ async fn measure(engine: &Engine, options: &Options) -> anyhow::Result<Value> {
         None => anyhow::bail!("no callers"),
     };
     let redis = RedisServer::start().await?;
-    let processes = Processes { postmaster: engine.store().postmaster(), redis: Some(redis.pid()) };
+    let postmaster = engine.store().postmaster();
+    let processes = Processes { postmaster, redis: Some(redis.pid()), engine: None };
     let mut peers = Peers::open(engine, &redis, script, options.callers).await?;
 
     let lasting = Duration::from_secs(options.measure_s);
