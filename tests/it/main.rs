@@ -4,6 +4,7 @@ mod accounts;
 mod crash;
 mod demo;
 mod embedded_postgres;
+mod overload;
 mod pg;
 mod process;
 mod rest;

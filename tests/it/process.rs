@@ -103,6 +103,14 @@ impl Process {
         self.command().arg("audit").status().expect("runs").code()
     }
 
+    /// Memory that it has in use.
+    pub(crate) fn memory_kb(&self) -> u64 {
+        let pid = self.child.as_ref().expect("runs").id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
+        line.trim().trim_end_matches(" kB").trim().parse().expect("a number")
+    }
+
     /// kill -9.
     pub(crate) fn kill(&mut self) {
         let mut child = self.child.take().expect("runs");
