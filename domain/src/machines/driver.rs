@@ -310,7 +310,10 @@ impl DriverMachine {
     }
 
     /// One accept came back, or the ride he thought his is not. His offer may still be open.
-    fn not_won<R>(&mut self, turn: &mut Turn<'_, R>, ride: RideId) {
+    fn not_won<R>(&mut self, turn: &mut Turn<'_, R>, (ride, closed): (RideId, bool)) {
+        if closed {
+            self.slots.remove(&ride);
+        }
         if let Some(reserved) = self.reserved.as_mut().filter(|known| known.ride == ride) {
             reserved.pending -= 1;
         }
@@ -424,7 +427,7 @@ impl<R> Machine for Driving<R> {
                 machine.slots.remove(&ride);
             }
             DriverInput::Won { ride } => machine.won(turn, ride),
-            DriverInput::NotWon { ride } => machine.not_won(turn, ride),
+            DriverInput::NotWon { ride, closed } => machine.not_won(turn, (ride, closed)),
             DriverInput::Ended { ride } => machine.ended(turn, ride),
             DriverInput::SessionOpened => {
                 machine.sessions = machine.sessions.saturating_add(1);

@@ -274,7 +274,8 @@ impl<R> RideMachine<R> {
         let input = if self.ride.as_ref().is_some_and(his) {
             DriverInput::Won { ride }
         } else {
-            DriverInput::NotWon { ride }
+            let open = self.ride.as_ref().and_then(|ride| ride.open_offer_to(driver));
+            DriverInput::NotWon { ride, closed: open.is_none() }
         };
         turn.tell_driver(driver, input);
     }

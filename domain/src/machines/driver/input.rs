@@ -45,6 +45,8 @@ pub enum DriverInput<R> {
     /// The ride is not his: the answer to one accept, or to a question.
     NotWon {
         ride: RideId,
+        /// No offer of it is open to him: its slot is free.
+        closed: bool,
     },
     /// The ride was his and is over, or he gave it back.
     Ended {

@@ -216,7 +216,10 @@ impl<R> RideMachine<R> {
         let version = self.ride.as_ref().map_or(0, |ride| ride.version);
         let mut decision = self.decision(turn);
         for (offer, reason) in std::mem::take(&mut self.withdrawn) {
-            turn.tell_driver(offer.driver, DriverInput::OfferClosed { ride: self.id });
+            // One whose accept is about to be answered hears all at once.
+            if !self.is_about_to_hear(offer.driver) {
+                turn.tell_driver(offer.driver, DriverInput::OfferClosed { ride: self.id });
+            }
             if reason == "declined" || self.is_told_by_answer(offer.driver, reason) {
                 continue;
             }

@@ -163,6 +163,13 @@ impl<R> RideMachine<R> {
         }
     }
 
+    /// Whether a driver's machine is about to be told what became of his accept.
+    pub(super) fn is_about_to_hear(&self, driver: DriverId) -> bool {
+        let his = |loser: &&Loser<R>| loser.attempt.driver == driver;
+        let waits = |loser: &Loser<R>| loser.asked.iter().any(|(_, reserved)| *reserved);
+        self.losers.iter().filter(his).any(waits)
+    }
+
     /// Whether a driver whose offer closes is told so by the answer that his own accept waits for.
     pub(super) fn is_told_by_answer(&self, driver: DriverId, reason: &str) -> bool {
         let says_so = |refusal| {
