@@ -1,5 +1,8 @@
 //! The composition root: the only file that sees every room. Builds them in order, wires what one
 //! puts out to what another takes in, and takes them down in the reverse order.
+//!
+//! Between building and taking down an engine has the shards. It waits until they are free, gives
+//! them up before it sends its people away, and acts no more once another has taken them.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,20 +14,26 @@ use actix_web::dev::ServerHandle;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use thiserror::Error;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
 use crate::accounts::{Accounts, OptionsError};
 use crate::actors::{Clock, Dispatch, DispatchParts};
+use crate::api::Standby;
 use crate::config::{Config, Mode};
 use crate::geo::RoadGraphError;
-use crate::journal::Journal;
+use crate::journal::{Journal, JournalParts};
 use crate::obs::Metrics;
 use crate::postgres::{Database, PostgresError};
 use crate::realtime::{Hub, RealtimeParts, RealtimeState};
 use crate::seed::{SeedError, Seeded};
 
+mod node;
 mod settings;
+mod turn;
 mod web;
 
+use node::Node;
 use settings::{
     accounts, dispatch_options, index, journal_options, router, session_options, tariffs,
     wall_clock,
@@ -34,8 +43,14 @@ pub use settings::{data_dir, source};
 /// Every schema change, in order.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
-/// Time in which the sessions of an engine that stops are sent away.
-const DRAIN_WITHIN: Duration = Duration::from_secs(2);
+/// Time in which an engine that stops answers what is under way and records it.
+const SETTLE_WITHIN: Duration = Duration::from_millis(700);
+/// Time in which it gives up its shards, when the database is slow.
+const LEAVE_WITHIN: Duration = Duration::from_secs(2);
+/// Then its sessions are sent away, a moment for each, since each comes back elsewhere.
+const DRAIN_A_SESSION: Duration = Duration::from_millis(1);
+/// All of them within so much at least, and at most.
+const DRAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(7)];
 
 /// Why the engine does not start.
 #[derive(Debug, Error)]
@@ -54,6 +69,8 @@ pub enum StartError {
     Roads { path: PathBuf, source: RoadGraphError },
     #[error("cannot listen on {address}: {source}")]
     Listen { address: SocketAddr, source: std::io::Error },
+    #[error("{dir}: {count} engines run on this data directory; set node.id or data.dir")]
+    NodesFull { dir: PathBuf, count: u32 },
     #[error(transparent)]
     Accounts(#[from] OptionsError),
     #[error(transparent)]
@@ -121,10 +138,14 @@ pub struct App {
     ready: Arc<AtomicBool>,
     server: ServerHandle,
     metrics_server: Option<ServerHandle>,
+    stepping_down: AbortHandle,
+    /// The name is ours while the engine runs.
+    _node: Node,
 }
 
 impl App {
-    /// Starts everything; returns when requests are served.
+    /// Starts everything; returns when requests are served. Where another engine is at work on the
+    /// database, that is after it: until then this one stands by, and says so.
     ///
     /// # Errors
     /// [`StartError`]
@@ -140,31 +161,27 @@ impl App {
         let metrics = Metrics::new();
         crate::obs::set_global(Arc::clone(&metrics));
         let store = Store::open(config).await?;
+        let node = Node::of(config)?;
+        let router = router(config)?;
+        let listener = web::bind(config)?;
+        let standby = Standby::new(Arc::clone(&metrics), &web::api_options(config));
+        let metrics_server = web::listen_metrics(config, &standby)?;
+        let options = journal_options(config, &node);
+        // Whatever takes long and needs no shards stands above.
+        let (tenure, answering) = turn::wait(&store.pool, &options, (&listener, &standby)).await?;
         let hub = Hub::new(config.session.passenger_devices_max, Arc::clone(&metrics));
-        let streams = Arc::clone(&hub);
-        let journal = Journal::start(
-            journal_options(config),
-            store.database.app_options(),
-            store.pool.clone(),
-            Arc::clone(&metrics),
-            Arc::new(move |events| {
-                streams.publish(events.into_iter().map(|event| (event.seq, event.row)));
-            }),
-        )
-        .await?;
-        let dispatch = Dispatch::start(
-            DispatchParts {
-                journal: Arc::clone(&journal),
-                index: index(config),
-                router: router(config)?,
-                clock: Clock::new(config.clock.speed),
-                metrics: Arc::clone(&metrics),
-                push: hub.pusher(),
-                tariffs: tariffs(config),
-            },
-            dispatch_options(config),
-        )
-        .await?;
+        let parts = journal_parts(&store, &hub, &metrics);
+        let journal = Journal::start(tenure, &options, parts);
+        let parts = DispatchParts {
+            journal: Arc::clone(&journal),
+            index: index(config),
+            router,
+            clock: Clock::new(config.clock.speed),
+            metrics: Arc::clone(&metrics),
+            push: hub.pusher(),
+            tariffs: tariffs(config),
+        };
+        let dispatch = Dispatch::start(parts, dispatch_options(config)).await?;
         let accounts = Arc::new(accounts(config, store.pool.clone(), Arc::clone(&journal))?);
         let ready = Arc::new(AtomicBool::new(true));
         let sessions = RealtimeState::new(
@@ -178,8 +195,10 @@ impl App {
             session_options(config),
         );
         let api = web::api(config, &store.pool, (&dispatch, &accounts), (&metrics, &ready), &hub);
-        let metrics_server = web::listen_metrics(config, &api)?;
-        let (address, server) = web::listen(config, web::Routes { api, sessions, more })?;
+        let routes = web::Routes { api, sessions, more };
+        let (address, server) = web::listen(config, &listener, routes)?;
+        drop(answering);
+        let stepping_down = tokio::spawn(step_down(Arc::clone(&dispatch), Arc::clone(&hub)));
         tokio::spawn(refresh_gauges(Arc::downgrade(&dispatch), Arc::clone(&metrics)));
         tracing::info!(%address, "ready");
         Ok(Self {
@@ -193,17 +212,30 @@ impl App {
             ready,
             server,
             metrics_server,
+            stepping_down: stepping_down.abort_handle(),
+            _node: node,
         })
     }
 
-    /// Stops in order: no new work, everything decided recorded, sockets closed, then the database.
+    /// Returns when another engine has taken over. By then this one acts no more, and its sessions
+    /// are being sent away.
+    pub async fn fenced(&self) {
+        self.journal.lost().await;
+    }
+
+    /// Stops in order: no new work, everything decided recorded, the shards left to whoever waits
+    /// for them, sockets closed, then the database.
     ///
     /// # Errors
     /// [`PostgresError`] of a private server that does not stop.
     pub async fn stop(self) -> Result<(), StartError> {
         self.ready.store(false, Ordering::Release);
-        self.hub.drain(DRAIN_WITHIN).await;
-        self.dispatch.close().await;
+        self.stepping_down.abort();
+        self.leave().await;
+        let sessions = u32::try_from(self.hub.sessions()).unwrap_or(u32::MAX);
+        let [least, most] = DRAIN;
+        self.hub.drain(DRAIN_A_SESSION.saturating_mul(sessions).clamp(least, most)).await;
+        self.dispatch.end();
         self.server.stop(true).await;
         if let Some(server) = self.metrics_server {
             server.stop(false).await;
@@ -212,6 +244,39 @@ impl App {
         tracing::info!("stopped");
         Ok(())
     }
+
+    /// Decides nothing more, records what was decided, and gives the shards up. What a database
+    /// that does not answer holds up is left behind, unanswered as by a crash.
+    async fn leave(&self) {
+        self.dispatch.halt();
+        if timeout(SETTLE_WITHIN, self.dispatch.settle()).await.is_err() {
+            tracing::warn!("not all that was decided could be recorded in time");
+        }
+        match timeout(LEAVE_WITHIN, self.journal.leave()).await {
+            Ok(Ok(())) => tracing::info!("the shards are left"),
+            Ok(Err(error)) => tracing::warn!(%error, "the shards are left when the lease ends"),
+            Err(_) => tracing::warn!("the shards are left when the lease ends"),
+        }
+    }
+}
+
+fn journal_parts(store: &Store, hub: &Arc<Hub>, metrics: &Arc<Metrics>) -> JournalParts {
+    let streams = Arc::clone(hub);
+    JournalParts {
+        connect: store.database.app_options(),
+        pool: store.pool.clone(),
+        metrics: Arc::clone(metrics),
+        publish: Arc::new(move |events| {
+            streams.publish(events.into_iter().map(|event| (event.seq, event.row)));
+        }),
+    }
+}
+
+/// Once another engine has taken over: decides nothing more, and sends everybody to it.
+async fn step_down(dispatch: Arc<Dispatch>, hub: Arc<Hub>) {
+    dispatch.journal().lost().await;
+    dispatch.halt();
+    hub.move_away();
 }
 
 /// Accounts for the command line, beside an engine that may be running.

@@ -28,9 +28,10 @@ use crate::obs::LogOptions;
 pub use error::{ConfigError, Problem, Why};
 pub use sections::{
     Actors, Auth, Clock, Data, Database, Dispatch, FareTable, Fares, Http, Journal, Limits, Log,
-    Metrics, Mode, Presence, Rides, Routing, RoutingKind, Seed, Service, Session,
+    Metrics, Mode, Node, Presence, Rides, Routing, RoutingKind, Seed, Service, Session,
 };
 pub use sources::Sources;
+pub use validate::is_node_id;
 
 /// Every key with its default and its meaning: what `ibora config defaults` shows.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -45,6 +46,7 @@ pub struct Config {
     pub log: Log,
     pub service: Service,
     pub data: Data,
+    pub node: Node,
     pub database: Database,
     pub auth: Auth,
     pub limits: Limits,

@@ -47,6 +47,8 @@ pub enum Refusal {
     Overloaded,
     #[error("not recorded, ask again with the same id")]
     Unavailable,
+    #[error("another engine has this work, ask again with the same id")]
+    NotOwner,
 }
 
 impl Refusal {
@@ -74,6 +76,7 @@ impl Refusal {
             Self::IdempotencyInProgress => "idempotency_in_progress",
             Self::Overloaded => "overloaded",
             Self::Unavailable => "unavailable",
+            Self::NotOwner => "not_owner",
         }
     }
 
@@ -101,7 +104,8 @@ impl Refusal {
             | Self::IdempotencyKeyReused
             | Self::IdempotencyInProgress
             | Self::Overloaded
-            | Self::Unavailable => false,
+            | Self::Unavailable
+            | Self::NotOwner => false,
         }
     }
 
@@ -112,7 +116,7 @@ impl Refusal {
     }
 
     /// Every refusal.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::NotFound,
         Self::Forbidden,
         Self::OfferNotFound,
@@ -133,5 +137,6 @@ impl Refusal {
         Self::IdempotencyInProgress,
         Self::Overloaded,
         Self::Unavailable,
+        Self::NotOwner,
     ];
 }

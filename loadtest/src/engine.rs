@@ -10,7 +10,7 @@ use ibora::actors::{
 };
 use ibora::config::Config;
 use ibora::geo::{IndexOptions, LiveIndex, PowerLaw};
-use ibora::journal::{Journal, JournalOptions};
+use ibora::journal::{Journal, JournalOptions, JournalParts, Taking, Tenure};
 use ibora::obs::Metrics;
 use ibora::postgres::{Database, DatabaseSource, EmbeddedOptions};
 use ibora_domain::category::Category;
@@ -120,13 +120,22 @@ impl Engine {
         let told = Arc::clone(&board);
         let options = JournalOptions {
             node: "bench".to_owned(),
+            lease: Duration::from_secs(config.node.lease_s),
             writers: u16::try_from(config.journal.writers)?,
             queue_max: config.journal.queue_max,
             batch_max: config.journal.batch_max,
         };
         let publish: ibora::journal::Publish = Arc::new(move |events| told.publish(&events));
-        let journal =
-            Journal::start(options, app, pool.clone(), Arc::clone(&metrics), publish).await?;
+        let Taking::Ours(tenure) = Tenure::take(&pool, &options).await? else {
+            anyhow::bail!("another engine has the shards of a database of this bench's own");
+        };
+        let parts = JournalParts {
+            connect: app,
+            pool: pool.clone(),
+            metrics: Arc::clone(&metrics),
+            publish,
+        };
+        let journal = Journal::start(tenure, &options, parts);
         let index = IndexOptions { stale_after: NEVER, ..IndexOptions::default() };
         let fares = config.fares.clone();
         let parts = DispatchParts {

@@ -32,10 +32,10 @@ use ibora_domain::policy::RidePolicy;
 use ibora_domain::refusal::Refusal;
 use ibora_domain::ride::{DriverPosition, Order, PassengerCard, Pin};
 use ibora_domain::units::{Metres, Millis, UnixMillis};
-use tokio::sync::oneshot;
+use tokio::sync::{RwLock, oneshot};
 
 use crate::geo::{LiveIndex, Router};
-use crate::journal::{Journal, ReadError};
+use crate::journal::{Journal, ReadError, Standing};
 use crate::obs::Metrics;
 use alarms::Alarms;
 use commands::Running;
@@ -97,6 +97,8 @@ pub struct Dispatch {
     tasks: [tokio::task::AbortHandle; 2],
     quotes: Quotes,
     running: Running,
+    /// Held by every command until it is answered.
+    under_way: RwLock<()>,
     deadline: Duration,
     closed: AtomicBool,
 }
@@ -165,6 +167,7 @@ impl Dispatch {
             tasks: [ringing.abort_handle(), sweeping.abort_handle()],
             quotes: Quotes::new(parts.tariffs, options.quote_ttl),
             running: Running::default(),
+            under_way: RwLock::new(()),
             deadline: options.command_deadline,
             closed: AtomicBool::new(false),
         }))
@@ -186,9 +189,8 @@ impl Dispatch {
         if !sent.command.is_for(caller.role) {
             return Err(Refusal::Forbidden);
         }
-        if self.closed.load(Ordering::Acquire) {
-            return Err(Refusal::Unavailable);
-        }
+        self.may_act()?;
+        let Ok(_under_way) = self.under_way.try_read() else { return Err(Refusal::Unavailable) };
         if !self.registry.ports.journal.has_room() {
             return Err(Refusal::Overloaded);
         }
@@ -289,6 +291,7 @@ impl Dispatch {
     /// # Errors
     /// [`Refusal::NotFound`] for a ride that is not there, or not the caller's.
     pub async fn ride(&self, caller: Caller, ride: RideId) -> Answer {
+        self.may_act()?;
         let by = commands::read_as(caller);
         self.ask(|reply| Envelope::Ride(ride, RideInput::Read { by, reply })).await
     }
@@ -298,6 +301,7 @@ impl Dispatch {
     /// # Errors
     /// [`Refusal::NotFound`] for one who is no driver.
     pub async fn driver(&self, driver: DriverId) -> Answer {
+        self.may_act()?;
         self.ask(|reply| Envelope::Driver(driver, DriverInput::Read { reply })).await
     }
 
@@ -371,15 +375,46 @@ impl Dispatch {
         self.registry.crash(entity)
     }
 
-    /// Refuses new commands, waits until everything decided is recorded, and ends the actors.
-    pub async fn close(&self) {
+    /// Whether this engine may act: it has the shards, and is neither stopping nor cut off from the
+    /// database for so long that another may have them.
+    ///
+    /// # Errors
+    /// [`Refusal::NotOwner`] where another engine has them, else [`Refusal::Unavailable`].
+    pub fn may_act(&self) -> Result<(), Refusal> {
+        match self.journal().standing() {
+            Standing::Lost => Err(Refusal::NotOwner),
+            Standing::Lapsed | Standing::Left => Err(Refusal::Unavailable),
+            Standing::Holds if self.closed.load(Ordering::Acquire) => Err(Refusal::Unavailable),
+            Standing::Holds => Ok(()),
+        }
+    }
+
+    /// Takes no new command, and lets no deadline ring any more.
+    pub fn halt(&self) {
         self.closed.store(true, Ordering::Release);
         for task in &self.tasks {
             task.abort();
         }
+    }
+
+    /// After [`Dispatch::halt`]: returns once the commands under way are answered and all that was
+    /// decided is recorded.
+    pub async fn settle(&self) {
+        drop(self.under_way.write().await);
         self.registry.ports.journal.flush().await;
+    }
+
+    /// Ends the actors, after a halt.
+    pub fn end(&self) {
         for arbiter in &self.arbiters {
             arbiter.stop();
         }
+    }
+
+    /// Refuses new commands, waits until everything decided is recorded, and ends the actors.
+    pub async fn close(&self) {
+        self.halt();
+        self.settle().await;
+        self.end();
     }
 }

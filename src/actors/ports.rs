@@ -246,7 +246,8 @@ impl Ports {
 fn lost(answer: &Answer, error: &CommitError) -> Refusal {
     match error {
         CommitError::Overloaded => Refusal::Overloaded,
-        CommitError::Unavailable | CommitError::Fenced => Refusal::Unavailable,
+        CommitError::Unavailable => Refusal::Unavailable,
+        CommitError::Fenced => Refusal::NotOwner,
         CommitError::Refused { constraint } => match (constraint.as_deref(), answer) {
             (Some("rides_one_active_per_driver"), Ok(_)) => Refusal::DriverBusy,
             (Some("rides_one_active_per_passenger"), Ok(_)) => Refusal::ActiveRideExists,

@@ -84,6 +84,7 @@ impl Dispatch {
     /// [`Refusal::Forbidden`] for other roles, [`Refusal::NotFound`] for nobody,
     /// [`Refusal::Unavailable`] when the database does not answer.
     pub async fn snapshot(&self, caller: Caller) -> Result<Snapshot, Refusal> {
+        self.may_act()?;
         match caller.role {
             Role::Driver => self.snapshot_of_driver(caller).await,
             Role::Passenger => self.snapshot_of_passenger(caller).await,

@@ -24,6 +24,7 @@ mod request;
 mod rides;
 mod route;
 mod seen;
+mod standby;
 mod stream;
 
 use std::sync::atomic::AtomicBool;
@@ -39,6 +40,7 @@ use crate::obs::Metrics;
 use crate::readmodel::Rides;
 
 pub use limits::LimitOptions;
+pub use standby::Standby;
 
 /// How often what nobody uses any more is forgotten.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -105,11 +107,6 @@ impl Api {
     pub fn configure(self: &Arc<Self>, config: &mut ServiceConfig) {
         let entries = entries(self.options.metrics_here);
         route::mount(self, entries, config);
-    }
-
-    /// Mounts `/metrics` alone, for a listener of its own.
-    pub fn configure_metrics(self: &Arc<Self>, config: &mut ServiceConfig) {
-        route::mount(self, vec![ops::metrics_entry()], config);
     }
 }
 

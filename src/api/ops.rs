@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::openapi;
 use super::route::{self, Answered, Call, Entry, probe, public};
+use crate::obs::Metrics;
 
 /// How long the database may take to say that it is there.
 const DATABASE_WITHIN: Duration = Duration::from_secs(1);
@@ -30,12 +31,17 @@ pub(super) fn metrics_entry() -> Entry {
 
 /// Lives: this process answers. Says nothing of what it depends on.
 async fn health(_call: Call) -> Answered {
-    let body = json!({ "status": "live", "version": env!("CARGO_PKG_VERSION") });
-    Ok(route::json(StatusCode::OK, &body))
+    Ok(live())
 }
 
-/// Ready: neither starting nor stopping, and the database answers.
+pub(super) fn live() -> HttpResponse {
+    let body = json!({ "status": "live", "version": env!("CARGO_PKG_VERSION") });
+    route::json(StatusCode::OK, &body)
+}
+
+/// Ready: neither starting nor stopping, no other engine has the shards, and the database answers.
 async fn ready(call: Call) -> Answered {
+    call.api.dispatch.may_act()?;
     if !call.api.ready.load(Ordering::Acquire) {
         return Err(Refusal::Unavailable.into());
     }
@@ -47,8 +53,12 @@ async fn ready(call: Call) -> Answered {
 }
 
 async fn metrics(call: Call) -> Answered {
-    let text = call.api.metrics.render();
-    Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text))
+    Ok(figures(&call.api.metrics))
+}
+
+pub(super) fn figures(metrics: &Metrics) -> HttpResponse {
+    let text = metrics.render();
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)
 }
 
 async fn session_description(_call: Call) -> Answered {

@@ -28,7 +28,7 @@ use super::{Api, auth, body, cors};
 use crate::accounts::Identity;
 
 /// The label of what matches no route.
-const UNMATCHED: &str = "unmatched";
+pub(super) const UNMATCHED: &str = "unmatched";
 
 pub(super) type Answered = Result<HttpResponse, Problem>;
 type Serving = LocalBoxFuture<'static, HttpResponse>;

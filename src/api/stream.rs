@@ -54,6 +54,7 @@ struct StreamAnswer<'a> {
 async fn stream(call: Call, who: Identity) -> Answered {
     let asked = asked(&call)?;
     let caller = caller(&who);
+    call.api.dispatch.may_act()?;
     let stream = stream_of(caller).ok_or(Problem::Refused(Refusal::Forbidden))?;
     let journal = call.api.dispatch.journal();
     let (epoch, head) = call.api.dispatch.stream_head(caller).await?;
@@ -98,7 +99,7 @@ async fn wait_for_events(
         let next = journal.next_event(caller.user);
         let (_, head) = call.api.dispatch.stream_head(caller).await?;
         let left = until.saturating_duration_since(Instant::now());
-        let stops = !call.api.ready.load(Ordering::Acquire);
+        let stops = !call.api.ready.load(Ordering::Acquire) || call.api.dispatch.may_act().is_err();
         if head > after || left.is_zero() || stops {
             let upto = head.min(after + EVENTS_MAX);
             return Ok(call.api.dispatch.missed(stream, after, upto).await?);

@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use sqlx::PgPool;
 
 use super::StartError;
+use super::node::Node;
 use crate::accounts::{AccountOptions, Accounts, HashingOptions};
 use crate::actors::{Clock, DispatchOptions};
 use crate::config::{Config, RoutingKind};
@@ -48,9 +49,10 @@ pub fn data_dir(config: &Config) -> Result<PathBuf, StartError> {
     }
 }
 
-pub(super) fn journal_options(config: &Config) -> JournalOptions {
+pub(super) fn journal_options(config: &Config, node: &Node) -> JournalOptions {
     JournalOptions {
-        node: "main".to_owned(),
+        node: node.id.clone(),
+        lease: Duration::from_secs(config.node.lease_s),
         writers: u16::try_from(config.journal.writers).unwrap_or(u16::MAX),
         queue_max: config.journal.queue_max,
         batch_max: config.journal.batch_max,

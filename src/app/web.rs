@@ -1,21 +1,26 @@
 //! The listeners: every route of the engine on one, `/metrics` on its own where it has one.
+//!
+//! The address is taken before the shards are, and kept through: an engine that cannot listen
+//! takes nothing from another, and one that takes over answers where it stood by.
 
 use std::any::Any;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::http::KeepAlive;
 use actix_web::rt::net::TcpStream;
 use actix_web::{App as WebApp, HttpServer, web};
 use socket2::{SockRef, TcpKeepalive};
 use sqlx::PgPool;
+use tokio::net::TcpSocket;
 
 use super::{Mount, StartError};
 use crate::accounts::Accounts;
 use crate::actors::Dispatch;
-use crate::api::{Api, ApiOptions, ApiParts, LimitOptions};
+use crate::api::{Api, ApiOptions, ApiParts, LimitOptions, Standby};
 use crate::config::Config;
 use crate::obs::Metrics;
 use crate::readmodel::Rides;
@@ -28,6 +33,10 @@ const SEND_BUFFER_BYTES: usize = 64 << 10;
 const UNTAKEN_FOR: Duration = Duration::from_secs(20);
 /// Silence after which the system looks whether the other end is there.
 const SILENT_FOR: Duration = Duration::from_secs(60);
+/// Connections that may wait to be accepted: thousands come back at once after a restart.
+const BACKLOG: u32 = 2048;
+/// Time that requests under way have at the end of the engine.
+const SHUTDOWN_S: u64 = 2;
 
 /// What routes lead to.
 #[derive(Clone)]
@@ -62,8 +71,12 @@ pub(super) fn api(
         ready: Arc::clone(ready),
         end_sessions: Arc::new(move |user| hub.end_sessions(user)),
     };
+    Api::new(parts, api_options(config))
+}
+
+pub(super) fn api_options(config: &Config) -> ApiOptions {
     let limits = &config.limits;
-    let options = ApiOptions {
+    ApiOptions {
         body_bytes_max: config.http.max_body_bytes,
         allowed_origins: config.http.allowed_origins.clone(),
         metrics_here: config.metrics.listen.is_none(),
@@ -74,16 +87,58 @@ pub(super) fn api(
             anonymous_per_min: limits.anonymous_per_min,
             auth_per_min: limits.auth_per_min,
         },
+    }
+}
+
+/// Takes the configured address; who connects now waits until it is served.
+pub(super) fn bind(config: &Config) -> Result<TcpListener, StartError> {
+    let address = config.http.listen;
+    let bound = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // Connections that an engine before is still ending are not in the way.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)?.into_std()
     };
-    Api::new(parts, options)
+    bound().map_err(|source| StartError::Listen { address, source })
+}
+
+/// Answers for an engine that waits, one connection a request: the next may be the engine's own.
+pub(super) fn listen_standby(
+    listener: &TcpListener,
+    standby: &Arc<Standby>,
+) -> Result<ServerHandle, StartError> {
+    let standby = Arc::clone(standby);
+    let make = move || WebApp::new().configure(|routes| standby.configure(routes));
+    let server = HttpServer::new(make)
+        .workers(1)
+        .keep_alive(KeepAlive::Disabled)
+        .disable_signals()
+        .client_request_timeout(Duration::from_secs(10))
+        .shutdown_timeout(SHUTDOWN_S);
+    serve_on(listener, |listener| Ok(server.listen(listener)?.run()))
+}
+
+/// Runs a server on the listener, which stays for a later one.
+fn serve_on(
+    listener: &TcpListener,
+    run: impl FnOnce(TcpListener) -> std::io::Result<Server>,
+) -> Result<ServerHandle, StartError> {
+    let server = listener.try_clone().and_then(run).map_err(|source| {
+        let address = listener.local_addr().unwrap_or(([0, 0, 0, 0], 0).into());
+        StartError::Listen { address, source }
+    })?;
+    let handle = server.handle();
+    tokio::spawn(server);
+    Ok(handle)
 }
 
 /// Serves every route; where it listens, and how to stop it.
 pub(super) fn listen(
     config: &Config,
+    listener: &TcpListener,
     routes: Routes,
 ) -> Result<(SocketAddr, ServerHandle), StartError> {
-    let address = config.http.listen;
     let workers = match config.http.workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         workers => workers,
@@ -96,14 +151,9 @@ pub(super) fn listen(
         .disable_signals()
         .client_request_timeout(Duration::from_secs(10))
         .on_connect(|connection, _| bound(connection))
-        .shutdown_timeout(10)
-        .bind(address)
-        .map_err(|source| StartError::Listen { address, source })?;
-    let bound = server.addrs().first().copied().unwrap_or(address);
-    let server = server.run();
-    let handle = server.handle();
-    tokio::spawn(server);
-    Ok((bound, handle))
+        .shutdown_timeout(SHUTDOWN_S);
+    let handle = serve_on(listener, |listener| Ok(server.listen(listener)?.run()))?;
+    Ok((listener.local_addr().unwrap_or(config.http.listen), handle))
 }
 
 /// Bounds what the system keeps for one connection, and for how long it keeps what its other end
@@ -123,11 +173,11 @@ fn bound(connection: &dyn Any) {
 /// Serves `/metrics` on its own address, where it has one.
 pub(super) fn listen_metrics(
     config: &Config,
-    api: &Arc<Api>,
+    standby: &Arc<Standby>,
 ) -> Result<Option<ServerHandle>, StartError> {
     let Some(address) = config.metrics.listen else { return Ok(None) };
-    let api = Arc::clone(api);
-    let make = move || WebApp::new().configure(|routes| api.configure_metrics(routes));
+    let standby = Arc::clone(standby);
+    let make = move || WebApp::new().configure(|routes| standby.configure_metrics(routes));
     let server = HttpServer::new(make)
         .workers(1)
         .disable_signals()

@@ -1,4 +1,5 @@
-//! The command line. Exit codes: 0 done, 1 failed, 2 called wrongly, 3 an audit found something.
+//! The command line. Exit codes: 0 done, 1 failed, 2 called wrongly, 3 an audit found something,
+//! 4 another engine has taken over.
 
 mod admin;
 mod audit;

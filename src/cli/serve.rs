@@ -1,6 +1,7 @@
 //! `ibora serve` and `ibora migrate`.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -8,7 +9,13 @@ use crate::app::{self, App};
 use crate::config::Config;
 use crate::postgres::Database;
 
-/// Serves until SIGTERM or SIGINT; a second signal ends at once.
+/// Exit code of an engine whose work another has taken over.
+const FENCED: u8 = 4;
+/// Time in which it tells those who still ask that it is not the one.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// Serves until SIGTERM or SIGINT, where a second signal ends at once; or until another engine has
+/// taken over.
 pub(super) async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -17,9 +24,14 @@ pub(super) async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
         _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
         _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
     };
+    let fenced = async {
+        app.fenced().await;
+        tokio::time::sleep(FAREWELL).await;
+    };
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        () = fenced => return Ok(ExitCode::from(FENCED)),
     }
     tracing::info!("stopping: recording what was decided, then closing");
     tokio::select! {

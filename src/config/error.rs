@@ -75,6 +75,8 @@ pub enum Why {
     EmptyFile { path: PathBuf },
     #[error("must not be empty")]
     Empty,
+    #[error("up to 64 letters, digits, `.`, `-` and `_`, not beginning with `tool-`")]
+    NodeId,
 }
 
 impl From<Kind> for Why {

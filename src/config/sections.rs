@@ -87,6 +87,15 @@ section! {
 }
 
 section! {
+    /// `[node]`: this engine among those on its database.
+    Node {
+        #[serde(deserialize_with = "optional")]
+        id: Option<String>,
+        lease_s: u64,
+    }
+}
+
+section! {
     /// `[database]`. Without `url` the engine runs its own.
     Database {
         #[serde(deserialize_with = "secret")]

@@ -49,6 +49,7 @@ fn service_ranges(config: &Config) -> Vec<Range> {
     vec![
         ("http.workers", wide(http.workers), 0..=1024),
         ("http.max_body_bytes", wide(http.max_body_bytes), 1024..=64 << 20),
+        ("node.lease_s", config.node.lease_s, 1..=600),
         ("database.pool_size", database.pool_size.into(), 1..=1000),
         ("database.embedded_wal_reserve_mb", database.embedded_wal_reserve_mb.into(), 0..=65_536),
         ("auth.access_ttl_s", auth.access_ttl_s, 1..=86_400),
@@ -151,6 +152,8 @@ impl Found {
         for (key, text) in named {
             self.unless(!text.trim().is_empty(), key, Why::Empty);
         }
+        let named = config.node.id.as_deref().is_none_or(is_node_id);
+        self.unless(named, "node.id", Why::NodeId);
         if let Err(error) = level_filter(&config.log.level) {
             self.tell("log.level", Why::Level(error));
         }
@@ -257,6 +260,13 @@ impl Found {
             self.unless(holds, key, Why::Production { required });
         }
     }
+}
+
+/// Whether an engine can be called so. Tools beside an engine have the names that begin `tool-`.
+#[must_use]
+pub fn is_node_id(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    (1..=64).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with("tool-")
 }
 
 /// Scheme, host and maybe a port: what a browser sends as `Origin`.

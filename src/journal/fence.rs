@@ -1,6 +1,6 @@
 //! The fence: proof, inside every commit, that this engine still owns what it writes for.
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 /// What this engine owns, and as whose successor.
 #[derive(Debug)]
@@ -14,10 +14,13 @@ pub(super) struct Fence {
 impl Fence {
     /// Takes every shard under a new incarnation and new epochs. Locking a lane's row waits for the
     /// commit that an engine before still has in flight there, and refuses all it sends after.
-    pub(super) async fn raise(pool: &PgPool, node: &str, lanes: u16) -> Result<Self, sqlx::Error> {
+    pub(super) async fn raise(
+        transaction: &mut PgConnection,
+        node: &str,
+        lanes: u16,
+    ) -> Result<Self, sqlx::Error> {
         let lanes: Vec<i16> =
             (0..lanes).map(|lane| i16::try_from(lane).unwrap_or(i16::MAX)).collect();
-        let mut transaction = pool.begin().await?;
         // Rows of all nodes and lanes: whoever wrote last, under whatever name, is shut out.
         sqlx::query("UPDATE node_fence SET incarnation = incarnation + 1")
             .execute(&mut *transaction)
@@ -39,10 +42,20 @@ impl Fence {
         .bind(node)
         .fetch_all(&mut *transaction)
         .await?;
-        transaction.commit().await?;
         owned.sort_unstable();
         let epochs = owned.into_iter().map(|(_, epoch)| epoch).collect();
         Ok(Self { node: node.to_owned(), incarnation, epochs })
+    }
+
+    /// Gives every shard up. Waits for commits still in flight, and refuses all that come after.
+    pub(super) async fn lower(&self, transaction: &mut PgConnection) -> Result<(), sqlx::Error> {
+        for statement in [
+            "UPDATE node_fence SET incarnation = incarnation + 1 WHERE node = $1",
+            "UPDATE shard_owner SET node = NULL WHERE node = $1",
+        ] {
+            sqlx::query(statement).bind(&self.node).execute(&mut *transaction).await?;
+        }
+        Ok(())
     }
 
     /// A fence of its own for a tool beside an engine: it owns no shard.

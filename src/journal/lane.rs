@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::append::{Append, Content};
 use super::backlog::Backlog;
 use super::batch::Batch;
+use super::hold::Hold;
 use super::store::{Store, Verdict};
 use super::streams::{Numbered, Streams};
 use super::{CommitError, Publish, Published};
@@ -25,6 +26,7 @@ pub(super) struct Lane {
     backlog: Arc<Backlog>,
     publish: Publish,
     metrics: Arc<Metrics>,
+    hold: Arc<Hold>,
     /// Lives that lost an append: what they still hand over rests on it and is refused.
     broken: HashMap<Entity, u64>,
     fenced: bool,
@@ -36,7 +38,7 @@ impl Lane {
         inbox: mpsc::Receiver<Append>,
         store: Store,
         (streams, backlog, publish): (Arc<Streams>, Arc<Backlog>, Publish),
-        metrics: Arc<Metrics>,
+        (metrics, hold): (Arc<Metrics>, Arc<Hold>),
     ) -> Self {
         Self {
             number: usize::from(number),
@@ -47,6 +49,7 @@ impl Lane {
             backlog,
             publish,
             metrics,
+            hold,
             broken: HashMap::new(),
             fenced: false,
         }
@@ -182,9 +185,7 @@ impl Lane {
             }
             Verdict::Fenced => {
                 self.streams.give_back(&numbered);
-                if !self.fenced {
-                    tracing::error!("another engine has taken over; nothing more is written here");
-                }
+                self.hold.lose();
                 self.fenced = true;
                 Err(CommitError::Fenced)
             }

@@ -10,14 +10,17 @@ mod append;
 mod backlog;
 mod batch;
 mod fence;
+mod hold;
 mod lane;
 mod records;
 mod store;
 mod streams;
 mod sweep;
+mod tenure;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ibora_domain::facts::{Entity, StreamId, StreamRow};
 use ibora_domain::ids::{DriverId, RideId, Shard, UserId};
@@ -34,16 +37,20 @@ use acks::Acks;
 use append::Content;
 use backlog::Backlog;
 use fence::Fence;
+use hold::Hold;
 use lane::Lane;
 use streams::Streams;
+use tenure::Keeper;
 
 pub use account_rows::{
     AccountRow, AnswerRow, AuditRow, FamilyRow, ReviewRow, RotationRow, UserRow, VehicleRow,
 };
 pub(crate) use append::Append;
+pub use hold::Standing;
 pub use records::{InFlight, Records};
 /// Why something recorded could not be read.
 pub use sqlx::Error as ReadError;
+pub use tenure::{Taking, Tenure};
 
 /// Account rows that may wait in a journal for tools.
 const TOOL_QUEUE: usize = 1024;
@@ -80,10 +87,27 @@ pub type Publish = Arc<dyn Fn(Vec<Published>) + Send + Sync>;
 pub struct JournalOptions {
     /// The name under which this engine owns shards.
     pub node: String,
+    /// How long it may be silent before another may take them.
+    pub lease: Duration,
     /// Connections that commit in parallel; entities are pinned to one by their shard.
     pub writers: u16,
     pub queue_max: usize,
     pub batch_max: usize,
+}
+
+impl JournalOptions {
+    /// Writers of decisions, and the one of accounts.
+    fn lanes(&self) -> u16 {
+        self.writers.max(1) + 1
+    }
+}
+
+/// What the journal works with.
+pub struct JournalParts {
+    pub connect: PgConnectOptions,
+    pub pool: PgPool,
+    pub metrics: Arc<Metrics>,
+    pub publish: Publish,
 }
 
 /// The journal of this engine.
@@ -95,26 +119,24 @@ pub struct Journal {
     backlog: Arc<Backlog>,
     acks: Arc<Acks>,
     records: Records,
+    fence: Arc<Fence>,
+    hold: Arc<Hold>,
+    pool: PgPool,
     /// Whether people are preloaded.
     ready: watch::Sender<bool>,
     queue_max: usize,
 }
 
 impl Journal {
-    /// Raises the fence, which waits for commits still in flight of an engine before, and then
-    /// starts the writers. Nothing may be read before this returned.
-    ///
-    /// # Errors
-    /// Whatever the database reports.
-    pub async fn start(
-        options: JournalOptions,
-        connect: PgConnectOptions,
-        pool: PgPool,
-        metrics: Arc<Metrics>,
-        publish: Publish,
-    ) -> Result<Arc<Self>, sqlx::Error> {
-        let lanes = options.writers.max(1);
-        let fence = Arc::new(Fence::raise(&pool, &options.node, lanes + 1).await?);
+    /// Starts the writers, and keeps the shards for as long as it lives.
+    #[must_use]
+    pub fn start(tenure: Tenure, options: &JournalOptions, parts: JournalParts) -> Arc<Self> {
+        let JournalParts { connect, pool, metrics, publish } = parts;
+        let lanes = options.lanes() - 1;
+        let hold = Hold::new(tenure.asked, options.lease, metrics.journal_owner.clone());
+        let fence = Arc::new(tenure.fence);
+        let kept = (Arc::clone(&fence), Arc::clone(&hold));
+        tokio::spawn(Keeper::new(connect.clone(), kept, options.lease).run());
         let streams = Arc::new(Streams::new(pool.clone(), usize::from(lanes), &metrics));
         let backlog = Arc::new(Backlog::default());
         let acks = Acks::start(pool.clone());
@@ -126,22 +148,25 @@ impl Journal {
                 inbox,
                 store::Store::new(connect.clone(), Arc::clone(&fence), number),
                 (Arc::clone(&streams), Arc::clone(&backlog), Arc::clone(&publish)),
-                Arc::clone(&metrics),
+                (Arc::clone(&metrics), Arc::clone(&hold)),
             );
             tokio::spawn(lane.run());
             sender
         };
         tokio::spawn(sweep::run(pool.clone()));
-        Ok(Arc::new(Self {
+        Arc::new(Self {
             lanes: (0..lanes).map(start).collect(),
             accounts: start(lanes),
             streams,
             backlog,
             acks,
             records,
+            fence,
+            hold,
+            pool,
             ready: watch::Sender::new(false),
             queue_max: options.queue_max,
-        }))
+        })
     }
 
     /// A journal for tools that run beside an engine: it records accounts, takes no shard from
@@ -158,19 +183,29 @@ impl Journal {
         let streams = Arc::new(Streams::new(pool.clone(), 0, &metrics));
         let (backlog, acks) = (Arc::new(Backlog::default()), Acks::start(pool.clone()));
         let records = Records::new(pool.clone(), &metrics);
+        let hold = Hold::of_nothing(metrics.journal_owner.clone());
         let (accounts, inbox) = mpsc::channel(TOOL_QUEUE);
         let lane = Lane::new(
             (0, TOOL_QUEUE),
             inbox,
-            store::Store::new(connect, fence, 0),
+            store::Store::new(connect, Arc::clone(&fence), 0),
             (Arc::clone(&streams), Arc::clone(&backlog), Arc::new(|_| {})),
-            metrics,
+            (metrics, Arc::clone(&hold)),
         );
         tokio::spawn(lane.run());
-        let queue_max = TOOL_QUEUE;
-        let ready = watch::Sender::new(true);
-        let lanes = vec![];
-        Ok(Arc::new(Self { lanes, accounts, streams, backlog, acks, records, ready, queue_max }))
+        Ok(Arc::new(Self {
+            lanes: vec![],
+            accounts,
+            streams,
+            backlog,
+            acks,
+            records,
+            fence,
+            hold,
+            pool,
+            ready: watch::Sender::new(true),
+            queue_max: TOOL_QUEUE,
+        }))
     }
 
     /// Hands over a decision. Its outcome is told to `append.done`, also when the queue is full.
@@ -222,6 +257,28 @@ impl Journal {
             }
         }
         self.acks.record().await;
+    }
+
+    /// How this engine stands with its shards. Asks nobody.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.hold.standing()
+    }
+
+    /// Returns when another engine has taken the shards; never, once this one has left them.
+    pub async fn lost(&self) {
+        self.hold.lost().await;
+    }
+
+    /// Gives the shards up, for whoever waits to take at once. Nothing is recorded here after.
+    ///
+    /// # Errors
+    /// Whatever the database reports: the lease then ends by itself.
+    pub async fn leave(&self) -> Result<(), ReadError> {
+        if self.hold.leave() {
+            tenure::leave(&self.pool, &self.fence).await?;
+        }
+        Ok(())
     }
 
     /// Records account rows, all or none.

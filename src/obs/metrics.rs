@@ -154,6 +154,8 @@ metrics! {
         "Statements that read the database for actors and sessions.";
     journal_refused: IntCounterVec = "ibora_journal_refused_total" ["reason"]
         "Decisions that the journal did not record.";
+    journal_owner: IntGauge = "ibora_journal_owner" []
+        "1 while this engine has the shards, 0 while it stands by or leaves.";
     ride_transitions: IntCounterVec = "ibora_ride_transitions_total" ["from", "to"]
         "Recorded changes of a ride's status.";
     accept_attempts: IntCounterVec = "ibora_accept_attempts_total" ["outcome"]

@@ -32,6 +32,8 @@ pub(super) enum Close {
     Slow,
     Silent,
     Gap,
+    /// Another engine has the work of this one.
+    Moved,
 }
 
 impl Close {
@@ -60,6 +62,7 @@ impl Close {
             Self::Slow => 4201,
             Self::Silent => 4202,
             Self::Gap => 4203,
+            Self::Moved => 4204,
         })
     }
 
@@ -88,6 +91,7 @@ impl Close {
             Self::Slow => "slow",
             Self::Silent => "silent",
             Self::Gap => "gap",
+            Self::Moved => "moved",
         }
     }
 

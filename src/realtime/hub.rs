@@ -135,6 +135,16 @@ impl Hub {
         }
     }
 
+    /// Sends everybody away at once, and lets nobody in any more: another engine has taken over, so
+    /// what is said here may no longer be true.
+    pub fn move_away(&self) {
+        self.draining.store(true, Ordering::Release);
+        for stripe in &self.stripes {
+            let people = stripe.lock();
+            people.values().flatten().for_each(|member| member.outbox.close(Close::Moved));
+        }
+    }
+
     /// Ends every session of a person whose access is no longer good.
     pub fn end_sessions(&self, user: UserId) {
         let people = self.stripe(user).lock();
@@ -299,6 +309,15 @@ mod tests {
         hub.end_sessions(user);
         assert_eq!(phones.each_ref().map(Phone::end), [Some(Close::Credentials); 2]);
         assert_eq!(other.end(), None);
+    }
+
+    #[test]
+    fn who_is_on_an_engine_that_lost_its_work_is_sent_to_another_at_once() {
+        let (hub, user) = hub();
+        let phone = Phone::enter(&hub, user, Role::Driver, 1);
+        hub.move_away();
+        assert_eq!(phone.end(), Some(Close::Moved));
+        assert!(hub.is_draining());
     }
 
     #[tokio::test]

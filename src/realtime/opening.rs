@@ -163,6 +163,7 @@ impl Shared {
 fn close_of(refusal: Refusal) -> Close {
     match refusal {
         Refusal::Overloaded => Close::Overload,
+        Refusal::NotOwner => Close::Moved,
         Refusal::NotFound | Refusal::Forbidden => Close::Forbidden,
         _ => Close::ServerError,
     }

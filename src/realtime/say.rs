@@ -172,7 +172,7 @@ pub(super) fn answer(cmd: &Cmd, as_driver: bool, answer: &Answer) -> Outgoing {
         Err(refusal) => {
             let mark = if refusal.is_result() { closed } else { Mark::None };
             let wait = match refusal {
-                Refusal::Overloaded | Refusal::Unavailable => Some(AGAIN_MS),
+                Refusal::Overloaded | Refusal::Unavailable | Refusal::NotOwner => Some(AGAIN_MS),
                 Refusal::IdempotencyInProgress => Some(STILL_RUNNING_MS),
                 _ => None,
             };

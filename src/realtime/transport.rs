@@ -68,7 +68,11 @@ fn refused(request: &HttpRequest, shared: &Shared) -> Option<HttpResponse> {
         let detail = "Sec-WebSocket-Protocol must name ibora.v1";
         return Some(problem(StatusCode::BAD_REQUEST, "malformed", Some(detail)));
     }
-    shared.hub.is_draining().then(|| problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", None))
+    let stays_away = match shared.dispatch.may_act() {
+        Err(refusal) => Some(refusal.code()),
+        Ok(()) => shared.hub.is_draining().then_some("unavailable"),
+    };
+    stays_away.map(|code| problem(StatusCode::SERVICE_UNAVAILABLE, code, None))
 }
 
 fn problem(status: StatusCode, code: &str, detail: Option<&str>) -> HttpResponse {
@@ -144,7 +148,11 @@ async fn converse(
     let close = tokio::select! {
         biased;
         close = &mut writer => return close,
-        close = read(&link, socket, stream) => close,
+        close = read(&link, socket, stream) => match close {
+            // Not heard by an engine that slept itself, and so may have been replaced.
+            Close::Silent if shared.dispatch.may_act().is_err() => Close::Moved,
+            close => close,
+        },
     };
     drop(presence);
     outbox.close(close);

@@ -3,6 +3,7 @@
 mod accounts;
 mod crash;
 mod demo;
+mod deploy;
 mod embedded_postgres;
 mod overload;
 mod pg;

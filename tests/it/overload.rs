@@ -58,15 +58,15 @@ async fn session(process: &Process, person: &Person) -> Socket {
 async fn slowest_ping(witness: &mut Socket, flood: impl Future<Output = ()>) -> Duration {
     let mut flood = std::pin::pin!(flood);
     let mut slowest = Duration::ZERO;
+    let mut pace = tokio::time::interval(Duration::from_millis(20));
     loop {
         let began = Instant::now();
         say(witness, &json!({"t": "ping", "ts": 1})).await;
         while read(witness).await.expect("the witness stays")["t"] != "pong" {}
         slowest = slowest.max(began.elapsed());
-        let pause = tokio::time::sleep(Duration::from_millis(20));
         tokio::select! {
             () = &mut flood => return slowest,
-            () = pause => {}
+            _ = pace.tick() => {}
         }
     }
 }

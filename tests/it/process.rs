@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use sqlx::Connection;
 use uuid::Uuid;
 
 use crate::pg;
@@ -32,24 +33,49 @@ pub(crate) struct Process {
 impl Process {
     /// Starts an engine on a fresh database and waits until it is ready.
     pub(crate) async fn start(settings: &[(&str, &str)]) -> Self {
-        let urls = pg::urls().await;
-        let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
-        let log = std::env::temp_dir().join(format!("ibora-it-{}.log", Uuid::now_v7().simple()));
-        let settings = settings.iter().map(own).collect();
-        let mut process = Self { child: None, urls, port: free_port(), settings, log };
+        let mut process = Self::on_fresh_database(settings).await;
         process.launch().await;
         process
     }
 
+    /// An engine that was not started yet.
+    pub(crate) async fn on_fresh_database(settings: &[(&str, &str)]) -> Self {
+        let urls = pg::urls().await;
+        let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        Self::new(urls, settings.iter().map(own).collect())
+    }
+
+    /// Another engine on the same database, not started yet.
+    pub(crate) fn beside(&self, node: &str) -> Self {
+        let mut settings = self.settings.clone();
+        settings.push(("node.id".to_owned(), node.to_owned()));
+        Self::new(self.urls.clone(), settings)
+    }
+
+    fn new(urls: (String, String), settings: Vec<(String, String)>) -> Self {
+        let log = std::env::temp_dir().join(format!("ibora-it-{}.log", Uuid::now_v7().simple()));
+        Self { child: None, urls, port: free_port(), settings, log }
+    }
+
     /// Starts the engine again, on the same database and port.
     pub(crate) async fn launch(&mut self) {
+        self.spawn();
+        self.says("ready").await;
+    }
+
+    /// Starts the engine, and waits for nothing.
+    pub(crate) fn spawn(&mut self) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log);
         let log = log.expect("a log");
         let child = self.command().arg("serve").stderr(log).spawn().expect("starts");
         self.child = Some(child);
+    }
+
+    /// Waits until `/ready` says this: `ready`, or the code of why not.
+    pub(crate) async fn says(&self, expected: &str) {
         let deadline = Instant::now() + Duration::from_secs(30);
-        while !self.is_ready().await {
-            assert!(Instant::now() < deadline, "never ready: {}", self.log_text());
+        while self.readiness().await.as_deref() != Some(expected) {
+            assert!(Instant::now() < deadline, "never {expected}: {}", self.log_text());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -62,6 +88,7 @@ impl Process {
             command.env_remove(name);
         }
         let base = [
+            ("node.id", "test"),
             ("database.url", self.urls.0.as_str()),
             ("database.migrate_url", self.urls.1.as_str()),
             ("auth.signing_key", SIGNING_KEY),
@@ -111,6 +138,11 @@ impl Process {
         line.trim().trim_end_matches(" kB").trim().parse().expect("a number")
     }
 
+    /// The database, as its owner.
+    pub(crate) async fn database(&self) -> sqlx::PgConnection {
+        sqlx::PgConnection::connect(&self.urls.1).await.expect("connects")
+    }
+
     /// kill -9.
     pub(crate) fn kill(&mut self) {
         let mut child = self.child.take().expect("runs");
@@ -120,15 +152,27 @@ impl Process {
 
     /// SIGTERM: the exit code of an orderly end.
     pub(crate) async fn terminate(&mut self) -> Option<i32> {
-        let mut child = self.child.take().expect("runs");
-        let pid = child.id().to_string();
-        assert!(Command::new("kill").arg(&pid).status().expect("runs").success());
+        self.signal("TERM");
+        self.exit_code().await
+    }
+
+    /// Sends a signal to the engine.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.as_ref().expect("runs").id().to_string();
+        let kill = Command::new("kill").arg(format!("-{name}")).arg(&pid).status();
+        assert!(kill.expect("runs").success());
+    }
+
+    /// Waits until the engine has ended by itself: its exit code.
+    pub(crate) async fn exit_code(&mut self) -> Option<i32> {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
+            let child = self.child.as_mut().expect("runs");
             if let Some(status) = child.try_wait().expect("waits") {
+                self.child = None;
                 return status.code();
             }
-            assert!(Instant::now() < deadline, "does not end");
+            assert!(Instant::now() < deadline, "does not end: {}", self.log_text());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -137,9 +181,18 @@ impl Process {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    async fn is_ready(&self) -> bool {
-        let ready = awc::Client::default().get(self.url("/ready")).send().await;
-        ready.is_ok_and(|answer| answer.status().is_success())
+    /// What `/ready` says; nothing where nobody answers.
+    pub(crate) async fn readiness(&self) -> Option<String> {
+        let (_, body) = self.get("/ready").await?;
+        let said = body.get("code").or_else(|| body.get("status"))?;
+        said.as_str().map(str::to_owned)
+    }
+
+    /// Status and JSON of an answer; none from an engine that does not answer in time.
+    pub(crate) async fn get(&self, path: &str) -> Option<(u16, Value)> {
+        let http = awc::Client::builder().timeout(Duration::from_secs(2)).finish();
+        let mut answer = http.get(self.url(path)).send().await.ok()?;
+        Some((answer.status().as_u16(), answer.json().await.ok()?))
     }
 
     pub(crate) fn log_text(&self) -> String {

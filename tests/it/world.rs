@@ -43,6 +43,7 @@ impl World {
     pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
         let (app, owner) = pg::urls().await;
         let base = [
+            ("node.id", "test"),
             ("database.url", app.as_str()),
             ("database.migrate_url", owner.as_str()),
             ("http.listen", "127.0.0.1:0"),
