@@ -49,7 +49,14 @@ pub(crate) struct Client {
 /// What a session begins with.
 #[derive(Deserialize)]
 pub(crate) struct Welcome {
+    pub(crate) hb: Heartbeat,
     pub(crate) stream: StreamAt,
+    pub(crate) snapshot: Snapshot,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Heartbeat {
+    pub(crate) idle_ms: u64,
 }
 
 /// Where a stream is: what a client tells when it comes back.
@@ -58,6 +65,11 @@ pub(crate) struct StreamAt {
     pub(crate) id: String,
     pub(crate) epoch: String,
     pub(crate) seq: u64,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Snapshot {
+    pub(crate) ride: Option<Entity>,
 }
 
 /// Anything with an id.
@@ -225,6 +237,25 @@ impl Client {
             }
             _ => Heard::Other,
         })
+    }
+
+    /// How long the next frame is, whatever it says.
+    pub(crate) async fn next_length(&mut self) -> anyhow::Result<usize> {
+        Ok(self.frame().await?.len())
+    }
+
+    /// A sign of life, and the acknowledgement of what was not urgent.
+    pub(crate) async fn beat(&mut self) -> anyhow::Result<()> {
+        if self.is_acked {
+            self.send(r#"{"t":"ping","ts":0}"#).await
+        } else {
+            self.acknowledge().await
+        }
+    }
+
+    /// Where the stream is, for the next hello.
+    pub(crate) fn newest(&self) -> u64 {
+        self.newest
     }
 
     pub(crate) async fn send(&mut self, text: &str) -> anyhow::Result<()> {

@@ -4,6 +4,7 @@
 //! redis-server), says on stderr what it does, and ends with ONE line of JSON on stdout. It ends
 //! what it started, also where it is stopped itself: exit code 143 after SIGTERM, 130 after SIGINT.
 
+mod backoff;
 mod client;
 mod engine;
 mod facts;
@@ -18,8 +19,11 @@ mod redis;
 mod replay;
 mod report;
 mod served;
+mod sessions;
+mod slow;
 mod started;
 mod transitions;
+mod witness;
 
 use clap::{Parser, Subcommand};
 use mimalloc::MiMalloc;
@@ -51,6 +55,10 @@ enum Bench {
     Recovery(recovery::Options),
     /// A recorded hour of requests and cars goes through the engine over real sockets.
     Replay(replay::Options),
+    /// Many idle sessions: what they cost, and how soon all are back after a kill.
+    Sessions(sessions::Options),
+    /// Clients that never read: when they are cut off, and who else notices.
+    Slow(slow::Options),
     /// The part of `recovery` that is killed
     #[command(hide = true)]
     Fill(recovery::FillOptions),
@@ -99,6 +107,8 @@ async fn until_stopped(bench: Bench) -> Ended {
             Bench::Locations(options) => locations::run(options).await,
             Bench::Recovery(options) => recovery::run(options).await,
             Bench::Replay(options) => replay::run(options).await,
+            Bench::Sessions(options) => sessions::run(options).await,
+            Bench::Slow(options) => slow::run(options).await,
             Bench::Fill(options) => recovery::fill(options).await,
         }
     };

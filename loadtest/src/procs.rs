@@ -1,7 +1,9 @@
-//! CPU time of processes, from `/proc`: ours, an engine's, the PostgreSQL server with
+//! CPU time and memory of processes, from `/proc`: ours, an engine's, the PostgreSQL server with
 //! all its children, Redis.
 
 use std::time::Duration;
+
+use anyhow::Context;
 
 /// Ticks a second in `/proc/<pid>/stat`: 100 on every Linux.
 const TICK: Duration = Duration::from_millis(10);
@@ -72,6 +74,14 @@ pub(crate) fn of_this_thread() -> Duration {
 /// CPU time of one process.
 pub(crate) fn of_process(pid: u32) -> Duration {
     of(&pid.to_string()).map_or(Duration::ZERO, |stat| stat.used)
+}
+
+/// Memory of a process that is in RAM, in kilobytes.
+pub(crate) fn rss_kb(pid: u32) -> anyhow::Result<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kb = line.and_then(|line| line.trim().strip_suffix("kB")).context("no VmRSS")?;
+    Ok(kb.trim().parse()?)
 }
 
 struct Stat {

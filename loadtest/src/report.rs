@@ -32,6 +32,18 @@ impl Latencies {
         self.0.record(micros.max(1)).ok();
     }
 
+    /// As [`Self::record`], for a caller who calls this often: one who waits cannot call meanwhile,
+    /// and those calls would have waited too.
+    pub(crate) fn record_every(&mut self, took: Duration, every: Duration) {
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        // Grows as needed, so that it refuses nothing.
+        self.0.record_correct(micros(took).max(1), micros(every)).ok();
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.0.len()
+    }
+
     pub(crate) fn add(&mut self, other: &Self) {
         // Both grow as needed, so that one always fits the other.
         self.0.add(&other.0).ok();

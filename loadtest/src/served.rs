@@ -80,6 +80,14 @@ impl Served {
         Ok(Self { child, settings, address, http })
     }
 
+    /// kill -9, and another on the same data and port; not waited for. Its database goes on.
+    pub(crate) fn kill_and_spawn(&mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        self.child = serve(&self.settings, self.address)?;
+        Ok(())
+    }
+
     /// Starts it and waits until it is ready.
     pub(crate) async fn start(settings: Settings) -> anyhow::Result<Self> {
         let mut served = Self::spawn(settings)?;
@@ -114,6 +122,15 @@ impl Served {
         procs::of_process(self.child.id())
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Memory of the engine that is in RAM, in kilobytes.
+    pub(crate) fn rss_kb(&self) -> anyhow::Result<u64> {
+        procs::rss_kb(self.child.id())
+    }
+
     /// The engine and its database, to read what they use.
     pub(crate) fn processes(&self) -> anyhow::Result<Processes> {
         let file = std::fs::read_to_string(self.dir()?.join("pgdata/postmaster.pid"))?;
@@ -128,7 +145,9 @@ impl Served {
         let body = answer.body().limit(4 << 20).await?;
         let text = std::str::from_utf8(&body)?;
         let values = text.lines().filter(|line| line.starts_with(beginning));
-        Ok(values.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum())
+        let values = values.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
+        // From a plain zero: the sum of nothing would be a negative one.
+        Ok(values.fold(0.0, |sum, value| sum + value))
     }
 
     /// Makes people with `ibora seed`, while the engine runs.
@@ -156,7 +175,7 @@ impl Served {
         started::clear_dir(self.dir()?).await
     }
 
-    fn dir(&self) -> anyhow::Result<&Path> {
+    pub(crate) fn dir(&self) -> anyhow::Result<&Path> {
         let dir = self.settings.iter().find(|(key, _)| key == "data.dir");
         Ok(Path::new(&dir.context("no directory")?.1))
     }

@@ -1,0 +1,114 @@
+//! Slow consumers: clients that never read, and witnesses who must not notice.
+//!
+//! Windows of the same length alternate, without the frozen clients and with all of them, in pairs.
+//! The witnesses' accepts are compared within a pair, so that what else happens to the machine in
+//! these minutes weighs on both.
+
+mod frozen;
+mod kernel;
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::report::{load_average, median, ratio, rounded, say};
+use crate::served::{self, Served};
+use crate::witness::{self, Witnesses};
+use frozen::{Frozen, Question, Seen};
+
+#[derive(Args, Clone, Copy)]
+pub(crate) struct Options {
+    /// Clients that never read
+    #[arg(long, default_value_t = 1000)]
+    clients: usize,
+    /// What the engine is made to push to each of them a second, in thousands of bytes
+    #[arg(long, default_value_t = 50)]
+    kb_per_s: u32,
+    /// Length of each window in seconds
+    #[arg(long, default_value_t = 20)]
+    window_s: u64,
+    /// Pairs of windows, without and with them
+    #[arg(long, default_value_t = 5)]
+    pairs: usize,
+}
+
+/// Between two windows: the engine buries what a window left.
+const SETTLE: Duration = Duration::from_secs(3);
+
+/// What a pair of windows showed.
+struct Pair {
+    ratio: f64,
+    seen: Seen,
+}
+
+/// Runs the bench.
+pub(crate) async fn run(options: Options) -> anyhow::Result<Value> {
+    say(format!("load average before: {}", load_average()));
+    served::check_descriptors(options.clients + 2 * witness::PAIRS)?;
+    let dir = served::new_dir()?;
+    let mut settings = served::common(&dir);
+    settings.extend(witness::settings());
+    say("settings of the engine:");
+    served::say_settings(&settings);
+    let served = Served::start(settings).await?;
+    let clients = options.clients.max(1);
+    let mut people = served.seed(witness::PAIRS, clients + witness::PAIRS).await?;
+    let riders = people.passengers.split_off(clients);
+    let witnesses = Witnesses::start(served.address, (&riders, &people.drivers))?;
+    let bytes_per_s = options.kb_per_s.max(1) * 1000;
+    let question = Question::find(served.address, &people.passengers[0], bytes_per_s).await?;
+    witnesses.window(SETTLE).await?;
+    let before_kb = served.rss_kb()?;
+    let mut pairs = Vec::with_capacity(options.pairs);
+    for number in 1..=options.pairs {
+        say(format!("pair {number} of {}", options.pairs));
+        let length = Duration::from_secs(options.window_s);
+        let without = witnesses.window(length).await?.percentiles();
+        let frozen = Frozen::start(served.address, &people.passengers, &question, served.pid());
+        frozen::all_frozen(&frozen, clients).await;
+        let with = witnesses.window(length).await?.percentiles();
+        let seen = frozen.seen();
+        drop(frozen);
+        say(format!(
+            "  accepts without p50 {} p99 {} ms, with p50 {} p99 {} ms; {} cut off, {} stuck now, \
+             {} ended early; carried at most {:.1} s with {} bytes in a socket; load {}",
+            without.p50,
+            without.p99,
+            with.p50,
+            with.p99,
+            seen.cut_off,
+            seen.stuck,
+            seen.ended_early,
+            seen.longest_s,
+            seen.unsent_max,
+            load_average()
+        ));
+        pairs.push(Pair { ratio: ratio(with.p99, without.p99), seen });
+        tokio::time::sleep(SETTLE).await;
+    }
+    let closed = served.metric(r#"ibora_ws_closed_total{code="4201"}"#).await?;
+    say(format!("sessions that the engine closed as slow: {closed}"));
+    drop(witnesses);
+    served.end().await?;
+    let most =
+        |figure: fn(&Seen) -> f64| pairs.iter().map(|pair| figure(&pair.seen)).fold(0.0, f64::max);
+    // Without a client that was ever stuck there is nothing to tell.
+    let cutoff_s = Some(most(|seen| seen.longest_s)).filter(|longest| *longest > 0.0);
+    let grown_kb = most(|seen| to_number(seen.rss_kb_max)) - to_number(before_kb);
+    Ok(json!({
+        "bench": "slow",
+        "clients": clients,
+        "cutoff_s": cutoff_s.map(|longest| rounded(longest, 2)),
+        "rss_growth_mb": rounded(grown_kb.max(0.0) / 1024.0, 1),
+        "witness_ratio": rounded(median(pairs.iter().map(|pair| pair.ratio)), 2),
+        "unsent_kb_max": rounded(most(|seen| to_number(seen.unsent_max)) / 1024.0, 1),
+        "cut_off": pairs.iter().map(|pair| pair.seen.cut_off).sum::<usize>(),
+        "load_average": load_average(),
+    }))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "bytes and kilobytes of a bench: far below 2^52")]
+fn to_number(count: u64) -> f64 {
+    count as f64
+}
