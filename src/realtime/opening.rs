@@ -97,8 +97,6 @@ impl Shared {
     ) -> Result<Session, Close> {
         let caller = holder.caller;
         let stream = stream_of(caller).ok_or(Close::Forbidden)?;
-        // After a start all come back at once: they are read together.
-        self.dispatch.journal().preloaded().await;
         let truth = self.truth(caller).await?;
         let missed = self.missed(stream, resume, &truth).await?;
         let recovered = missed.is_some();

@@ -124,8 +124,13 @@ async fn converse(
     if shared.hub.sessions() >= shared.options.sessions_max {
         return Close::Connections;
     }
-    // Too many at once are told to come back later, rather than all being slow together.
-    let Ok(Ok(place)) = timeout(patience, shared.openings.acquire()).await else {
+    // After a start all come back at once: they are read together, before the first of them is
+    // looked at. Too many at once are told to come back later, rather than all being slow together.
+    let admission = async {
+        shared.dispatch.journal().preloaded().await;
+        shared.openings.acquire().await
+    };
+    let Ok(Ok(place)) = timeout(patience, admission).await else {
         return Close::Overload;
     };
     let outbox = Arc::new(Outbox::new(Bounds {
