@@ -163,12 +163,12 @@ impl App {
         let store = Store::open(config).await?;
         let node = Node::of(config)?;
         let router = router(config)?;
-        let listener = web::bind(config)?;
+        let place = web::Place::take(config)?;
         let standby = Standby::new(Arc::clone(&metrics), &web::api_options(config));
         let metrics_server = web::listen_metrics(config, &standby)?;
         let options = journal_options(config, &node);
         // Whatever takes long and needs no shards stands above.
-        let (tenure, answering) = turn::wait(&store.pool, &options, (&listener, &standby)).await?;
+        let (tenure, answering) = turn::wait(&store.pool, &options, (&place, &standby)).await?;
         let hub = Hub::new(config.session.passenger_devices_max, Arc::clone(&metrics));
         let parts = journal_parts(&store, &hub, &metrics);
         let journal = Journal::start(tenure, &options, parts);
@@ -196,7 +196,7 @@ impl App {
         );
         let api = web::api(config, &store.pool, (&dispatch, &accounts), (&metrics, &ready), &hub);
         let routes = web::Routes { api, sessions, more };
-        let (address, server) = web::listen(config, &listener, routes)?;
+        let (address, server) = web::listen(config, &place, routes)?;
         drop(answering);
         let stepping_down = tokio::spawn(step_down(Arc::clone(&dispatch), Arc::clone(&hub)));
         tokio::spawn(refresh_gauges(Arc::downgrade(&dispatch), Arc::clone(&metrics)));

@@ -3,7 +3,6 @@
 //!
 //! Looking often costs the database next to nothing, and needs no connection that is kept.
 
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,7 +37,7 @@ impl Drop for Answering {
 pub(super) async fn wait(
     pool: &PgPool,
     options: &JournalOptions,
-    (listener, standby): (&TcpListener, &Arc<Standby>),
+    (place, standby): (&web::Place, &Arc<Standby>),
 ) -> Result<(Tenure, Option<Answering>), StartError> {
     let mut answering: Option<Answering> = None;
     let mut seen: Option<String> = None;
@@ -62,7 +61,7 @@ pub(super) async fn wait(
             }
         }
         if answering.is_none() {
-            answering = Some(Answering(web::listen_standby(listener, standby)?));
+            answering = Some(Answering(web::listen_standby(place, standby)?));
         }
         while silent {
             sleep(AGAIN_AFTER).await;
