@@ -82,6 +82,7 @@ pub(super) fn session_options(config: &Config) -> SessionOptions {
         hello_timeout: ms(session.hello_timeout_ms),
         sessions_max: session.sessions_max,
         openings_max: session.openings_max,
+        openings: Rate { per_s: session.openings_per_s, burst: session.openings_burst },
         idle: ms(session.idle_ms),
         grace: ms(session.grace_ms),
         active: ms(session.active_ms),

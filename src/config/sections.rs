@@ -146,6 +146,8 @@ section! {
         hello_timeout_ms: u64,
         sessions_max: usize,
         openings_max: usize,
+        openings_per_s: u32,
+        openings_burst: u32,
         idle_ms: u64,
         active_ms: u64,
         grace_ms: u64,

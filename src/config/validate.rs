@@ -78,6 +78,8 @@ fn session_ranges(config: &Config) -> Vec<Range> {
         ("session.hello_timeout_ms", session.hello_timeout_ms, 1..=600_000),
         ("session.sessions_max", wide(session.sessions_max), 1..=1_000_000),
         ("session.openings_max", wide(session.openings_max), 1..=100_000),
+        ("session.openings_per_s", session.openings_per_s.into(), 1..=1_000_000),
+        ("session.openings_burst", session.openings_burst.into(), 1..=1_000_000),
         ("session.idle_ms", session.idle_ms, 100..=3_600_000),
         ("session.active_ms", session.active_ms, 100..=3_600_000),
         ("session.grace_ms", session.grace_ms, 0..=3_600_000),

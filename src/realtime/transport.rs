@@ -147,14 +147,14 @@ async fn begin(
         return Err(Close::Connections);
     }
     // After a start all come back at once: they are read together, before the first of them is
-    // looked at. Too many at once are told to come back later, rather than all being slow together.
-    let admission = async {
-        shared.dispatch.journal().preloaded().await;
-        shared.openings.acquire().await
+    // looked at.
+    let latest = Instant::now() + patience;
+    let read = timeout(patience, shared.dispatch.journal().preloaded()).await;
+    let place = match read {
+        Ok(()) => shared.turnstile.pass(latest).await,
+        Err(_) => None,
     };
-    let Ok(Ok(_place)) = timeout(patience, admission).await else {
-        return Err(Close::Overload);
-    };
+    let Some(_place) = place else { return Err(Close::Overload) };
     let outbox = Arc::new(Outbox::new(Bounds {
         frames: shared.options.outbox_frames_max,
         bytes: shared.options.outbox_bytes_max,
