@@ -52,7 +52,7 @@ test('a visitor rides through a tunnel and over a reload', SKIP, async () => {
   await arrive();
   // Two places in the middle of the map.
   await browser.click(620, 330);
-  await browser.click(640, 460);
+  await browser.click(640, 390);
   await until('a price', async () => /R\$.?\d+[.,]\d\d/.test(await said('fare')), PATIENCE_MS);
   await go();
   await isStep('accepted', 'arriving', 'arrived');

@@ -26,8 +26,10 @@ export class Demo {
     const listen = `127.0.0.1:${await freePort()}`;
     const log = openSync(join(dir, 'log'), 'a');
     const settings = [`data.dir=${dir}`, 'log.level=warn', 'http.workers=1', 'actors.arbiters=1'];
+    // It ends by itself, should a test that took too long not come to end it.
     const args = [
-      'demo', '--listen', listen, '--drivers', '30', '--passengers', '4', '--speed', '6',
+      'demo', '--for', '600', '--listen', listen,
+      '--drivers', '30', '--passengers', '4', '--speed', '6',
       ...settings.flatMap((setting) => ['--set', setting]),
     ];
     const child = spawn(BIN!, args, { env, stdio: ['ignore', log, log] });
