@@ -1,6 +1,7 @@
 //! One test binary, one file a behaviour. What they share is in `world.rs`.
 
 mod accounts;
+mod clients;
 mod crash;
 mod demo;
 mod deploy;
