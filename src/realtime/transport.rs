@@ -27,6 +27,7 @@ use super::hub::{Entrant, Membership};
 use super::opening::Holder;
 use super::outbox::{Bounds, Next, Outbox};
 use super::work::Link;
+use crate::obs::failpoint;
 
 /// The name of the protocol.
 const PROTOCOL: &str = "ibora.v1";
@@ -121,6 +122,7 @@ async fn converse(
         Ok(holder) => holder,
         Err(close) => return close,
     };
+    failpoint!(SessionHello);
     if shared.hub.sessions() >= shared.options.sessions_max {
         return Close::Connections;
     }
@@ -140,6 +142,7 @@ async fn converse(
     let session = Uuid::now_v7();
     let presence =
         Presence::enter(shared, &holder, hello.device.unwrap_or(session), (session, &outbox));
+    failpoint!(SessionEntered);
     let resume = hello.resume.as_ref();
     let welcome = shared.welcome((&holder, resume), session, &outbox);
     let opened = match timeout(patience, welcome).await {
@@ -331,6 +334,7 @@ async fn write(link: &Link, mut socket: actix_ws::Session) -> Close {
                 for frame in frames.drain(..) {
                     link.session.borrow_mut().on_written(now, &frame);
                     link.shared.counters.sent(frame.kind);
+                    failpoint!(SessionWrite);
                     if let Err(close) = send(&mut socket, frame.text, link, patience).await {
                         return close;
                     }

@@ -80,10 +80,13 @@ pub(crate) fn comparable((status, body): &Heard) -> Heard {
     (*status, body)
 }
 
-/// Asks every command again, twice: what was told stays true, and what was not gets one answer. How
-/// many were compared.
-pub(crate) async fn stand_by_their_word(told: &[Told], ask: impl AsyncFn(&Told) -> Heard) -> usize {
-    let mut compared = 0;
+/// Asks every command again, twice: what was told stays true, and what was not gets one answer. The
+/// commands that have one, with it.
+pub(crate) async fn stand_by_their_word(
+    told: &[Told],
+    ask: impl AsyncFn(&Told) -> Heard,
+) -> Vec<Told> {
+    let mut answered = Vec::new();
     for told in told {
         if told.answer.as_ref().is_some_and(|answer| !is_result(answer)) {
             continue;
@@ -94,10 +97,10 @@ pub(crate) async fn stand_by_their_word(told: &[Told], ask: impl AsyncFn(&Told) 
             let more = ask(told).await;
             assert_eq!(comparable(&again), comparable(&before), "{} {}", told.path, told.key);
             assert_eq!(comparable(&more), comparable(&again), "{}", told.path);
-            compared += 1;
+            answered.push(Told { answer: Some(before), ..told.clone() });
         }
     }
-    compared
+    answered
 }
 
 /// Nobody was told that he won what another won: a ride is won once a version.

@@ -6,6 +6,8 @@ mod crash;
 mod demo;
 mod deploy;
 mod embedded_postgres;
+#[cfg(feature = "failpoints")]
+mod failpoints;
 mod overload;
 mod pg;
 mod process;
