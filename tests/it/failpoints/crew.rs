@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join;
 use serde_json::{Value, json};
 
-use super::phone::{Phone, as_frame, plain};
+use super::phone::{Phone, Seen, as_frame, plain};
 use crate::clients::stand_by_their_word;
 use crate::clients::{Heard, Told, is_settled, nothing_is_won_twice, online, order};
 use crate::process::Person;
@@ -20,6 +20,7 @@ pub(super) struct Crew {
     drivers: [Person; 2],
     passengers: [Person; 2],
     memory: RefCell<Vec<Told>>,
+    seen: Seen,
 }
 
 impl Crew {
@@ -34,6 +35,7 @@ impl Crew {
             drivers: two("driver"),
             passengers: two("passenger"),
             memory: RefCell::default(),
+            seen: Seen::default(),
         }
     }
 
@@ -112,7 +114,7 @@ impl Crew {
     /// A session goes on where it was, a long poll too, and a command is asked again.
     async fn reconnected(&self, phone: &Phone) -> Option<()> {
         let driver = &self.drivers[0];
-        let again = Phone::open(&self.engine, driver, phone.position()).await?;
+        let again = Phone::open(&self.engine, driver, phone.position(), &self.seen).await?;
         assert_eq!(again.welcome["stream"]["recovered"], true, "{}", again.welcome);
         let stream = &again.welcome["stream"];
         let query = format!("epoch={}&seq=0", stream["epoch"].as_str()?);
@@ -163,7 +165,7 @@ impl Crew {
     }
 
     async fn phone(&self, person: &Person) -> Option<Phone> {
-        Phone::open(&self.engine, person, Value::Null).await
+        Phone::open(&self.engine, person, Value::Null, &self.seen).await
     }
 
     /// Sends a command over REST, and remembers it and what it was told.
@@ -197,13 +199,16 @@ impl Crew {
 
     /// Asks all commands again, over REST and over sessions: what was told stays true, and what was
     /// not gets one answer, which is told from now on. Whoever was told that he won has his ride,
-    /// and whoever was told that he lost has it not.
+    /// whoever was told that he lost has it not, and what anybody was shown is still on his stream.
     pub(super) async fn ask_again(&self) {
         let told = self.memory.borrow().clone();
         let told = stand_by_their_word(&told, async |told| self.ask(told, false).await).await;
         let told = stand_by_their_word(&told, async |told| self.ask(told, true).await).await;
         nothing_is_won_twice(&told);
         self.everybody_has_his_own(&told).await;
+        for person in self.drivers.iter().chain(&self.passengers) {
+            self.what_was_shown_stays(person).await;
+        }
         *self.memory.borrow_mut() = told;
     }
 
@@ -222,6 +227,24 @@ impl Crew {
                 heard => assert!(Instant::now() < deadline, "{} {heard:?}", told.path),
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn what_was_shown_stays(&self, person: &Person) {
+        let (epoch, shown) = {
+            let seen = self.seen.borrow();
+            let his = seen.iter().filter(|shown| shown.person.id == person.id);
+            let epoch = his.clone().map(|shown| shown.epoch.clone()).next_back();
+            (epoch, his.map(|shown| shown.event.clone()).collect::<Vec<_>>())
+        };
+        let Some(epoch) = epoch.as_ref().and_then(Value::as_str) else { return };
+        let path = format!("/v1/stream?epoch={epoch}&seq=0");
+        let (status, stream) = self.get(person, &path).await.expect("an answer");
+        assert_eq!((status, &stream["recovered"]), (200, &json!(true)), "{stream}");
+        let recorded = stream["events"].as_array().expect("events");
+        for event in &shown {
+            let kept = recorded.iter().find(|recorded| recorded["seq"] == event["seq"]);
+            assert_eq!(kept, Some(event), "shown, and not kept so");
         }
     }
 

@@ -1,5 +1,7 @@
 //! A session of a person that may break off at any time, and commands over it.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -17,24 +19,42 @@ use crate::process::Person;
 /// Whatever is waited for comes within this, or never.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// An event that a person was shown, and of which epoch of his stream.
+pub(super) struct Shown {
+    pub(super) person: Person,
+    pub(super) epoch: Value,
+    pub(super) event: Value,
+}
+
+/// Every event that anybody was shown.
+pub(super) type Seen = Rc<RefCell<Vec<Shown>>>;
+
 /// A session; what it returns is nothing once the engine is gone.
 pub(super) struct Phone {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     pub(super) welcome: Value,
     /// Frames that were passed over while waiting for another.
     passed: Vec<Value>,
+    person: Person,
+    seen: Seen,
 }
 
 impl Phone {
     /// A session of `person`, going on from `resume` if there is one.
-    pub(super) async fn open(engine: &str, person: &Person, resume: Value) -> Option<Self> {
+    pub(super) async fn open(
+        engine: &str,
+        person: &Person,
+        resume: Value,
+        seen: &Seen,
+    ) -> Option<Self> {
         let url = format!("{}/v1/session", engine.replacen("http:", "ws:", 1));
         let mut request = url.into_client_request().expect("a request");
         let protocol = HeaderValue::from_static("ibora.v1");
         request.headers_mut().insert("Sec-WebSocket-Protocol", protocol);
         let (socket, _) = connect_async(request).await.ok()?;
-        let mut phone = Self { socket, welcome: Value::Null, passed: Vec::new() };
-        let mut hello = json!({"t": "hello", "v": 1, "auth": {"bearer": person.token}});
+        let (person, seen) = (person.clone(), Rc::clone(seen));
+        let mut phone = Self { socket, welcome: Value::Null, passed: Vec::new(), person, seen };
+        let mut hello = json!({"t": "hello", "v": 1, "auth": {"bearer": phone.person.token}});
         if !resume.is_null() {
             hello["resume"] = resume;
         }
@@ -57,10 +77,21 @@ impl Phone {
         loop {
             let message = tokio::time::timeout(PATIENCE, self.socket.next()).await;
             match message.expect("something comes, or an end") {
-                Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).ok(),
+                Some(Ok(Message::Text(text))) => {
+                    let frame: Value = serde_json::from_str(&text).expect("JSON");
+                    self.note(&frame);
+                    return Some(frame);
+                }
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
                 Some(Ok(_)) => {}
             }
+        }
+    }
+
+    fn note(&self, frame: &Value) {
+        if frame["t"] == "evt" {
+            let (person, epoch) = (self.person.clone(), self.welcome["stream"]["epoch"].clone());
+            self.seen.borrow_mut().push(Shown { person, epoch, event: frame.clone() });
         }
     }
 
