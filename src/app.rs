@@ -23,7 +23,7 @@ use crate::api::Standby;
 use crate::config::{Config, Mode};
 use crate::geo::RoadGraphError;
 use crate::journal::{Journal, JournalParts};
-use crate::obs::Metrics;
+use crate::obs::{Metrics, failpoint};
 use crate::postgres::{Database, PostgresError};
 use crate::realtime::{Hub, RealtimeParts, RealtimeState};
 use crate::seed::{SeedError, Seeded};
@@ -161,6 +161,7 @@ impl App {
         let metrics = Metrics::new();
         crate::obs::set_global(Arc::clone(&metrics));
         let store = Store::open(config).await?;
+        failpoint!(StartOpened);
         let node = Node::of(config)?;
         let router = router(config)?;
         let place = web::Place::take(config)?;
@@ -169,6 +170,7 @@ impl App {
         let options = journal_options(config, &node);
         // Whatever takes long and needs no shards stands above.
         let (tenure, answering) = turn::wait(&store.pool, &options, (&place, &standby)).await?;
+        failpoint!(StartOurs);
         let hub = Hub::new(config.session.passenger_devices_max, Arc::clone(&metrics));
         let parts = journal_parts(&store, &hub, &metrics);
         let journal = Journal::start(tenure, &options, parts);
@@ -197,6 +199,7 @@ impl App {
         let api = web::api(config, &store.pool, (&dispatch, &accounts), (&metrics, &ready), &hub);
         let routes = web::Routes { api, sessions, more };
         let (address, server) = web::listen(config, &place, routes)?;
+        failpoint!(StartListening);
         drop(answering);
         let stepping_down = tokio::spawn(step_down(Arc::clone(&dispatch), Arc::clone(&hub)));
         tokio::spawn(refresh_gauges(Arc::downgrade(&dispatch), Arc::clone(&metrics)));
@@ -231,15 +234,19 @@ impl App {
     pub async fn stop(self) -> Result<(), StartError> {
         self.ready.store(false, Ordering::Release);
         self.stepping_down.abort();
+        failpoint!(StopBegun);
         self.leave().await;
+        failpoint!(StopLeft);
         let sessions = u32::try_from(self.hub.sessions()).unwrap_or(u32::MAX);
         let [least, most] = DRAIN;
         self.hub.drain(DRAIN_A_SESSION.saturating_mul(sessions).clamp(least, most)).await;
+        failpoint!(StopDrained);
         self.dispatch.end();
         self.server.stop(true).await;
         if let Some(server) = self.metrics_server {
             server.stop(false).await;
         }
+        failpoint!(StopClosed);
         self.store.close().await?;
         tracing::info!("stopped");
         Ok(())
@@ -249,9 +256,11 @@ impl App {
     /// that does not answer holds up is left behind, unanswered as by a crash.
     async fn leave(&self) {
         self.dispatch.halt();
+        failpoint!(StopHalted);
         if timeout(SETTLE_WITHIN, self.dispatch.settle()).await.is_err() {
             tracing::warn!("not all that was decided could be recorded in time");
         }
+        failpoint!(StopSettled);
         match timeout(LEAVE_WITHIN, self.journal.leave()).await {
             Ok(Ok(())) => tracing::info!("the shards are left"),
             Ok(Err(error)) => tracing::warn!(%error, "the shards are left when the lease ends"),

@@ -15,6 +15,7 @@ use ibora_domain::machines::{DispatcherInput, Envelope, Machine, Output, Outputs
 use super::ports::{Leave, Ports, Reply};
 use super::registry::Registry;
 use crate::journal::{Append, CommitError};
+use crate::obs::failpoint;
 
 /// How long a turn waits for company that keeps coming.
 const LINGER_MAX: Duration = Duration::from_millis(3);
@@ -220,6 +221,7 @@ where
 
     /// Hands a decision to the journal. What leaves with it does so from the writer, at once.
     fn record(&mut self, decision: Box<Decision>, leaves: Vec<Leave>, ctx: &mut Context<Self>) {
+        failpoint!(each crate::obs::failpoints::decided(&decision));
         self.sent += 1;
         let number = self.sent;
         if self.vitals.broken.load(Ordering::Acquire) {
@@ -237,10 +239,15 @@ where
         let results = decision.results.clone();
         let (ports, vitals, actor) =
             (Arc::clone(&self.ports), Arc::clone(&self.vitals), ctx.address());
+        #[cfg(feature = "failpoints")]
+        let passes = crate::obs::failpoints::recorded(&decision);
         let done = move |outcome: Result<(), CommitError>| {
             let lost = outcome.is_err();
             match outcome {
-                Ok(()) => ports.leave(leaves),
+                Ok(()) => {
+                    failpoint!(each passes);
+                    ports.leave(leaves);
+                }
                 Err(error) => {
                     vitals.broken.store(true, Ordering::Release);
                     ports.unfollow(&people);

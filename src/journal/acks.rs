@@ -9,6 +9,8 @@ use parking_lot::Mutex;
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use crate::obs::failpoint;
+
 /// How often they are recorded.
 const EVERY: Duration = Duration::from_secs(5);
 
@@ -45,6 +47,7 @@ impl Acks {
         if newest.is_empty() {
             return;
         }
+        failpoint!(AcksTaken);
         let (users, seqs): (Vec<Uuid>, Vec<i64>) = newest.into_iter().unzip();
         let recorded = sqlx::query(
             "UPDATE streams s SET acked = greatest(s.acked, a.seq), seen_at = now()
@@ -55,6 +58,7 @@ impl Acks {
         .bind(seqs)
         .execute(&self.pool)
         .await;
+        failpoint!(AcksWritten);
         if let Err(error) = recorded {
             tracing::warn!(%error, "acknowledgements are not recorded");
         }

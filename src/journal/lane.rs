@@ -15,7 +15,7 @@ use super::hold::Hold;
 use super::store::{Store, Verdict};
 use super::streams::{Numbered, Streams};
 use super::{CommitError, Publish, Published};
-use crate::obs::Metrics;
+use crate::obs::{Metrics, failpoint};
 
 pub(super) struct Lane {
     number: usize,
@@ -112,12 +112,15 @@ impl Lane {
         for append in &batch {
             self.metrics.journal_queue_wait_seconds.observe(append.since.elapsed().as_secs_f64());
         }
+        failpoint!(JournalClaimed);
         let outcome = self.write(&batch).await;
         self.streams.release(self.number, &batch);
         match outcome {
             Ok(()) => {
                 self.metrics.journal_batch_size.observe(as_f64(batch.len()));
+                failpoint!(JournalReleased);
                 tell(batch);
+                failpoint!(JournalTold);
             }
             Err(CommitError::Refused { constraint }) if batch.len() == 1 => {
                 self.lose(batch, &CommitError::Refused { constraint });
@@ -163,6 +166,7 @@ impl Lane {
             return Ok(());
         }
         let numbered = self.number(&decisions).await;
+        failpoint!(JournalNumbered);
         let columns = Batch::new(decisions.iter().copied(), &numbered, &self.store.fence);
         let timer = self.metrics.journal_commit_seconds.start_timer();
         let verdict = self.store.write(&columns, &accounts).await;
@@ -170,12 +174,14 @@ impl Lane {
         drop(columns);
         match verdict {
             Verdict::Written => {
+                failpoint!(JournalWritten);
                 let published = published(&decisions, &numbered);
                 if !published.is_empty() {
                     // In this order: whoever reads how far a stream is finds all of it.
                     self.backlog.keep(&published);
                     self.streams.committed(&decisions);
                     (self.publish)(published);
+                    failpoint!(JournalPublished);
                 }
                 Ok(())
             }

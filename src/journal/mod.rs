@@ -32,7 +32,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
-use crate::obs::Metrics;
+use crate::obs::{Metrics, failpoint};
 use acks::Acks;
 use append::Content;
 use backlog::Backlog;
@@ -312,6 +312,7 @@ impl Journal {
             }
             Err(error) => tracing::warn!(%error, "people are not preloaded"),
         }
+        failpoint!(StartPreloaded);
         self.ready.send_replace(true);
     }
 

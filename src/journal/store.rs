@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::account_rows::AccountRow;
 use super::batch::{Batch, CALL, PARAMETERS};
 use super::fence::Fence;
+use crate::obs::failpoint;
 
 /// How long a failed connection is left alone before the next try; doubled up to the maximum.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
@@ -73,9 +74,11 @@ impl Store {
             self.connection = Some(PgConnection::connect_with(&self.connect).await?);
         }
         let Some(connection) = self.connection.as_mut() else { return Ok(()) };
+        failpoint!(JournalBeforeCall);
         if accounts.is_empty() {
             // Alone, the call is its own transaction: one round trip.
             call(connection, id, batch, (&self.fence, self.lane)).await?;
+            failpoint!(JournalAfterCall);
             return Ok(());
         }
         let mut transaction = connection.begin().await?;
@@ -84,6 +87,7 @@ impl Store {
                 row.write(&mut transaction).await?;
             }
         }
+        failpoint!(JournalAccountsOpen);
         transaction.commit().await
     }
 }

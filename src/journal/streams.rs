@@ -16,7 +16,7 @@ use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
 use super::append::Append;
-use crate::obs::Metrics;
+use crate::obs::{Metrics, failpoint};
 
 /// The counters of all streams that were used since the start.
 pub(super) struct Streams {
@@ -197,6 +197,7 @@ impl Streams {
         .bind(users)
         .fetch_all(&self.pool)
         .await?;
+        failpoint!(JournalStreamsRead);
         let mut counters = self.counters.lock();
         for (user, last, epoch) in known {
             if let Some(counter) = counters.get_mut(&user) {

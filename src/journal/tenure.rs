@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 use super::JournalOptions;
 use super::fence::Fence;
 use super::hold::{Hold, Standing};
+use crate::obs::failpoint;
 
 /// The advisory lock under which shards are taken.
 const TAKING: i64 = 0x0069_626f_7261_0001;
@@ -73,6 +74,7 @@ impl Tenure {
         .bind(options.lease.as_secs_f64())
         .execute(&mut *transaction)
         .await?;
+        failpoint!(StartFenceRaised);
         transaction.commit().await?;
         Ok(Taking::Ours(Self { fence, asked }))
     }
@@ -177,5 +179,6 @@ pub(super) async fn leave(pool: &PgPool, fence: &Fence) -> Result<(), sqlx::Erro
         return Ok(());
     }
     fence.lower(&mut transaction).await?;
+    failpoint!(StopFenceLowered);
     transaction.commit().await
 }

@@ -27,6 +27,7 @@ use super::hub::{Entrant, Membership};
 use super::opening::Holder;
 use super::outbox::{Bounds, Next, Outbox};
 use super::work::Link;
+use crate::obs::failpoint;
 
 /// The name of the protocol.
 const PROTOCOL: &str = "ibora.v1";
@@ -143,6 +144,7 @@ async fn begin(
     };
     shared.counters.hellos.inc();
     let holder = shared.admit(&hello, Instant::now())?;
+    failpoint!(SessionHello);
     if shared.hub.sessions() >= shared.options.sessions_max {
         return Err(Close::Connections);
     }
@@ -162,6 +164,7 @@ async fn begin(
     let session = Uuid::now_v7();
     let presence =
         Presence::enter(shared, &holder, hello.device.unwrap_or(session), (session, &outbox));
+    failpoint!(SessionEntered);
     let resume = hello.resume.as_ref();
     let welcome = shared.welcome((&holder, resume), session, &outbox);
     let opened = timeout(patience, welcome).await.unwrap_or(Err(Close::Overload))?;
@@ -335,6 +338,7 @@ async fn write(link: &Link, mut socket: actix_ws::Session) -> Close {
                 for frame in frames.drain(..) {
                     link.session.borrow_mut().on_written(now, &frame);
                     link.shared.counters.sent(frame.kind);
+                    failpoint!(SessionWrite);
                     if let Err(close) = send(&mut socket, frame.text, link, patience).await {
                         return close;
                     }

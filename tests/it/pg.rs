@@ -31,7 +31,27 @@ pub(crate) async fn database() -> PgConnectOptions {
 
 /// URLs of a fresh database, as the engine's configuration takes them: app role and owner.
 pub(crate) async fn urls() -> (String, String) {
-    let options = database().await;
+    urls_of(&database().await)
+}
+
+/// URLs of a copy of a database, to which nobody is connected.
+#[cfg(feature = "failpoints")]
+pub(crate) async fn copy((_, owner): &(String, String)) -> (String, String) {
+    let (name, server) = (format!("t_{}", Uuid::now_v7().simple()), server());
+    let from = owner.rsplit('/').next().expect("a name");
+    let create = format!("CREATE DATABASE {name} TEMPLATE {from} OWNER ibora_owner");
+    run(&server.options, &create).await;
+    urls_of(&server.options.clone().database(&name))
+}
+
+/// Removes a database, for a test that makes many.
+#[cfg(feature = "failpoints")]
+pub(crate) async fn remove((_, owner): &(String, String)) {
+    let name = owner.rsplit('/').next().expect("a name");
+    run(&server().options, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
+}
+
+fn urls_of(options: &PgConnectOptions) -> (String, String) {
     let socket = options.get_socket().expect("a unix socket").display().to_string();
     let socket = socket.replace('/', "%2F");
     let name = options.get_database().expect("a name").to_owned();

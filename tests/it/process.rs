@@ -28,6 +28,8 @@ pub(crate) struct Process {
     port: u16,
     settings: Vec<(String, String)>,
     log: PathBuf,
+    /// The kill point that its next start arms.
+    abort_at: Option<String>,
 }
 
 impl Process {
@@ -54,7 +56,43 @@ impl Process {
 
     fn new(urls: (String, String), settings: Vec<(String, String)>) -> Self {
         let log = std::env::temp_dir().join(format!("ibora-it-{}.log", Uuid::now_v7().simple()));
-        Self { child: None, urls, port: free_port(), settings, log }
+        Self { child: None, urls, port: free_port(), settings, log, abort_at: None }
+    }
+
+    /// An engine on a copy of this one's database, to which nobody may be connected.
+    #[cfg(feature = "failpoints")]
+    pub(crate) async fn on_copy(&self, settings: &[(&str, &str)]) -> Self {
+        let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        Self::new(pg::copy(&self.urls).await, settings.iter().map(own).collect())
+    }
+
+    /// Ends the engine and removes its database.
+    #[cfg(feature = "failpoints")]
+    pub(crate) async fn remove(mut self) {
+        self.kill();
+        pg::remove(&self.urls).await;
+    }
+
+    /// Which kill point ends the engine, from its next start on.
+    #[cfg(feature = "failpoints")]
+    pub(crate) fn arm(&mut self, point: Option<&str>) {
+        self.abort_at = point.map(str::to_owned);
+    }
+
+    /// Waits until the engine has ended, however: the signal that ended it.
+    #[cfg(feature = "failpoints")]
+    pub(crate) async fn end_signal(&mut self) -> Option<i32> {
+        use std::os::unix::process::ExitStatusExt;
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let child = self.child.as_mut().expect("runs");
+            if let Some(status) = child.try_wait().expect("waits") {
+                self.child = None;
+                return status.signal();
+            }
+            assert!(Instant::now() < deadline, "does not end: {}", self.log_text());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Starts the engine again, on the same database and port.
@@ -67,7 +105,9 @@ impl Process {
     pub(crate) fn spawn(&mut self) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log);
         let log = log.expect("a log");
-        let child = self.command().arg("serve").stderr(log).spawn().expect("starts");
+        let mut command = self.command();
+        command.envs(self.abort_at.iter().map(|point| ("IBORA_ABORT_AT", point)));
+        let child = command.arg("serve").stderr(log).spawn().expect("starts");
         self.child = Some(child);
     }
 
@@ -80,7 +120,7 @@ impl Process {
         }
     }
 
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ibora"));
         command.stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
         // What steers the tests is no configuration of the engine, which refuses what it knows not.
@@ -141,6 +181,12 @@ impl Process {
     /// The database, as its owner.
     pub(crate) async fn database(&self) -> sqlx::PgConnection {
         sqlx::PgConnection::connect(&self.urls.1).await.expect("connects")
+    }
+
+    /// The database, for reading it as the app does.
+    #[cfg(feature = "failpoints")]
+    pub(crate) async fn pool(&self) -> sqlx::PgPool {
+        sqlx::PgPool::connect(&self.urls.0).await.expect("connects")
     }
 
     /// kill -9.

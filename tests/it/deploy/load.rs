@@ -9,22 +9,14 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
+use crate::clients::{
+    Heard, Told, is_settled, nothing_is_won_twice, online, order, stand_by_their_word,
+};
 use crate::process::{Person, Process};
 
 /// How long one engine is waited for: one that is stopped says nothing.
 const PATIENCE: Duration = Duration::from_millis(1500);
-
-/// A command, and the answer that its sender was told, if any.
-#[derive(Clone)]
-struct Told {
-    person: Person,
-    key: String,
-    path: String,
-    body: Value,
-    answer: Option<(u16, Value)>,
-}
 
 /// The people, and what they remember.
 pub(crate) struct Load {
@@ -75,13 +67,10 @@ impl Load {
     }
 
     async fn ride(&self, passenger: &Person) {
-        let order = json!({"pickup": {"lat": -23.5503, "lng": -46.6339},
-            "dropoff": {"lat": -23.5614, "lng": -46.6559}, "category": "economy",
-            "payment_method": "cash"});
         let mut pace = tokio::time::interval(Duration::from_millis(50));
         loop {
             pace.tick().await;
-            let (status, ride) = self.send(passenger, "/v1/rides".into(), order.clone()).await;
+            let (status, ride) = self.send(passenger, "/v1/rides".into(), order()).await;
             if status == 201 {
                 let text = |key: &str| ride[key].as_str().expect("text").to_owned();
                 self.rides.borrow_mut().insert(text("id"), text("pin"));
@@ -90,11 +79,10 @@ impl Load {
     }
 
     async fn drive(&self, driver: &Person) {
-        let here = json!({"status": "online", "location": {"lat": -23.5503, "lng": -46.6339}});
         let mut pace = tokio::time::interval(Duration::from_millis(20));
         loop {
             // Again and again: an engine that has just taken over does not know where he is.
-            self.send(driver, "/v1/me/availability".into(), here.clone()).await;
+            self.send(driver, "/v1/me/availability".into(), online()).await;
             pace.tick().await;
             let rides: Vec<(String, String)> = {
                 let rides = self.rides.borrow();
@@ -120,14 +108,13 @@ impl Load {
         }
     }
 
-    async fn step(&self, driver: &Person, ride: &str, step: &str, body: Value) -> (u16, Value) {
+    async fn step(&self, driver: &Person, ride: &str, step: &str, body: Value) -> Heard {
         self.send(driver, format!("/v1/rides/{ride}/{step}"), body).await
     }
 
     /// Sends a command until it has an answer that stands, and remembers it from the first try on.
-    async fn send(&self, person: &Person, path: String, body: Value) -> (u16, Value) {
-        let key = Uuid::now_v7().to_string();
-        let told = Told { person: person.clone(), key, path, body, answer: None };
+    async fn send(&self, person: &Person, path: String, body: Value) -> Heard {
+        let told = Told::new(person, path, body);
         let at = {
             let mut memory = self.told.borrow_mut();
             memory.push(told.clone());
@@ -138,16 +125,18 @@ impl Load {
         answer
     }
 
-    async fn ask(&self, told: &Told) -> (u16, Value) {
+    async fn ask(&self, told: &Told) -> Heard {
         let deadline = Instant::now() + Duration::from_secs(60);
         let mut engine = self.preferred.get();
         loop {
-            match post(&self.engines[engine], told).await {
-                Some((status, body)) if stands(status, &body) => {
+            // One connection a request: none is left that leads to an engine's past.
+            let http = awc::Client::builder().timeout(PATIENCE).finish();
+            match told.send(&http, &self.engines[engine]).await {
+                Some(heard) if is_settled(&heard) => {
                     self.preferred.set(engine);
-                    return (status, body);
+                    return heard;
                 }
-                answer => assert!(Instant::now() < deadline, "no answer that stands: {answer:?}"),
+                heard => assert!(Instant::now() < deadline, "no answer that stands: {heard:?}"),
             }
             engine = (engine + 1) % self.engines.len();
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -158,62 +147,8 @@ impl Load {
     /// Nobody was told of a ride that another has.
     pub(crate) async fn stands_by_its_word(&self) {
         let told = self.told.borrow().clone();
-        let mut compared = 0;
-        for told in &told {
-            if told.answer.as_ref().is_some_and(|answer| !is_result(answer)) {
-                continue;
-            }
-            let again = self.ask(told).await;
-            let before = told.answer.clone().unwrap_or_else(|| again.clone());
-            if is_result(&before) {
-                let more = self.ask(told).await;
-                assert_eq!(comparable(&again), comparable(&before), "{} {}", told.path, told.key);
-                assert_eq!(comparable(&more), comparable(&again), "{}", told.path);
-                compared += 1;
-            }
-        }
-        assert!(compared > 20, "the load must have been answered: {compared}");
-        let mut winners: HashMap<(String, u64), String> = HashMap::new();
-        for told in told.iter().filter(|told| told.path.ends_with("/accept")) {
-            if let Some((200, ride)) = &told.answer {
-                let version = ride["version"].as_u64().expect("a version");
-                let won = (ride["id"].to_string(), version);
-                let winner = winners.entry(won).or_insert_with(|| told.person.id.clone());
-                assert_eq!(*winner, told.person.id, "won twice: {ride}");
-            }
-        }
+        nothing_is_won_twice(&told);
+        let answered = stand_by_their_word(&told, async |told| self.ask(told).await).await;
+        assert!(answered.len() > 20, "the load must have been answered: {}", answered.len());
     }
-}
-
-async fn post(engine: &str, told: &Told) -> Option<(u16, Value)> {
-    let method = if told.path.ends_with("availability") { "PUT" } else { "POST" };
-    // One connection a request: none is left that leads to an engine's past.
-    let request = awc::Client::builder().timeout(PATIENCE).finish();
-    let request = request
-        .request(method.parse().expect("a method"), format!("{engine}{}", told.path))
-        .bearer_auth(&told.person.token)
-        .insert_header(("Idempotency-Key", told.key.clone()));
-    let mut answer = request.send_json(&told.body).await.ok()?;
-    let body = answer.body().limit(1 << 20).await.ok()?;
-    let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).ok()? };
-    Some((answer.status().as_u16(), body))
-}
-
-/// Whether this settles a command; all else is asked again, here or elsewhere.
-fn stands(status: u16, body: &Value) -> bool {
-    status != 503 && body["code"] != "idempotency_in_progress"
-}
-
-/// Answers that are recorded, and so the same for ever.
-fn is_result((status, body): &(u16, Value)) -> bool {
-    matches!(status, 200 | 201 | 409) || matches!(body["code"].as_str(), Some("pin_wrong"))
-}
-
-/// An answer without the id of the request that fetched it.
-fn comparable((status, body): &(u16, Value)) -> (u16, Value) {
-    let mut body = body.clone();
-    if let Some(fields) = body.as_object_mut() {
-        fields.remove("request_id");
-    }
-    (*status, body)
 }
