@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use sqlx::PgPool;
 use tokio::time::sleep;
 
 use super::{StartError, web};
 use crate::api::Standby;
+use crate::db::Db;
 use crate::journal::{JournalOptions, Taking, Tenure};
 
 /// How often it is looked whether the shards are free.
@@ -35,7 +35,7 @@ impl Drop for Answering {
 /// # Errors
 /// [`StartError`]: what another try would not mend.
 pub(super) async fn wait(
-    pool: &PgPool,
+    db: &Db,
     options: &JournalOptions,
     (place, standby): (&web::Place, &Arc<Standby>),
 ) -> Result<(Tenure, Option<Answering>), StartError> {
@@ -43,7 +43,7 @@ pub(super) async fn wait(
     let mut seen: Option<String> = None;
     let mut silent = false;
     loop {
-        match Tenure::take(pool, options).await {
+        match Tenure::take(db, options).await {
             Ok(Taking::Ours(tenure)) => {
                 tracing::info!(node = options.node, after = seen, "the shards are ours");
                 return Ok((tenure, answering));
@@ -65,7 +65,7 @@ pub(super) async fn wait(
         }
         while silent {
             sleep(AGAIN_AFTER).await;
-            silent = !Tenure::can_be_asked_for(pool, options).await;
+            silent = !Tenure::can_be_asked_for(db, options).await;
             sleep(AGAIN_AFTER).await;
         }
         sleep(LOOK_EVERY).await;

@@ -5,6 +5,7 @@
 
 mod crew;
 mod phone;
+mod told;
 
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;

@@ -8,6 +8,7 @@ mod deploy;
 mod embedded_postgres;
 #[cfg(feature = "failpoints")]
 mod failpoints;
+mod faults;
 mod overload;
 mod pg;
 mod process;

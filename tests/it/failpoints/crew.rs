@@ -10,8 +10,8 @@ use futures_util::future::join;
 use serde_json::{Value, json};
 
 use super::phone::{Phone, Seen, as_frame, plain};
-use crate::clients::stand_by_their_word;
-use crate::clients::{Heard, Told, is_settled, nothing_is_won_twice, online, order};
+use super::told::stand_by_their_word;
+use super::told::{Heard, Told, is_settled, nothing_is_won_twice, online, order};
 use crate::process::Person;
 
 pub(super) struct Crew {

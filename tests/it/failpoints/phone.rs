@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::clients::{Heard, Told};
+use super::told::{Heard, Told};
 use crate::process::Person;
 
 /// Whatever is waited for comes within this, or never.
