@@ -16,7 +16,6 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use ibora_domain::facts::Done;
 use ibora_domain::person::{Role, Scope};
-use ibora_domain::refusal::Refusal;
 use serde::Serialize;
 use serde_json::Value;
 use tracing::Instrument;
@@ -73,7 +72,7 @@ impl Call {
     pub(super) fn id(&self) -> Result<Uuid, Problem> {
         let text = self.request.match_info().query("id");
         let id = (text.len() == 36).then(|| Uuid::try_parse(text).ok()).flatten();
-        id.ok_or(Problem::Refused(Refusal::NotFound))
+        id.ok_or(Problem::NoPath)
     }
 }
 
@@ -158,7 +157,7 @@ pub(super) fn mount(api: &Arc<Api>, entries: Vec<Entry>, config: &mut ServiceCon
         let other = service(api, other_method(path, methods.join(", ")));
         config.service(resource.default_service(web::to(other)));
     }
-    let nothing = handler(|_| async { Err(Refusal::NotFound.into()) });
+    let nothing = handler(|_| async { Err(Problem::NoPath) });
     let nothing = Entry { method: Method::GET, path: UNMATCHED, access: Access::Public(nothing) };
     config.default_service(web::to(service(api, nothing)));
 }
