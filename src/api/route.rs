@@ -190,14 +190,15 @@ async fn serve(
     api: Arc<Api>,
     entry: Arc<Entry>,
     request: HttpRequest,
-    payload: Payload,
+    mut payload: Payload,
 ) -> HttpResponse {
     let began = Instant::now();
     let meta = Meta::of(&request);
     let span = meta.span();
     async {
-        let run = answer(&api, &entry, &meta, (request.clone(), payload));
+        let run = answer(&api, &entry, &meta, (request.clone(), &mut payload));
         let answered = AssertUnwindSafe(run).catch_unwind().await;
+        body::drain(&request, &mut payload).await;
         let answered = answered.unwrap_or(Err(Problem::Broken));
         let mut response = answered.unwrap_or_else(|problem| problem.response(&meta.request_id));
         meta.stamp(&mut response);
@@ -215,7 +216,7 @@ async fn answer(
     api: &Arc<Api>,
     entry: &Entry,
     meta: &Meta,
-    (request, payload): (HttpRequest, Payload),
+    (request, payload): (HttpRequest, &mut Payload),
 ) -> Answered {
     let mut identity = None;
     match &entry.access {
@@ -229,7 +230,7 @@ async fn answer(
             identity = Some(who);
         }
     }
-    let body = body::read(request.headers(), payload, api.options.body_bytes_max).await?;
+    let body = body::read(&request, payload, api.options.body_bytes_max).await?;
     let call = Call { api: Arc::clone(api), request, meta: meta.clone(), body };
     match (&entry.access, identity) {
         (Access::Known { run, .. }, Some(who)) => run(call, who).await,

@@ -8,6 +8,7 @@
 
 mod close;
 mod counters;
+mod echo;
 mod frames;
 mod hub;
 mod opening;
@@ -15,9 +16,11 @@ mod outbox;
 mod rates;
 mod say;
 mod session;
+mod socket;
 mod tel;
 mod transport;
 mod turnstile;
+mod wire;
 mod work;
 
 use std::sync::Arc;
@@ -31,6 +34,7 @@ use crate::obs::Metrics;
 use counters::Counters;
 use turnstile::Turnstile;
 
+pub use echo::configure_echo;
 pub use hub::Hub;
 pub use rates::Rate;
 

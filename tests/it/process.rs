@@ -27,6 +27,8 @@ pub(crate) struct Process {
     urls: (String, String),
     port: u16,
     settings: Vec<(String, String)>,
+    /// Of `serve`.
+    flags: &'static [&'static str],
     log: PathBuf,
     /// The kill point that its next start arms.
     abort_at: Option<String>,
@@ -38,6 +40,22 @@ impl Process {
         let mut process = Self::on_fresh_database(settings).await;
         process.launch().await;
         process
+    }
+
+    /// As [`Process::start`], with flags of `serve`.
+    pub(crate) async fn start_with(
+        flags: &'static [&'static str],
+        settings: &[(&str, &str)],
+    ) -> Self {
+        let mut process = Self::on_fresh_database(settings).await.with_flags(flags);
+        process.launch().await;
+        process
+    }
+
+    /// The same engine with flags of `serve`.
+    pub(crate) fn with_flags(mut self, flags: &'static [&'static str]) -> Self {
+        self.flags = flags;
+        self
     }
 
     /// An engine that was not started yet.
@@ -56,7 +74,7 @@ impl Process {
 
     fn new(urls: (String, String), settings: Vec<(String, String)>) -> Self {
         let log = std::env::temp_dir().join(format!("ibora-it-{}.log", Uuid::now_v7().simple()));
-        Self { child: None, urls, port: free_port(), settings, log, abort_at: None }
+        Self { child: None, urls, port: free_port(), settings, flags: &[], log, abort_at: None }
     }
 
     /// An engine on a copy of this one's database, to which nobody may be connected.
@@ -107,7 +125,7 @@ impl Process {
         let log = log.expect("a log");
         let mut command = self.command();
         command.envs(self.abort_at.iter().map(|point| ("IBORA_ABORT_AT", point)));
-        let child = command.arg("serve").stderr(log).spawn().expect("starts");
+        let child = command.arg("serve").args(self.flags).stderr(log).spawn().expect("starts");
         self.child = Some(child);
     }
 
@@ -225,6 +243,11 @@ impl Process {
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// What `/ready` says; nothing where nobody answers.
