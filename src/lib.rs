@@ -10,6 +10,7 @@ pub mod config;
 pub mod demo;
 pub mod geo;
 pub mod journal;
+pub mod network;
 pub mod obs;
 pub mod postgres;
 pub mod readmodel;

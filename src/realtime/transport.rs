@@ -25,6 +25,7 @@ use super::hub::{Entrant, Membership};
 use super::opening::Holder;
 use super::outbox::{Bounds, Next, Outbox};
 use super::socket::{self, Broken, Reader, Writer};
+use super::strangers::Stranger;
 use super::wire::{Message, Op};
 use super::work::Link;
 use crate::obs::failpoint;
@@ -41,9 +42,14 @@ pub(super) async fn open(
     if let Some(refused) = refused(&request, &shared) {
         return refused;
     }
+    let address = request.peer_addr().map(|peer| peer.ip());
+    let Some(stranger) = shared.strangers.enter(address) else {
+        shared.counters.turned_away();
+        return problem(StatusCode::SERVICE_UNAVAILABLE, "overloaded", None);
+    };
     let frame_max = shared.options.frame_bytes_max;
     socket::upgrade(&request, body, (Some(PROTOCOL), frame_max), |reader, writer| {
-        run(shared.into_inner(), reader, writer)
+        run(shared.into_inner(), stranger, reader, writer)
     })
 }
 
@@ -81,22 +87,28 @@ fn problem(status: StatusCode, code: &str, detail: Option<&str>) -> HttpResponse
     }
     let mut response = HttpResponse::build(status);
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        response.insert_header(("Retry-After", "1"));
+        // Nor is the connection kept, which would cost as much as what was refused.
+        response.insert_header(("Retry-After", "1")).force_close();
     }
     response.content_type("application/problem+json").body(body.to_string())
 }
 
 /// A session from its handshake to its end.
-async fn run(shared: Arc<Shared>, mut reader: Reader, writer: Writer) {
-    let close = converse(&shared, &mut reader, &writer).await;
+async fn run(shared: Arc<Shared>, stranger: Stranger, mut reader: Reader, writer: Writer) {
+    let close = converse(&shared, stranger, &mut reader, &writer).await;
     shared.counters.closed(close);
     // One who does not read gets it only if he reads on soon.
     close.say(reader, writer).await;
 }
 
-async fn converse(shared: &Arc<Shared>, reader: &mut Reader, writer: &Writer) -> Close {
+async fn converse(
+    shared: &Arc<Shared>,
+    stranger: Stranger,
+    reader: &mut Reader,
+    writer: &Writer,
+) -> Close {
     // Boxed: what opening takes, the hello with its token too, is gone while the session lives.
-    let (link, presence) = match Box::pin(begin(shared, reader, writer)).await {
+    let (link, presence) = match Box::pin(begin(shared, stranger, reader, writer)).await {
         Ok(begun) => begun,
         Err(close) => return close,
     };
@@ -118,6 +130,7 @@ async fn converse(shared: &Arc<Shared>, reader: &mut Reader, writer: &Writer) ->
 /// From the first frame to the welcome.
 async fn begin(
     shared: &Arc<Shared>,
+    stranger: Stranger,
     reader: &mut Reader,
     writer: &Writer,
 ) -> Result<(Link, Presence), Close> {
@@ -128,6 +141,7 @@ async fn begin(
     };
     shared.counters.hellos.inc();
     let holder = shared.admit(&hello, Instant::now())?;
+    drop(stranger);
     failpoint!(SessionHello);
     if shared.hub.sessions() >= shared.options.sessions_max {
         return Err(Close::Connections);

@@ -8,7 +8,7 @@ use crate::tree::Tree;
 
 /// What may use every room: it puts them together.
 const EVERY: &[&str] = &["*"];
-const EDGE: &[&str] = &["accounts", "actors", "readmodel", "domain", "obs"];
+const EDGE: &[&str] = &["accounts", "actors", "network", "readmodel", "domain", "obs"];
 const LEAF: &[&str] = &["domain", "obs"];
 
 /// A room and the rooms behind its doors. `domain` is the package `ibora-domain`.
@@ -37,6 +37,7 @@ const DOORS: &[(&str, &[&str])] = &[
     // Clients: of the engine's own rooms they may use the roads, which anybody could have.
     ("bots", &["geo", "domain", "obs"]),
     ("demo", &["app", "bots", "config", "geo", "postgres", "seed", "domain", "obs"]),
+    ("network", &[]),
     ("obs", &["domain"]),
     // The server process only; `app` and `cli` start it, nobody else knows that it exists.
     ("postgres", &["obs"]),
