@@ -11,6 +11,7 @@ pub mod db;
 pub mod demo;
 pub mod geo;
 pub mod journal;
+pub mod network;
 pub mod obs;
 pub mod postgres;
 pub mod readmodel;

@@ -323,6 +323,10 @@ impl Dispatch {
         let fresh = ports.index.update(driver, newest.place, at);
         ports.positions.count(fresh);
         if fresh && let Some(ride) = ports.on_ride.of(driver) {
+            if !ports.journal.has_room_for_telemetry() {
+                ports.positions.shed();
+                return fresh;
+            }
             let position = DriverPosition { place: newest.place, at, accuracy: newest.accuracy };
             let input = RideInput::Position { driver, position };
             self.registry.send(Envelope::Ride(ride, input));

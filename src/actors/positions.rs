@@ -19,12 +19,18 @@ const STRIPES: usize = 64;
 pub(super) struct Counts {
     applied: IntCounter,
     stale: IntCounter,
+    shed: IntCounter,
 }
 
 impl Counts {
     pub(super) fn new(metrics: &Metrics) -> Self {
         let count = |outcome| metrics.positions.with_label_values(&[outcome]);
-        Self { applied: count("applied"), stale: count("stale") }
+        Self { applied: count("applied"), stale: count("stale"), shed: count("shed") }
+    }
+
+    /// Counts one that its driver's ride is not told of, for the journal is nearly full.
+    pub(super) fn shed(&self) {
+        self.shed.inc();
     }
 
     /// Counts one; `fresh` if it told anything new.

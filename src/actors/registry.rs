@@ -97,7 +97,8 @@ impl Registry {
         match stripe.get_mut(&entity) {
             Some(Entry::Live { address, vitals }) => self.deliver(address, vitals, envelope),
             Some(Entry::Activating(waiting)) => {
-                if waiting.len() < WAITING_MAX {
+                let most = if is_telemetry(&envelope) { WAITING_MAX / 2 } else { WAITING_MAX };
+                if waiting.len() < most {
                     waiting.push(envelope);
                 }
             }
@@ -113,7 +114,7 @@ impl Registry {
 
     fn deliver(&self, address: &Address, vitals: &Vitals, envelope: Envelope<Reply>) {
         let waiting = vitals.queued.load(Ordering::Acquire);
-        if waiting >= self.mailbox_max && is_refusable(&envelope) {
+        if admitted_below(&envelope, self.mailbox_max).is_some_and(|most| waiting >= most) {
             super::commands::refuse_overloaded(envelope);
             return;
         }
@@ -311,8 +312,23 @@ fn is_new(envelope: &Envelope<Reply>) -> bool {
     matches!(envelope, Envelope::Ride(_, RideInput::Request { .. }) | Envelope::Dispatcher(..))
 }
 
-/// Commands and reads are refused when an actor has too much to do; what actors tell each other
-/// is bounded by those, and dropping it would leave reservations behind.
+/// How many messages may wait before this one is refused; `None` where it never is. Telemetry goes
+/// first, since the next tells more than the last; then commands and reads, whose askers are told.
+/// What actors tell each other is bounded by those; dropped, it would leave reservations behind.
+fn admitted_below(envelope: &Envelope<Reply>, mailbox_max: u32) -> Option<u32> {
+    if is_telemetry(envelope) {
+        return Some(mailbox_max / 2);
+    }
+    is_refusable(envelope).then_some(mailbox_max)
+}
+
+const fn is_telemetry(envelope: &Envelope<Reply>) -> bool {
+    matches!(
+        envelope,
+        Envelope::Ride(_, RideInput::Position { .. }) | Envelope::Driver(_, DriverInput::Seen)
+    )
+}
+
 fn is_refusable(envelope: &Envelope<Reply>) -> bool {
     match envelope {
         Envelope::Ride(_, input) => matches!(
@@ -321,7 +337,6 @@ fn is_refusable(envelope: &Envelope<Reply>) -> bool {
                 | RideInput::Cancel { .. }
                 | RideInput::Decline { .. }
                 | RideInput::Read { .. }
-                | RideInput::Position { .. }
         ),
         Envelope::Driver(_, input) => matches!(
             input,
@@ -329,11 +344,44 @@ fn is_refusable(envelope: &Envelope<Reply>) -> bool {
                 | DriverInput::Online { .. }
                 | DriverInput::Offline { .. }
                 | DriverInput::Read { .. }
-                | DriverInput::Seen
         ),
         Envelope::Passenger(_, input) => {
             matches!(input, PassengerInput::Request { .. } | PassengerInput::Active { .. })
         }
         Envelope::Dispatcher(..) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ibora_domain::facts::Answer;
+    use ibora_domain::ids::{DriverId, RideId};
+    use ibora_domain::machines::{Ask, ReadAs};
+    use ibora_domain::place::Coordinates;
+    use ibora_domain::ride::DriverPosition;
+    use ibora_domain::units::{Metres, UnixMillis};
+    use tokio::sync::oneshot;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn telemetry_is_shed_before_commands_and_what_actors_tell_each_other_never() {
+        let (ride, driver) = (RideId(Uuid::nil()), DriverId(Uuid::nil()));
+        let reply = || oneshot::channel::<Answer>().0;
+        let ask = Ask { by: driver.into(), key: None, if_version: None, reply: reply() };
+        let place = Coordinates::new(-23.55, -46.63).expect("a place");
+        let position = DriverPosition { place, at: UnixMillis(1), accuracy: Metres(5) };
+        let table = [
+            (Envelope::Ride(ride, RideInput::Position { driver, position }), Some(4)),
+            (Envelope::Driver(driver, DriverInput::Seen), Some(4)),
+            (Envelope::Driver(driver, DriverInput::Offline { ask }), Some(8)),
+            (Envelope::Ride(ride, RideInput::Read { reply: reply(), by: ReadAs::Admin }), Some(8)),
+            (Envelope::Ride(ride, RideInput::Alarm), None),
+            (Envelope::Driver(driver, DriverInput::SessionClosed), None),
+        ];
+        for (envelope, most) in table {
+            assert_eq!(admitted_below(&envelope, 8), most, "{:?}", envelope.entity());
+        }
     }
 }

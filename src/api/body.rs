@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use actix_web::HttpRequest;
+use actix_web::http::Method;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, UPGRADE};
 use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::StreamExt;
 use serde_json::Value;
@@ -13,13 +15,20 @@ use crate::actors::parse::{JsonFault, json};
 
 /// Time a body may take to come in.
 const WITHIN: Duration = Duration::from_secs(30);
+/// Bytes of a refused body that are still read, and the time they may take.
+const DRAINED_MAX: usize = 1 << 20;
+const DRAINED_WITHIN: Duration = Duration::from_millis(500);
 
 /// Reads a body of at most `bytes_max`.
 pub(super) async fn read(
-    headers: &HeaderMap,
-    payload: Payload,
+    request: &HttpRequest,
+    payload: &mut Payload,
     bytes_max: usize,
 ) -> Result<Bytes, Problem> {
+    if is_endless(request) {
+        return Ok(Bytes::new());
+    }
+    let headers = request.headers();
     let packed = headers.get(CONTENT_ENCODING).is_some_and(|packing| packing != "identity");
     if packed {
         return Err(Problem::MediaType);
@@ -31,7 +40,15 @@ pub(super) async fn read(
     tokio::time::timeout(WITHIN, collect(payload, bytes_max)).await.map_err(|_| Problem::TooSlow)?
 }
 
-async fn collect(mut payload: Payload, bytes_max: usize) -> Result<Bytes, Problem> {
+/// Whether a request wants to turn into something else: then what follows it is no body, and the
+/// server hands out all that ever comes. Nothing here becomes a WebSocket or a tunnel.
+fn is_endless(request: &HttpRequest) -> bool {
+    let upgrade = request.headers().get(UPGRADE).and_then(|to| to.to_str().ok());
+    let is_socket = |to: &str| to.trim().eq_ignore_ascii_case("websocket");
+    request.method() == Method::CONNECT || upgrade.is_some_and(is_socket)
+}
+
+async fn collect(payload: &mut Payload, bytes_max: usize) -> Result<Bytes, Problem> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Problem::Malformed)?;
@@ -41,6 +58,24 @@ async fn collect(mut payload: Payload, bytes_max: usize) -> Result<Bytes, Proble
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())
+}
+
+/// Reads what is left of a body that was refused, for a moment: bytes that nobody reads would take
+/// the answer from their sender.
+pub(super) async fn drain(request: &HttpRequest, payload: &mut Payload) {
+    if is_endless(request) {
+        return;
+    }
+    let read = async {
+        let mut left = DRAINED_MAX;
+        while let Some(Ok(chunk)) = payload.next().await {
+            left = left.saturating_sub(chunk.len());
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(DRAINED_WITHIN, read).await.ok();
 }
 
 /// The JSON in a body; none is `null`.

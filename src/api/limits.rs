@@ -1,11 +1,10 @@
 //! Limits: how often one person, one address and one account may ask. Counted in memory.
 //!
-//! An address of IPv6 counts by its first 64 bits, for whoever has one has all of these. Keys of
-//! accounts are hashes: what stands in memory does not tell who tried to log in.
+//! Keys of accounts are hashes: what stands in memory does not tell who tried to log in.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hash};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use ibora_domain::ids::UserId;
 
 use super::problem::Problem;
+use crate::network::network;
 use crate::obs::Metrics;
 
 /// How often may be asked.
@@ -100,18 +100,6 @@ impl Limits {
             self.metrics.rate_limited.with_label_values(&[limit]).inc();
             Problem::RateLimited { wait: until.wait_time_from(self.clock.now()) }
         })
-    }
-}
-
-/// What counts as one address. Nobody's is everybody's.
-fn network(address: Option<IpAddr>) -> IpAddr {
-    match address.map(|address| address.to_canonical()) {
-        Some(IpAddr::V6(address)) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-        Some(address) => address,
-        None => Ipv6Addr::UNSPECIFIED.into(),
     }
 }
 

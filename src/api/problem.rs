@@ -28,6 +28,8 @@ pub(super) enum Problem {
     NoToken,
     Token(TokenError),
     Scope(Scope),
+    /// The path names nothing.
+    NoPath,
     /// Not JSON.
     Malformed,
     Invalid(Vec<FieldError>),
@@ -68,6 +70,7 @@ impl Problem {
             Self::Account(error) => account_code(error),
             Self::NoToken | Self::Token(_) => "unauthenticated",
             Self::Scope(_) => "insufficient_scope",
+            Self::NoPath => "not_found",
             Self::Malformed => "malformed",
             Self::Invalid(_) => "invalid",
             Self::TooLarge => "too_large",
@@ -90,6 +93,7 @@ impl Problem {
             Self::NoToken => "a bearer token is needed".to_owned(),
             Self::Token(_) => "the token is expired, forged, or of another kind".to_owned(),
             Self::Scope(scope) => format!("the token lacks the scope `{scope}`"),
+            Self::NoPath => "there is nothing at this path".to_owned(),
             Self::Malformed => "the body is not plain JSON in UTF-8".to_owned(),
             Self::Invalid(faults) => format!("{} of the fields are not valid", faults.len()),
             Self::TooLarge => "the body is over the limit".to_owned(),

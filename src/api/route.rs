@@ -16,7 +16,6 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use ibora_domain::facts::Done;
 use ibora_domain::person::{Role, Scope};
-use ibora_domain::refusal::Refusal;
 use serde::Serialize;
 use serde_json::Value;
 use tracing::Instrument;
@@ -73,7 +72,7 @@ impl Call {
     pub(super) fn id(&self) -> Result<Uuid, Problem> {
         let text = self.request.match_info().query("id");
         let id = (text.len() == 36).then(|| Uuid::try_parse(text).ok()).flatten();
-        id.ok_or(Problem::Refused(Refusal::NotFound))
+        id.ok_or(Problem::NoPath)
     }
 }
 
@@ -158,7 +157,7 @@ pub(super) fn mount(api: &Arc<Api>, entries: Vec<Entry>, config: &mut ServiceCon
         let other = service(api, other_method(path, methods.join(", ")));
         config.service(resource.default_service(web::to(other)));
     }
-    let nothing = handler(|_| async { Err(Refusal::NotFound.into()) });
+    let nothing = handler(|_| async { Err(Problem::NoPath) });
     let nothing = Entry { method: Method::GET, path: UNMATCHED, access: Access::Public(nothing) };
     config.default_service(web::to(service(api, nothing)));
 }
@@ -191,14 +190,15 @@ async fn serve(
     api: Arc<Api>,
     entry: Arc<Entry>,
     request: HttpRequest,
-    payload: Payload,
+    mut payload: Payload,
 ) -> HttpResponse {
     let began = Instant::now();
     let meta = Meta::of(&request);
     let span = meta.span();
     async {
-        let run = answer(&api, &entry, &meta, (request.clone(), payload));
+        let run = answer(&api, &entry, &meta, (request.clone(), &mut payload));
         let answered = AssertUnwindSafe(run).catch_unwind().await;
+        body::drain(&request, &mut payload).await;
         let answered = answered.unwrap_or(Err(Problem::Broken));
         let mut response = answered.unwrap_or_else(|problem| problem.response(&meta.request_id));
         meta.stamp(&mut response);
@@ -216,7 +216,7 @@ async fn answer(
     api: &Arc<Api>,
     entry: &Entry,
     meta: &Meta,
-    (request, payload): (HttpRequest, Payload),
+    (request, payload): (HttpRequest, &mut Payload),
 ) -> Answered {
     let mut identity = None;
     match &entry.access {
@@ -230,7 +230,7 @@ async fn answer(
             identity = Some(who);
         }
     }
-    let body = body::read(request.headers(), payload, api.options.body_bytes_max).await?;
+    let body = body::read(&request, payload, api.options.body_bytes_max).await?;
     let call = Call { api: Arc::clone(api), request, meta: meta.clone(), body };
     match (&entry.access, identity) {
         (Access::Known { run, .. }, Some(who)) => run(call, who).await,

@@ -57,13 +57,13 @@ impl Standby {
         config.route("/metrics", web::get().to(figures));
     }
 
-    async fn serve(&self, request: HttpRequest, payload: Payload) -> HttpResponse {
+    async fn serve(&self, request: HttpRequest, mut payload: Payload) -> HttpResponse {
         let began = Instant::now();
         let meta = Meta::of(&request);
         let span = meta.span();
         async {
             // Read although nobody looks at it: a client may listen only once it has sent all.
-            body::read(request.headers(), payload, self.body_bytes_max).await.ok();
+            body::read(&request, &mut payload, self.body_bytes_max).await.ok();
             let (route, mut response) = self.answer(&request, &meta);
             meta.stamp(&mut response);
             cors::stamp(&request, &self.allowed_origins, &mut response);

@@ -17,7 +17,7 @@ use crate::db::Db;
 use crate::geo::{IndexOptions, LiveIndex, PowerLaw, RoadGraph, Router};
 use crate::journal::{Journal, JournalOptions};
 use crate::postgres::{DatabaseSource, EmbeddedOptions};
-use crate::realtime::{Rate, SessionOptions};
+use crate::realtime::{Rate, SessionOptions, StrangersMax};
 
 /// Connections beside the pool: the journal's writers and the migrations.
 const CONNECTIONS_BESIDE: u32 = 8;
@@ -81,6 +81,13 @@ pub(super) fn session_options(config: &Config) -> SessionOptions {
     let ms = Duration::from_millis;
     SessionOptions {
         hello_timeout: ms(session.hello_timeout_ms),
+        strangers: StrangersMax {
+            all: session.strangers_max,
+            of_one_address: match config.limits.enabled {
+                true => session.strangers_per_address_max,
+                false => session.strangers_max,
+            },
+        },
         sessions_max: session.sessions_max,
         openings_max: session.openings_max,
         openings: Rate { per_s: session.openings_per_s, burst: session.openings_burst },

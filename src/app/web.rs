@@ -162,6 +162,9 @@ pub(super) fn listen(
         .tcp_nodelay(true)
         .disable_signals()
         .client_request_timeout(Duration::from_secs(10))
+        // What a client is still sending is read by who answers it. The server's own way would keep
+        // each socket for a second after its close frame.
+        .client_disconnect_timeout(Duration::ZERO)
         .on_connect(|connection, _| bound(connection))
         .shutdown_timeout(SHUTDOWN_S);
     let handle = place.serve(|listener| Ok(server.listen(listener)?.run()))?;

@@ -38,7 +38,7 @@ struct Given {
 #[derive(Subcommand)]
 enum Command {
     /// Run the engine until SIGTERM or Ctrl-C
-    Serve,
+    Serve(serve::ServeArgs),
     /// Bring the database's schema up to date, as its owner
     Migrate,
     /// People with power over others
@@ -104,7 +104,7 @@ fn load(given: &Given) -> anyhow::Result<Config> {
 
 async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve => serve::serve(config).await,
+        Command::Serve(args) => serve::serve(args, config).await,
         Command::Migrate => serve::migrate(config).await,
         Command::Admin(command) => admin::run(command, config).await,
         Command::Audit => audit::run(config).await,

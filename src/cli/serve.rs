@@ -1,26 +1,41 @@
 //! `ibora serve` and `ibora migrate`.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::app::{self, App};
-use crate::config::Config;
+use crate::app::{self, App, Mount};
+use crate::config::{Config, Mode};
 use crate::postgres::Database;
+use crate::realtime;
 
 /// Exit code of an engine whose work another has taken over.
 const FENCED: u8 = 4;
 /// Time in which it tells those who still ask that it is not the one.
 const FAREWELL: Duration = Duration::from_secs(3);
 
+#[derive(Args)]
+pub(super) struct ServeArgs {
+    /// Serve GET /test/echo too, for WebSocket conformance suites; never in production mode
+    #[arg(long)]
+    test_echo: bool,
+}
+
 /// Serves until SIGTERM or SIGINT, where a second signal ends at once; or until another engine has
 /// taken over.
-pub(super) async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
+pub(super) async fn serve(args: ServeArgs, config: &Config) -> anyhow::Result<ExitCode> {
+    if args.test_echo && config.mode == Mode::Production {
+        anyhow::bail!("--test-echo is for tests: not in production mode");
+    }
+    let more: Mount =
+        if args.test_echo { Arc::new(realtime::configure_echo) } else { Arc::new(|_| {}) };
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let app = tokio::select! {
-        app = App::start(config) => app?,
+        app = App::start_with(config, more) => app?,
         _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
         _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
     };

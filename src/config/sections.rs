@@ -144,6 +144,8 @@ section! {
     /// `[session]`: one WebSocket session. All times are real.
     Session {
         hello_timeout_ms: u64,
+        strangers_max: usize,
+        strangers_per_address_max: usize,
         sessions_max: usize,
         openings_max: usize,
         openings_per_s: u32,

@@ -76,6 +76,12 @@ fn session_ranges(config: &Config) -> Vec<Range> {
     let (session, presence) = (&config.session, &config.presence);
     vec![
         ("session.hello_timeout_ms", session.hello_timeout_ms, 1..=600_000),
+        ("session.strangers_max", wide(session.strangers_max), 1..=1_000_000),
+        (
+            "session.strangers_per_address_max",
+            wide(session.strangers_per_address_max),
+            1..=1_000_000,
+        ),
         ("session.sessions_max", wide(session.sessions_max), 1..=1_000_000),
         ("session.openings_max", wide(session.openings_max), 1..=100_000),
         ("session.openings_per_s", session.openings_per_s.into(), 1..=1_000_000),

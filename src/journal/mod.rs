@@ -243,6 +243,12 @@ impl Journal {
         self.lanes.iter().all(|lane| lane.capacity() > self.queue_max / 4)
     }
 
+    /// Whether what telemetry leads to may come in: it gives way before commands do.
+    #[must_use]
+    pub fn has_room_for_telemetry(&self) -> bool {
+        self.lanes.iter().all(|lane| lane.capacity() > self.queue_max / 2)
+    }
+
     /// Decisions that wait for a commit.
     #[must_use]
     pub fn depth(&self) -> usize {

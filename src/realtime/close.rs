@@ -1,15 +1,25 @@
 //! Why a session ends, with the close code that says so. Clients act on the range: 40xx stop, 41xx
 //! back off and begin anew, 42xx come back at once.
 
-use actix_ws::{CloseCode, CloseReason};
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::socket::{Broken, Reader, Writer};
+use super::wire::Fault;
+
+/// Time that a client which is sent away has to end the connection itself.
+const PARTING: Duration = Duration::from_millis(300);
 
 /// The end of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Close {
     /// The client closed, or its connection broke: there is nobody left to tell.
     Gone,
-    /// The client said goodbye.
-    Bye,
+    /// The client said goodbye, with this code.
+    Bye {
+        code: Option<u16>,
+    },
     /// The client broke the rules of WebSocket itself.
     Protocol,
     Binary,
@@ -37,11 +47,12 @@ pub(super) enum Close {
 }
 
 impl Close {
-    /// The number on the wire; `None` where no frame can be sent.
+    /// The number on the wire; `None` where no frame can be sent. A goodbye is counted as 1000 and
+    /// answered with what it said.
     pub(super) const fn number(self) -> Option<u16> {
         Some(match self {
             Self::Gone => return None,
-            Self::Bye => 1000,
+            Self::Bye { .. } => 1000,
             Self::Protocol => 1002,
             Self::Binary => 1003,
             Self::InvalidUtf8 => 1007,
@@ -70,7 +81,7 @@ impl Close {
     pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Gone => "gone",
-            Self::Bye => "bye",
+            Self::Bye { .. } => "bye",
             Self::Protocol => "protocol",
             Self::Binary => "binary",
             Self::InvalidUtf8 => "invalid_utf8",
@@ -97,12 +108,31 @@ impl Close {
 
     /// Whether what is still queued is of no use: its reader does not read, or must not.
     pub(super) const fn is_abrupt(self) -> bool {
-        matches!(self, Self::Gone | Self::Bye | Self::Slow | Self::Gap)
+        matches!(self, Self::Gone | Self::Bye { .. } | Self::Slow | Self::Gap)
     }
 
-    /// The frame that says it.
-    pub(super) fn reason(self) -> Option<CloseReason> {
-        let code = CloseCode::from(self.number()?);
-        Some(CloseReason { code, description: Some(self.word().to_owned()) })
+    /// Says it, as the last frame, where there is somebody to hear it, and ends the connection. One
+    /// who did not expect it may still be sending: were that not read, the system would take the
+    /// frame from it.
+    pub(super) async fn say(self, mut reader: Reader, writer: Writer) {
+        match self {
+            Self::Gone => {}
+            Self::Bye { code } => writer.close(code, ""),
+            close => {
+                writer.close(close.number(), close.word());
+                timeout(PARTING, reader.drain()).await.ok();
+            }
+        }
+    }
+}
+
+impl From<Broken> for Close {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Gone => Self::Gone,
+            Broken::Fault(Fault::Protocol) => Self::Protocol,
+            Broken::Fault(Fault::InvalidUtf8) => Self::InvalidUtf8,
+            Broken::Fault(Fault::TooLarge) => Self::TooLarge,
+        }
     }
 }

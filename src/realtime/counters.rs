@@ -15,6 +15,7 @@ pub(super) struct Counters {
     /// All other frames: acks, pings, tokens, faults.
     pub(super) others: IntCounter,
     rate_limited: [IntCounter; 2],
+    turned_away: IntCounter,
     closed: prometheus::IntCounterVec,
 }
 
@@ -30,6 +31,7 @@ impl Counters {
             hellos: received("hello"),
             others: received("other"),
             rate_limited: [limited("session_cmd"), limited("session_tel")],
+            turned_away: limited("session_strangers"),
             closed: metrics.ws_closed.clone(),
         }
     }
@@ -40,6 +42,11 @@ impl Counters {
 
     pub(super) fn rate_limited(&self, commands: bool) {
         self.rate_limited[usize::from(!commands)].inc();
+    }
+
+    /// A handshake was refused, for too many wait for their welcome.
+    pub(super) fn turned_away(&self) {
+        self.turned_away.inc();
     }
 
     pub(super) fn closed(&self, close: Close) {

@@ -8,6 +8,7 @@
 
 mod close;
 mod counters;
+mod echo;
 mod frames;
 mod hub;
 mod opening;
@@ -15,9 +16,12 @@ mod outbox;
 mod rates;
 mod say;
 mod session;
+mod socket;
+mod strangers;
 mod tel;
 mod transport;
 mod turnstile;
+mod wire;
 mod work;
 
 use std::sync::Arc;
@@ -29,10 +33,13 @@ use crate::accounts::{Accounts, Clock};
 use crate::actors::Dispatch;
 use crate::obs::Metrics;
 use counters::Counters;
+use strangers::Strangers;
 use turnstile::Turnstile;
 
+pub use echo::configure_echo;
 pub use hub::Hub;
 pub use rates::Rate;
+pub use strangers::StrangersMax;
 
 /// What sessions work with.
 pub struct RealtimeParts {
@@ -48,6 +55,8 @@ pub struct RealtimeParts {
 #[derive(Debug, Clone)]
 pub struct SessionOptions {
     pub hello_timeout: Duration,
+    /// Connections whose client may be unknown yet.
+    pub strangers: StrangersMax,
     /// Sessions of this engine at the same time.
     pub sessions_max: usize,
     /// Sessions that may be opening at the same time: each reads what its person must know.
@@ -82,6 +91,7 @@ struct Shared {
     wall_clock: Clock,
     options: Arc<SessionOptions>,
     counters: Counters,
+    strangers: Arc<Strangers>,
     turnstile: Turnstile,
     /// The members of a welcome that are the same for all.
     rules: String,
@@ -94,6 +104,7 @@ impl RealtimeState {
         let RealtimeParts { hub, dispatch, accounts, wall_clock, metrics } = parts;
         let rules = opening::rules(&options);
         let counters = Counters::new(&metrics);
+        let strangers = Strangers::new(options.strangers);
         let turnstile = Turnstile::new(options.openings_max, options.openings, Instant::now());
         let options = Arc::new(options);
         Self(Arc::new(Shared {
@@ -103,6 +114,7 @@ impl RealtimeState {
             wall_clock,
             options,
             counters,
+            strangers,
             turnstile,
             rules,
         }))

@@ -8,13 +8,11 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 use actix_web::{HttpRequest, HttpResponse, web};
-use actix_ws::{AggregatedMessage, AggregatedMessageStream, ProtocolError};
 use ibora_domain::ids::DriverId;
 use ibora_domain::person::Role;
 use tokio::time::{sleep, sleep_until, timeout};
@@ -26,31 +24,33 @@ use super::frames::{self, Hello, NoHello};
 use super::hub::{Entrant, Membership};
 use super::opening::Holder;
 use super::outbox::{Bounds, Next, Outbox};
+use super::socket::{self, Broken, Reader, Writer};
+use super::strangers::Stranger;
+use super::wire::{Message, Op};
 use super::work::Link;
 use crate::obs::failpoint;
 
 /// The name of the protocol.
 const PROTOCOL: &str = "ibora.v1";
-/// What the aggregating stream says of a message whose fragments are too long together.
-const TOO_LONG: &str = "Exceeded maximum continuation size";
-/// What the parser says of bits that no extension was agreed for.
-const RESERVED_BITS: &str = "Received a frame with non-zero reserved bits";
 
 /// `GET /v1/session`.
 pub(super) async fn open(
     request: HttpRequest,
     body: web::Payload,
     shared: web::Data<Shared>,
-) -> Result<HttpResponse, actix_web::Error> {
+) -> HttpResponse {
     if let Some(refused) = refused(&request, &shared) {
-        return Ok(refused);
+        return refused;
     }
-    let (response, socket, stream) = actix_ws::handle_with_protocols(&request, body, &[PROTOCOL])?;
+    let address = request.peer_addr().map(|peer| peer.ip());
+    let Some(stranger) = shared.strangers.enter(address) else {
+        shared.counters.turned_away();
+        return problem(StatusCode::SERVICE_UNAVAILABLE, "overloaded", None);
+    };
     let frame_max = shared.options.frame_bytes_max;
-    let stream = stream.max_frame_size(frame_max);
-    let stream = stream.aggregate_continuations().max_continuation_size(frame_max);
-    actix_web::rt::spawn(run(shared.into_inner(), socket, stream));
-    Ok(response)
+    socket::upgrade(&request, body, (Some(PROTOCOL), frame_max), |reader, writer| {
+        run(shared.into_inner(), stranger, reader, writer)
+    })
 }
 
 /// Why a handshake is refused, if it is.
@@ -87,40 +87,36 @@ fn problem(status: StatusCode, code: &str, detail: Option<&str>) -> HttpResponse
     }
     let mut response = HttpResponse::build(status);
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        response.insert_header(("Retry-After", "1"));
+        // Nor is the connection kept, which would cost as much as what was refused.
+        response.insert_header(("Retry-After", "1")).force_close();
     }
     response.content_type("application/problem+json").body(body.to_string())
 }
 
 /// A session from its handshake to its end.
-async fn run(
-    shared: Arc<Shared>,
-    mut socket: actix_ws::Session,
-    mut stream: AggregatedMessageStream,
-) {
-    let close = converse(&shared, &mut socket, &mut stream).await;
+async fn run(shared: Arc<Shared>, stranger: Stranger, mut reader: Reader, writer: Writer) {
+    let close = converse(&shared, stranger, &mut reader, &writer).await;
     shared.counters.closed(close);
-    if let Some(reason) = close.reason() {
-        // One who does not read gets it only if he reads on soon.
-        timeout(shared.options.write_timeout, socket.close(Some(reason))).await.ok();
-    }
+    // One who does not read gets it only if he reads on soon.
+    close.say(reader, writer).await;
 }
 
 async fn converse(
     shared: &Arc<Shared>,
-    socket: &mut actix_ws::Session,
-    stream: &mut AggregatedMessageStream,
+    stranger: Stranger,
+    reader: &mut Reader,
+    writer: &Writer,
 ) -> Close {
     // Boxed: what opening takes, the hello with its token too, is gone while the session lives.
-    let (link, presence) = match Box::pin(begin(shared, socket, stream)).await {
+    let (link, presence) = match Box::pin(begin(shared, stranger, reader, writer)).await {
         Ok(begun) => begun,
         Err(close) => return close,
     };
-    let mut writer = pin!(write(&link, socket.clone()));
+    let mut writing = pin!(write(&link, writer));
     let close = tokio::select! {
         biased;
-        close = &mut writer => return close,
-        close = read(&link, socket, stream) => match close {
+        close = &mut writing => return close,
+        close = read(&link, reader, writer) => match close {
             // Not heard by an engine that slept itself, and so may have been replaced.
             Close::Silent if shared.dispatch.may_act().is_err() => Close::Moved,
             close => close,
@@ -128,22 +124,24 @@ async fn converse(
     };
     drop(presence);
     link.outbox.close(close);
-    timeout(shared.options.write_timeout, writer).await.unwrap_or(Close::Slow)
+    timeout(shared.options.write_timeout, writing).await.unwrap_or(Close::Slow)
 }
 
 /// From the first frame to the welcome.
 async fn begin(
     shared: &Arc<Shared>,
-    socket: &mut actix_ws::Session,
-    stream: &mut AggregatedMessageStream,
+    stranger: Stranger,
+    reader: &mut Reader,
+    writer: &Writer,
 ) -> Result<(Link, Presence), Close> {
     let patience = shared.options.hello_timeout;
-    let hello = match timeout(patience, first_frame(socket, stream)).await {
+    let hello = match timeout(patience, first_frame(reader, writer)).await {
         Ok(hello) => hello?,
         Err(_) => return Err(Close::HelloTimeout),
     };
     shared.counters.hellos.inc();
     let holder = shared.admit(&hello, Instant::now())?;
+    drop(stranger);
     failpoint!(SessionHello);
     if shared.hub.sessions() >= shared.options.sessions_max {
         return Err(Close::Connections);
@@ -206,30 +204,22 @@ impl Drop for Presence {
 }
 
 /// Waits for the first text frame, which must be a hello.
-async fn first_frame(
-    socket: &mut actix_ws::Session,
-    stream: &mut AggregatedMessageStream,
-) -> Result<Hello, Close> {
+async fn first_frame(reader: &mut Reader, writer: &Writer) -> Result<Hello, Close> {
     loop {
-        match stream.recv().await {
-            Some(Ok(AggregatedMessage::Text(text))) => {
+        match reader.next().await {
+            Ok(Message::Text(text)) => {
                 return frames::hello(&text).map_err(|error| match error {
                     NoHello::Malformed => Close::Malformed,
                     NoHello::Version => Close::Version,
                 });
             }
-            other => control(other, socket)?,
+            other => control(other, writer)?,
         }
     }
 }
 
 /// Reads frames until the session ends.
-async fn read(
-    link: &Link,
-    socket: &actix_ws::Session,
-    stream: &mut AggregatedMessageStream,
-) -> Close {
-    let mut socket = socket.clone();
+async fn read(link: &Link, reader: &mut Reader, writer: &Writer) -> Close {
     let mut armed = link.session.borrow().deadline();
     let mut alarm = pin!(sleep_until(armed.into()));
     loop {
@@ -245,20 +235,20 @@ async fn read(
         });
         let message = tokio::select! {
             biased;
-            message = stream.recv() => Some(message),
+            message = reader.next() => Some(message),
             () = due => None,
         };
         let now = Instant::now();
         let reached = message.is_none();
         match message {
-            Some(Some(Ok(AggregatedMessage::Text(text)))) => {
+            Some(Ok(Message::Text(text))) => {
                 let answered = link.on_text(now, &text);
                 if answered {
                     link.outbox.roomy().await;
                 }
             }
             Some(other) => {
-                if let Err(close) = control(other, &mut socket) {
+                if let Err(close) = control(other, writer) {
                     return close;
                 }
                 link.session.borrow_mut().on_life(now);
@@ -281,47 +271,18 @@ async fn read(
 ///
 /// # Errors
 /// [`Close`] where it ends the session.
-fn control(
-    message: Option<Result<AggregatedMessage, ProtocolError>>,
-    socket: &mut actix_ws::Session,
-) -> Result<(), Close> {
-    match message {
-        Some(Ok(AggregatedMessage::Ping(bytes))) => {
-            // Not waited for: a client that does not read its pongs gets none.
-            let mut pong = pin!(socket.pong(&bytes));
-            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-            match pong.as_mut().poll(&mut context) {
-                Poll::Ready(Err(_)) => Err(Close::Gone),
-                Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
-            }
-        }
-        Some(Ok(AggregatedMessage::Text(_) | AggregatedMessage::Pong(_))) => Ok(()),
-        Some(Ok(AggregatedMessage::Binary(_))) => Err(Close::Binary),
-        Some(Ok(AggregatedMessage::Close(_))) => Err(Close::Bye),
-        Some(Err(error)) => Err(broken(&error)),
-        None => Err(Close::Gone),
-    }
-}
-
-/// What breaking the rules of WebSocket is answered with.
-fn broken(error: &ProtocolError) -> Close {
-    let ProtocolError::Io(error) = error else {
-        return match error {
-            ProtocolError::Overflow => Close::TooLarge,
-            _ => Close::Protocol,
-        };
-    };
-    let said = error.to_string();
-    match error.kind() {
-        std::io::ErrorKind::InvalidData if said == RESERVED_BITS => Close::Protocol,
-        std::io::ErrorKind::InvalidData => Close::InvalidUtf8,
-        std::io::ErrorKind::Other if said == TOO_LONG => Close::TooLarge,
-        _ => Close::Gone,
+fn control(message: Result<Message, Broken>, writer: &Writer) -> Result<(), Close> {
+    match message? {
+        // Not waited for: a client that does not read its pongs gets none.
+        Message::Ping(bytes) => writer.offer(Op::Pong, &bytes).map_err(|_| Close::Gone),
+        Message::Text(_) | Message::Pong => Ok(()),
+        Message::Binary(_) => Err(Close::Binary),
+        Message::Close(code) => Err(Close::Bye { code }),
     }
 }
 
 /// Writes what the outbox holds until it ends.
-async fn write(link: &Link, mut socket: actix_ws::Session) -> Close {
+async fn write(link: &Link, writer: &Writer) -> Close {
     let patience = link.shared.options.write_timeout;
     let mut frames = VecDeque::new();
     loop {
@@ -339,7 +300,7 @@ async fn write(link: &Link, mut socket: actix_ws::Session) -> Close {
                     link.session.borrow_mut().on_written(now, &frame);
                     link.shared.counters.sent(frame.kind);
                     failpoint!(SessionWrite);
-                    if let Err(close) = send(&mut socket, frame.text, link, patience).await {
+                    if let Err(close) = send(writer, &frame.text, (link, patience)).await {
                         return close;
                     }
                 }
@@ -350,14 +311,13 @@ async fn write(link: &Link, mut socket: actix_ws::Session) -> Close {
 
 /// Hands one frame to the socket, which takes it at once unless its reader is slow.
 async fn send(
-    socket: &mut actix_ws::Session,
-    text: String,
-    link: &Link,
-    patience: Duration,
+    writer: &Writer,
+    text: &str,
+    (link, patience): (&Link, Duration),
 ) -> Result<(), Close> {
     tokio::select! {
         biased;
-        sent = socket.text(text) => sent.map_err(|_| Close::Gone),
+        sent = writer.send(Op::Text, text.as_bytes()) => sent.map_err(|_| Close::Gone),
         close = link.outbox.cut() => Err(close),
         () = sleep(patience) => Err(Close::Slow),
     }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod clients;
+mod conformance;
 mod crash;
 mod demo;
 mod deploy;

@@ -15,6 +15,8 @@ use uuid::Uuid;
 
 use crate::process::{Person, Process};
 
+mod strangers;
+
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// What may be added to an engine's memory by what it refuses.

@@ -36,6 +36,8 @@ pub(crate) struct Process {
     database: Database,
     port: u16,
     settings: Vec<(String, String)>,
+    /// Of `serve`.
+    flags: &'static [&'static str],
     log: PathBuf,
     /// The kill point that its next start arms.
     abort_at: Option<String>,
@@ -47,6 +49,22 @@ impl Process {
         let mut process = Self::on_fresh_database(settings).await;
         process.launch().await;
         process
+    }
+
+    /// As [`Process::start`], with flags of `serve`.
+    pub(crate) async fn start_with(
+        flags: &'static [&'static str],
+        settings: &[(&str, &str)],
+    ) -> Self {
+        let mut process = Self::on_fresh_database(settings).await.with_flags(flags);
+        process.launch().await;
+        process
+    }
+
+    /// The same engine with flags of `serve`.
+    pub(crate) fn with_flags(mut self, flags: &'static [&'static str]) -> Self {
+        self.flags = flags;
+        self
     }
 
     /// An engine that was not started yet.
@@ -70,7 +88,7 @@ impl Process {
 
     fn new(database: Database, settings: Vec<(String, String)>) -> Self {
         let log = std::env::temp_dir().join(format!("ibora-it-{}.log", Uuid::now_v7().simple()));
-        Self { child: None, database, port: free_port(), settings, log, abort_at: None }
+        Self { child: None, database, port: free_port(), settings, flags: &[], log, abort_at: None }
     }
 
     /// An engine on a copy of this one's database, to which nobody may be connected.
@@ -129,7 +147,7 @@ impl Process {
         let log = log.expect("a log");
         let mut command = self.command();
         command.envs(self.abort_at.iter().map(|point| ("IBORA_ABORT_AT", point)));
-        let child = command.arg("serve").stderr(log).spawn().expect("starts");
+        let child = command.arg("serve").args(self.flags).stderr(log).spawn().expect("starts");
         self.child = Some(child);
     }
 
@@ -255,6 +273,11 @@ impl Process {
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// What `/ready` says; nothing where nobody answers.

@@ -8,7 +8,7 @@ use crate::tree::Tree;
 
 /// What may use every room: it puts them together.
 const EVERY: &[&str] = &["*"];
-const EDGE: &[&str] = &["accounts", "actors", "readmodel", "domain", "obs"];
+const EDGE: &[&str] = &["accounts", "actors", "network", "readmodel", "domain", "obs"];
 const LEAF: &[&str] = &["domain", "obs"];
 const STORE: &[&str] = &["db", "domain", "obs"];
 
@@ -39,6 +39,7 @@ const DOORS: &[(&str, &[&str])] = &[
     // Clients: of the engine's own rooms they may use the roads, which anybody could have.
     ("bots", &["geo", "domain", "obs"]),
     ("demo", &["app", "bots", "config", "geo", "postgres", "seed", "domain", "obs"]),
+    ("network", &[]),
     ("obs", &["domain"]),
     // The server process only; `app` and `cli` start it, nobody else knows that it exists.
     ("postgres", &["obs"]),
@@ -46,7 +47,7 @@ const DOORS: &[(&str, &[&str])] = &[
 
 /// Crates that a room never sees: an actor's pushes and effects are outputs that `app` wires.
 const CLOSED: &[(&str, &[&str])] =
-    &[("actors", &["sqlx", "actix_web", "actix_ws", "awc", "reqwest", "tokio::net", "std::net"])];
+    &[("actors", &["sqlx", "actix_web", "actix_http", "awc", "reqwest", "tokio::net", "std::net"])];
 
 pub(crate) fn check(source: &Source) -> Vec<String> {
     let Some(room) = room_of(source.path) else {

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Session, Turn};
-use crate::realtime::SessionOptions;
 use crate::realtime::close::Close;
 use crate::realtime::rates::Rate;
 use crate::realtime::say::{Kind, Mark, Outgoing, Urgency};
+use crate::realtime::{SessionOptions, StrangersMax};
 
 const RIDE: RideId = RideId(Uuid::from_u128(9));
 const LIFE: Duration = Duration::from_secs(900);
@@ -28,6 +28,7 @@ impl Table {
         let start = Instant::now();
         let options = SessionOptions {
             hello_timeout: Duration::from_secs(10),
+            strangers: StrangersMax { all: 1, of_one_address: 1 },
             sessions_max: 1,
             openings_max: 1,
             openings: Rate { per_s: 1, burst: 1 },

@@ -114,7 +114,9 @@ async fn paths_and_methods_that_are_none_are_refused_and_make_no_series() {
     let world = World::start().await;
     let ana = world.passenger().await;
     for path in ["/", "/v1", "/v2/me", "/v1/rides/1/accept/2", "/debug", "/v1/../etc/passwd"] {
-        assert_eq!(world.get(ana, path).await.problem(404), "not_found", "{path}");
+        let answer = world.get(ana, path).await;
+        assert_eq!(answer.problem(404), "not_found", "{path}");
+        assert_eq!(answer.json()["detail"], "there is nothing at this path", "{path}");
     }
     for path in ["/v1/rides/1", "/v1/rides/..%2f", "/v1/rides/0199AAAABBBB7CCC8DDDEEEEEEEEEEEE"] {
         assert_eq!(world.get(ana, path).await.problem(404), "not_found", "{path}");
