@@ -9,6 +9,7 @@ pub mod fare;
 pub mod field;
 pub mod ids;
 pub mod invariants;
+pub mod journal;
 pub mod machines;
 pub mod money;
 pub mod person;

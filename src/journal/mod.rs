@@ -27,7 +27,6 @@ use ibora_domain::ids::{DriverId, RideId, Shard, UserId};
 use ibora_domain::units::UnixMillis;
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
-use thiserror::Error;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
@@ -46,7 +45,8 @@ pub use account_rows::{
     AccountRow, AnswerRow, AuditRow, FamilyRow, ReviewRow, RotationRow, UserRow, VehicleRow,
 };
 pub(crate) use append::Append;
-pub use hold::Standing;
+/// Why something was not recorded, and how an engine stands with its shards.
+pub use ibora_domain::journal::{CommitError, Standing};
 pub use records::{InFlight, Records};
 /// Why something recorded could not be read.
 pub use sqlx::Error as ReadError;
@@ -57,20 +57,6 @@ const TOOL_QUEUE: usize = 1024;
 
 /// Events that a client may have missed and still get one by one.
 const MISSED_MAX: u64 = 1_000;
-
-/// Why something was not recorded.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum CommitError {
-    /// The database refuses what it says; asking again changes nothing.
-    #[error("refused by {constraint:?}")]
-    Refused { constraint: Option<String> },
-    #[error("not recorded: the database does not answer, or an earlier record was lost")]
-    Unavailable,
-    #[error("not recorded: too much is waiting to be written")]
-    Overloaded,
-    #[error("not recorded: another engine owns this shard")]
-    Fenced,
-}
 
 /// A durable event as it goes to its person's sessions, after its commit.
 #[derive(Debug, Clone)]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ibora_domain::journal::Verdict;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection};
 use sqlx::{Arguments, AssertSqlSafe, Connection};
 use uuid::Uuid;
@@ -14,17 +15,6 @@ use super::fence::Fence;
 /// How long a failed connection is left alone before the next try; doubled up to the maximum.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(1);
-
-/// What the database said of a batch.
-pub(super) enum Verdict {
-    Written,
-    /// It will never be written as it is.
-    Refused {
-        constraint: Option<String>,
-    },
-    /// Another engine owns its shards.
-    Fenced,
-}
 
 /// A connection that writes.
 pub(super) struct Store {

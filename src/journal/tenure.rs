@@ -9,18 +9,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ibora_domain::journal::{RENEWALS, Standing};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, PgExecutor, PgPool};
 use tokio::time::{sleep, timeout};
 
 use super::JournalOptions;
 use super::fence::Fence;
-use super::hold::{Hold, Standing};
+use super::hold::Hold;
 
 /// The advisory lock under which shards are taken.
 const TAKING: i64 = 0x0069_626f_7261_0001;
-/// Renewals a lease lasts for: one may be lost, and one be late.
-const RENEWALS: u32 = 3;
 /// Pause after a renewal that failed.
 const AGAIN_AFTER: Duration = Duration::from_millis(250);
 
