@@ -4,13 +4,14 @@ use std::sync::{Arc, Weak};
 
 use ibora_domain::category::Category;
 use ibora_domain::facts::{Answer, CommandKey, ResultRow, Row};
-use ibora_domain::ids::{DriverId, OfferId, PassengerId};
+use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId};
 use ibora_domain::machines::{
     Candidate, DriverPolicy, Envelope, Ephemeral, Leave, Lost, Market, Note, Seek, lose,
 };
 use ibora_domain::place::Coordinates;
 use ibora_domain::policy::RidePolicy;
 use ibora_domain::refusal::Refusal;
+use ibora_domain::ride::Status;
 use ibora_domain::units::{Metres, Seconds};
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -27,6 +28,9 @@ pub(super) type Reply = oneshot::Sender<Answer>;
 
 /// Takes frames that are shown and forgotten. Must not wait.
 pub type PushEphemeral = Arc<dyn Fn(Ephemeral) + Send + Sync>;
+
+/// A ride's driver and passenger, the ride, and where it stands.
+pub(super) type Followed = ((Option<DriverId>, PassengerId), RideId, Status);
 
 /// The outside of all actors of an engine.
 pub(super) struct Ports {
@@ -202,14 +206,21 @@ impl Ports {
     pub(super) fn follow(&self, rows: &[Row]) {
         for row in rows {
             if let Row::Ride(row) = row {
-                self.on_ride.set((row.driver, row.passenger), row.id, row.status);
+                self.on_ride.decided((row.driver, row.passenger), row.id, row.status);
             }
         }
     }
 
+    /// Keeps what positions and snapshots need to know of rows that are recorded.
+    pub(super) fn followed(&self, rides: &[Followed]) {
+        for (people, ride, status) in rides {
+            self.on_ride.set(*people, *ride, *status);
+        }
+    }
+
     /// Forgets what was kept of rows that were not recorded.
-    pub(super) fn unfollow(&self, people: &[(Option<DriverId>, PassengerId)]) {
-        for (driver, passenger) in people {
+    pub(super) fn unfollow(&self, rides: &[Followed]) {
+        for ((driver, passenger), _, _) in rides {
             self.on_ride.lose(*driver, *passenger);
         }
     }

@@ -219,20 +219,23 @@ where
         self.vitals.recording.fetch_add(1, Ordering::AcqRel);
         self.ports.follow(&decision.rows);
         let of_ride = |row: &Row| match row {
-            Row::Ride(row) => Some((row.driver, row.passenger)),
+            Row::Ride(row) => Some(((row.driver, row.passenger), row.id, row.status)),
             Row::Wave(_) | Row::Attempts(_) | Row::Driver(_) => None,
         };
-        let people: Vec<_> = decision.rows.iter().filter_map(of_ride).collect();
+        let rides: Vec<_> = decision.rows.iter().filter_map(of_ride).collect();
         let results = decision.results.clone();
         let (ports, vitals, actor) =
             (Arc::clone(&self.ports), Arc::clone(&self.vitals), ctx.address());
         let done = move |outcome: Result<(), CommitError>| {
             let lost = outcome.is_err();
             match outcome {
-                Ok(()) => ports.leave(leaves),
+                Ok(()) => {
+                    ports.followed(&rides);
+                    ports.leave(leaves);
+                }
                 Err(error) => {
                     vitals.broken.store(true, Ordering::Release);
-                    ports.unfollow(&people);
+                    ports.unfollow(&rides);
                     ports.fail_decided(leaves, results, &error);
                 }
             }

@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use ibora_domain::facts::{Entity, StreamId, StreamRow};
 use ibora_domain::ids::{DriverId, RideId, Shard, UserId};
+use ibora_domain::session::MISSED_MAX;
 use ibora_domain::units::UnixMillis;
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
@@ -54,9 +55,6 @@ pub use tenure::{Taking, Tenure};
 
 /// Account rows that may wait in a journal for tools.
 const TOOL_QUEUE: usize = 1024;
-
-/// Events that a client may have missed and still get one by one.
-const MISSED_MAX: u64 = 1_000;
 
 /// A durable event as it goes to its person's sessions, after its commit.
 #[derive(Debug, Clone)]

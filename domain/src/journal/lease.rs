@@ -4,6 +4,7 @@
 //! asked for, by a clock that runs on while the process is stopped. This keeps a stale engine
 //! quiet; the fence is what keeps it from writing.
 
+use crate::mutants::{Mutant, is};
 use crate::units::Millis;
 
 /// Renewals a lease lasts for: one may be lost, and one be late.
@@ -54,7 +55,7 @@ impl Lease {
         match self.end {
             Some(End::Lost) => Standing::Lost,
             Some(End::Left) => Standing::Left,
-            None if now < self.safe_until => Standing::Holds,
+            None if now < self.safe_until || is(Mutant::LeaseNeverLapses) => Standing::Holds,
             None => Standing::Lapsed,
         }
     }

@@ -9,6 +9,7 @@ use std::hash::BuildHasherDefault;
 use super::CommitError;
 use crate::facts::Entity;
 use crate::machines::KeyHasher;
+use crate::mutants::{Mutant, is};
 
 /// What the database said of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +60,9 @@ impl Lives {
     pub fn admit(&mut self, entity: Entity, life: u64) -> Result<(), CommitError> {
         self.admit_any()?;
         match self.broken.get(&entity) {
-            Some(broken) if *broken == life => Err(CommitError::Unavailable),
+            Some(broken) if *broken == life && !is(Mutant::BrokenLifeGoesOn) => {
+                Err(CommitError::Unavailable)
+            }
             Some(_) => {
                 // A new life was rebuilt from the records: it rests on nothing lost.
                 self.broken.remove(&entity);

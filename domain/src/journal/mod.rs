@@ -3,12 +3,14 @@
 //! Pure, as everything here: the writer of `src/journal` and the simulator's both ask these types,
 //! and do what they say to a database or to a model of one.
 
+mod inquiry;
 mod lease;
 mod lives;
 mod numbers;
 
 use thiserror::Error;
 
+pub use inquiry::{Heard, Inquiry, Question, seal_of};
 pub use lease::{Lease, RENEWALS, Standing};
 pub use lives::{Fate, Lives, Verdict};
 pub use numbers::{Head, Numbered, Numbers};

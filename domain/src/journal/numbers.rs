@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::facts::{Decision, Entity};
 use crate::machines::KeyHasher;
+use crate::mutants::{Mutant, is};
 
 /// Where a stream stands: its epoch and its last number on disk.
 pub type Head = (Arc<str>, u64);
@@ -68,7 +69,7 @@ impl Numbers {
             let users = || decision.streams.iter().map(|row| row.stream.user().0);
             let held = |user: Uuid| {
                 let claim = self.counters.get(&user).and_then(|counter| counter.claimed_by);
-                claim.is_some_and(|holder| holder != lane)
+                claim.is_some_and(|holder| holder != lane && !is(Mutant::ClaimsIgnored))
             };
             if waiting.contains(&decision.entity) || users().any(held) {
                 waiting.insert(decision.entity);
@@ -146,6 +147,9 @@ impl Numbers {
 
     /// Takes back the numbers of a batch that was refused.
     pub fn give_back(&mut self, numbered: &Numbered) {
+        if is(Mutant::NumbersKept) {
+            return;
+        }
         for (user, last) in &numbered.before {
             if let Some(counter) = self.counters.get_mut(user) {
                 counter.last = *last;

@@ -2,7 +2,8 @@
 //! interpreter keeps, written once for the actor's shell and for the simulator.
 //!
 //! The decisions of a turn are handed to the journal as one. What leaves waits for that commit;
-//! where the turn decided nothing, for the last commit still on its way.
+//! where the turn decided nothing, for the last commit still on its way. What leaves does so in the
+//! order of the turns: an older word that came after a newer one would be believed.
 
 use std::collections::VecDeque;
 
@@ -10,6 +11,7 @@ use super::{Envelope, Ephemeral, Market, Note, Output, Seek};
 use crate::facts::{Answer, CommandKey, Decision, ResultRow};
 use crate::ids::DriverId;
 use crate::journal::CommitError;
+use crate::mutants::{Mutant, is};
 use crate::refusal::Refusal;
 use crate::units::UnixMillis;
 
@@ -92,10 +94,18 @@ impl<R> Turns<R> {
         match decision {
             Some(decision) => {
                 self.sent += 1;
+                let mut leaves = leaves;
+                let behind = !self.held.is_empty() && !leaves.is_empty();
+                if behind && !is(Mutant::Overtaken) {
+                    // Left from the writer, at once, these would overtake what is held.
+                    self.held.push_back((self.sent, std::mem::take(&mut leaves)));
+                }
                 TurnEnd::Record { number: self.sent, decision, leaves }
             }
-            None if self.is_recording() => {
-                self.held.push_back((self.sent, leaves));
+            None if self.is_recording() && !is(Mutant::HeldTooShort) => {
+                if !leaves.is_empty() {
+                    self.held.push_back((self.sent, leaves));
+                }
                 TurnEnd::Hold
             }
             None => TurnEnd::Leave(leaves),
@@ -141,19 +151,24 @@ pub fn lose<R>(
                     None => say(Lost::Answer(reply, Refusal::Unavailable)),
                 }
             }
-            Leave::Reply(reply, answer) => say(Lost::Answer(reply, refusal_of(&answer, error))),
+            Leave::Reply(reply, answer) => {
+                let keyed = results.iter().any(|result| result.answer == answer);
+                say(Lost::Answer(reply, refusal_of(&answer, error, keyed)));
+            }
             Leave::Repeat(reply, key) => say(Lost::Repeat(reply, key)),
             Leave::Send(_) | Leave::Push(_) => {}
         }
     }
 }
 
-/// What an asker is told whose decision was not recorded.
-fn refusal_of(answer: &Answer, error: &CommitError) -> Refusal {
+/// What an asker is told whose decision was not recorded. `keyed`: who asks again under the same id
+/// is to hear the same, so nothing is said that is not recorded.
+fn refusal_of(answer: &Answer, error: &CommitError, keyed: bool) -> Refusal {
     match error {
         CommitError::Overloaded => Refusal::Overloaded,
         CommitError::Unavailable => Refusal::Unavailable,
         CommitError::Fenced => Refusal::NotOwner,
+        CommitError::Refused { .. } if keyed => Refusal::Unavailable,
         CommitError::Refused { constraint } => match (constraint.as_deref(), answer) {
             (Some("rides_one_active_per_driver"), Ok(_)) => Refusal::DriverBusy,
             (Some("rides_one_active_per_passenger"), Ok(_)) => Refusal::ActiveRideExists,
@@ -205,6 +220,36 @@ mod tests {
         turns.settled(2);
         assert_eq!(turns.next_held().map(|leaves| numbers(&leaves)), Some(vec![5]));
         assert!(!turns.is_recording());
+    }
+
+    #[test]
+    fn what_leaves_later_does_not_overtake() {
+        let mut turns = Turns::default();
+        assert!(matches!(turns.end([decided()], |_| {}), TurnEnd::Record { number: 1, .. }));
+        assert!(matches!(turns.end([reply(1)], |_| {}), TurnEnd::Hold));
+        let end = turns.end([decided(), reply(2)], |_| {});
+        let TurnEnd::Record { number: 2, leaves, .. } = end else { unreachable!("{end:?}") };
+        assert!(leaves.is_empty(), "it waits behind what is held");
+        turns.settled(1);
+        turns.settled(2);
+        let held = [turns.next_held(), turns.next_held()];
+        assert_eq!(
+            held.map(|leaves| leaves.map(|leaves| numbers(&leaves))),
+            [Some(vec![1]), Some(vec![2])]
+        );
+    }
+
+    #[test]
+    fn a_refusal_that_is_not_recorded_is_none_for_who_may_ask_again() {
+        let key =
+            CommandKey { principal: sample::driver(1).into(), id: "a".into(), fingerprint: 7 };
+        let answer: Answer = Ok(Done { version: 1, body: "{}".into() });
+        let result = ResultRow { key, owner: sample::ride_id(1).0, answer: answer.clone() };
+        let error = CommitError::Refused { constraint: Some("rides_one_active_per_driver".into()) };
+        let mut told = vec![];
+        let leaves = vec![Leave::Reply(1_u8, answer)];
+        lose(leaves, vec![result], &error, |lost| told.push(lost));
+        assert!(matches!(told[..], [Lost::Answer(1, Refusal::Unavailable)]));
     }
 
     #[test]
