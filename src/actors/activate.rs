@@ -13,6 +13,7 @@ use super::ports::{Ports, Reply};
 use super::registry::Address;
 use super::shell::{Shell, Vitals};
 use crate::journal::ReadError;
+use crate::obs::failpoint;
 
 /// Starts the actor of `entity` on this arbiter. `read`: it may have records.
 ///
@@ -68,6 +69,7 @@ where
     M: Machine<Reply = Reply> + Unpin + 'static,
     M::Input: Send,
 {
+    failpoint!(ActorRead);
     let (ports, vitals) = (Arc::clone(ports), Arc::clone(vitals));
     Shell::create(move |_: &mut Context<Shell<M>>| Shell::new(machine, ports, vitals, first))
 }

@@ -36,7 +36,7 @@ use tokio::sync::{RwLock, oneshot};
 
 use crate::geo::{LiveIndex, Router};
 use crate::journal::{Journal, ReadError, Standing};
-use crate::obs::Metrics;
+use crate::obs::{Metrics, failpoint};
 use alarms::Alarms;
 use commands::Running;
 use ports::Ports;
@@ -121,6 +121,7 @@ impl Dispatch {
         let handles = arbiters.iter().map(Arbiter::handle).collect();
         let alarms = Arc::new(Alarms::default());
         let in_flight = parts.journal.records().load_in_flight().await?;
+        failpoint!(StartRead);
         let registry = Arc::new_cyclic(|registry| {
             let ports = Ports {
                 journal: parts.journal,
@@ -179,7 +180,9 @@ impl Dispatch {
     /// [`Refusal`], the same for the same command id where it [is a result](Refusal::is_result).
     pub async fn command(&self, caller: Caller, sent: Sent) -> Answer {
         let op = sent.command.op();
+        failpoint!(CommandTaken);
         let answer = self.decide(caller, sent).await;
+        failpoint!(CommandAnswered);
         let labels = [op, commands::outcome(&answer)];
         self.registry.ports.metrics.commands.with_label_values(&labels).inc();
         answer

@@ -21,7 +21,7 @@ use super::clock::Clock;
 use super::registry::Registry;
 use crate::geo::{CategoryBits, LiveIndex, Query, Router};
 use crate::journal::{CommitError, Journal};
-use crate::obs::Metrics;
+use crate::obs::{Metrics, failpoint};
 
 /// Where an answer goes. Dropped without one, its asker hears `unavailable`.
 pub(super) type Reply = oneshot::Sender<Answer>;
@@ -102,6 +102,7 @@ impl Ports {
                     Err(Refusal::Unavailable)
                 }
             };
+            failpoint!(CommandRepeated);
             drop(reply.send(answer));
         });
     }

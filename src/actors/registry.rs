@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 
 use super::ports::{Ports, Reply};
 use super::shell::{Crash, Deliver, Leaving, Shell, Vitals};
+use crate::obs::failpoint;
 
 /// Locks over which entities are spread.
 const STRIPES: usize = 64;
@@ -91,6 +92,7 @@ impl Registry {
     /// dropped, and whoever waits for its answer hears `unavailable`.
     pub(super) fn send(self: &Arc<Self>, envelope: Envelope<Reply>) {
         let entity = envelope.entity();
+        failpoint!(each crate::obs::failpoints::message(&envelope));
         let mut stripe = self.stripe(entity).lock();
         match stripe.get_mut(&entity) {
             Some(Entry::Live { address, vitals }) => self.deliver(address, vitals, envelope),

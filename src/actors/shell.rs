@@ -16,6 +16,7 @@ use ibora_domain::machines::{
 use super::ports::{Ports, Reply};
 use super::registry::Registry;
 use crate::journal::{Append, CommitError};
+use crate::obs::failpoint;
 
 /// How long a turn waits for company that keeps coming.
 const LINGER_MAX: Duration = Duration::from_millis(3);
@@ -211,6 +212,7 @@ where
         leaves: Vec<Leave<Reply>>,
         ctx: &mut Context<Self>,
     ) {
+        failpoint!(each crate::obs::failpoints::decided(&decision));
         if self.vitals.broken.load(Ordering::Acquire) {
             self.ports.fail(leaves, &CommitError::Unavailable);
             ctx.stop();
@@ -226,11 +228,14 @@ where
         let results = decision.results.clone();
         let (ports, vitals, actor) =
             (Arc::clone(&self.ports), Arc::clone(&self.vitals), ctx.address());
+        #[cfg(feature = "failpoints")]
+        let passes = crate::obs::failpoints::recorded(&decision);
         let done = move |outcome: Result<(), CommitError>| {
             let lost = outcome.is_err();
             match outcome {
                 Ok(()) => {
                     ports.followed(&rides);
+                    failpoint!(each passes);
                     ports.leave(leaves);
                 }
                 Err(error) => {

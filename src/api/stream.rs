@@ -19,6 +19,7 @@ use super::route::{self, Answered, Call, Entry, known};
 use crate::accounts::Identity;
 use crate::actors::parse::{Form, Read, integer, text};
 use crate::actors::{Caller, Published, Truth, event_json, stream_of};
+use crate::obs::failpoint;
 
 const PEOPLE: &[Role] = &[Role::Driver, Role::Passenger];
 /// Seconds that a client may have us wait.
@@ -63,6 +64,7 @@ async fn stream(call: Call, who: Identity) -> Answered {
     if let Some(after) = known {
         journal.acknowledge(caller.user, after);
         if let Some(events) = wait_for_events(&call, (caller, stream), after, asked.wait).await? {
+            failpoint!(StreamAnswer);
             let seq = events.last().map_or(after, |event| event.seq);
             let answer = StreamAnswer {
                 epoch: &epoch,

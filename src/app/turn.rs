@@ -3,16 +3,15 @@
 //!
 //! Looking often costs the database next to nothing, and needs no connection that is kept.
 
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use sqlx::PgPool;
 use tokio::time::sleep;
 
 use super::{StartError, web};
 use crate::api::Standby;
+use crate::db::Db;
 use crate::journal::{JournalOptions, Taking, Tenure};
 
 /// How often it is looked whether the shards are free.
@@ -36,15 +35,15 @@ impl Drop for Answering {
 /// # Errors
 /// [`StartError`]: what another try would not mend.
 pub(super) async fn wait(
-    pool: &PgPool,
+    db: &Db,
     options: &JournalOptions,
-    (listener, standby): (&TcpListener, &Arc<Standby>),
+    (place, standby): (&web::Place, &Arc<Standby>),
 ) -> Result<(Tenure, Option<Answering>), StartError> {
     let mut answering: Option<Answering> = None;
     let mut seen: Option<String> = None;
     let mut silent = false;
     loop {
-        match Tenure::take(pool, options).await {
+        match Tenure::take(db, options).await {
             Ok(Taking::Ours(tenure)) => {
                 tracing::info!(node = options.node, after = seen, "the shards are ours");
                 return Ok((tenure, answering));
@@ -62,11 +61,11 @@ pub(super) async fn wait(
             }
         }
         if answering.is_none() {
-            answering = Some(Answering(web::listen_standby(listener, standby)?));
+            answering = Some(Answering(web::listen_standby(place, standby)?));
         }
         while silent {
             sleep(AGAIN_AFTER).await;
-            silent = !Tenure::can_be_asked_for(pool, options).await;
+            silent = !Tenure::can_be_asked_for(db, options).await;
             sleep(AGAIN_AFTER).await;
         }
         sleep(LOOK_EVERY).await;

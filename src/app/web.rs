@@ -1,7 +1,10 @@
 //! The listeners: every route of the engine on one, `/metrics` on its own where it has one.
 //!
-//! The address is taken before the shards are, and kept through: an engine that cannot listen
-//! takes nothing from another, and one that takes over answers where it stood by.
+//! The address is taken before the shards are, and kept through: an engine that cannot have it
+//! takes nothing from another, and one that takes over answers where it stood by. It listens once
+//! it can answer: who comes while it starts is refused at once and comes again, each at a time of
+//! his own. Taken into a queue, thousands would be served in one moment, and those for whom it has
+//! no room would wait for their system's next try, seconds later.
 
 use std::any::Any;
 use std::net::{SocketAddr, TcpListener};
@@ -13,15 +16,14 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::http::KeepAlive;
 use actix_web::rt::net::TcpStream;
 use actix_web::{App as WebApp, HttpServer, web};
-use socket2::{SockRef, TcpKeepalive};
-use sqlx::PgPool;
-use tokio::net::TcpSocket;
+use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 
 use super::{Mount, StartError};
 use crate::accounts::Accounts;
 use crate::actors::Dispatch;
 use crate::api::{Api, ApiOptions, ApiParts, LimitOptions, Standby};
 use crate::config::Config;
+use crate::db::Db;
 use crate::obs::Metrics;
 use crate::readmodel::Rides;
 use crate::realtime::{self, Hub, RealtimeState};
@@ -34,7 +36,7 @@ const UNTAKEN_FOR: Duration = Duration::from_secs(20);
 /// Silence after which the system looks whether the other end is there.
 const SILENT_FOR: Duration = Duration::from_secs(60);
 /// Connections that may wait to be accepted: thousands come back at once after a restart.
-const BACKLOG: u32 = 2048;
+const BACKLOG: i32 = 2048;
 /// Time that requests under way have at the end of the engine.
 const SHUTDOWN_S: u64 = 2;
 
@@ -57,7 +59,7 @@ impl Routes {
 /// The REST room of an engine.
 pub(super) fn api(
     config: &Config,
-    pool: &PgPool,
+    db: &Db,
     (dispatch, accounts): (&Arc<Dispatch>, &Arc<Accounts>),
     (metrics, ready): (&Arc<Metrics>, &Arc<AtomicBool>),
     hub: &Arc<Hub>,
@@ -67,7 +69,7 @@ pub(super) fn api(
         dispatch: Arc::clone(dispatch),
         accounts: Arc::clone(accounts),
         metrics: Arc::clone(metrics),
-        rides: Rides::new(pool.clone()),
+        rides: Rides::new(db.clone()),
         ready: Arc::clone(ready),
         end_sessions: Arc::new(move |user| hub.end_sessions(user)),
     };
@@ -90,22 +92,46 @@ pub(super) fn api_options(config: &Config) -> ApiOptions {
     }
 }
 
-/// Takes the configured address; who connects now waits until it is served.
-pub(super) fn bind(config: &Config) -> Result<TcpListener, StartError> {
-    let address = config.http.listen;
-    let bound = || {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        // Connections that an engine before is still ending are not in the way.
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        socket.listen(BACKLOG)?.into_std()
-    };
-    bound().map_err(|source| StartError::Listen { address, source })
+/// The configured address, which is ours.
+pub(super) struct Place {
+    socket: Socket,
+    address: SocketAddr,
+}
+
+impl Place {
+    /// Takes the address; nobody can connect yet.
+    pub(super) fn take(config: &Config) -> Result<Self, StartError> {
+        let address = config.http.listen;
+        let bound = || {
+            let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+            // Connections that an engine before is still ending are not in the way.
+            socket.set_reuse_address(true)?;
+            socket.set_nonblocking(true)?;
+            socket.bind(&address.into())?;
+            let address = socket.local_addr()?.as_socket().unwrap_or(address);
+            Ok(Self { socket, address })
+        };
+        bound().map_err(|source| StartError::Listen { address, source })
+    }
+
+    /// Listens, and runs a server there; the place stays for a later one.
+    fn serve(
+        &self,
+        run: impl FnOnce(TcpListener) -> std::io::Result<Server>,
+    ) -> Result<ServerHandle, StartError> {
+        let listening = self.socket.listen(BACKLOG).and_then(|()| self.socket.try_clone());
+        let server = listening
+            .and_then(|socket| run(socket.into()))
+            .map_err(|source| StartError::Listen { address: self.address, source })?;
+        let handle = server.handle();
+        tokio::spawn(server);
+        Ok(handle)
+    }
 }
 
 /// Answers for an engine that waits, one connection a request: the next may be the engine's own.
 pub(super) fn listen_standby(
-    listener: &TcpListener,
+    place: &Place,
     standby: &Arc<Standby>,
 ) -> Result<ServerHandle, StartError> {
     let standby = Arc::clone(standby);
@@ -116,27 +142,13 @@ pub(super) fn listen_standby(
         .disable_signals()
         .client_request_timeout(Duration::from_secs(10))
         .shutdown_timeout(SHUTDOWN_S);
-    serve_on(listener, |listener| Ok(server.listen(listener)?.run()))
-}
-
-/// Runs a server on the listener, which stays for a later one.
-fn serve_on(
-    listener: &TcpListener,
-    run: impl FnOnce(TcpListener) -> std::io::Result<Server>,
-) -> Result<ServerHandle, StartError> {
-    let server = listener.try_clone().and_then(run).map_err(|source| {
-        let address = listener.local_addr().unwrap_or(([0, 0, 0, 0], 0).into());
-        StartError::Listen { address, source }
-    })?;
-    let handle = server.handle();
-    tokio::spawn(server);
-    Ok(handle)
+    place.serve(|listener| Ok(server.listen(listener)?.run()))
 }
 
 /// Serves every route; where it listens, and how to stop it.
 pub(super) fn listen(
     config: &Config,
-    listener: &TcpListener,
+    place: &Place,
     routes: Routes,
 ) -> Result<(SocketAddr, ServerHandle), StartError> {
     let workers = match config.http.workers {
@@ -152,8 +164,8 @@ pub(super) fn listen(
         .client_request_timeout(Duration::from_secs(10))
         .on_connect(|connection, _| bound(connection))
         .shutdown_timeout(SHUTDOWN_S);
-    let handle = serve_on(listener, |listener| Ok(server.listen(listener)?.run()))?;
-    Ok((listener.local_addr().unwrap_or(config.http.listen), handle))
+    let handle = place.serve(|listener| Ok(server.listen(listener)?.run()))?;
+    Ok((place.address, handle))
 }
 
 /// Bounds what the system keeps for one connection, and for how long it keeps what its other end

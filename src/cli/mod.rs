@@ -53,6 +53,9 @@ enum Command {
     Seed(seed::SeedArgs),
     /// Watch the engine match a simulated city: in the terminal, and on a page at its address
     Demo(demo::DemoArgs),
+    /// List the points at which `IBORA_ABORT_AT=<point>[:nth]` ends the process
+    #[cfg(feature = "failpoints")]
+    Failpoints,
     /// What the engine is configured to
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -79,6 +82,10 @@ pub fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return failed(&error),
     };
+    #[cfg(feature = "failpoints")]
+    if let Err(error) = crate::obs::failpoints::arm() {
+        return failed(&error.into());
+    }
     let mut log = config.log_options();
     if let (Command::Demo(_), Some(rest)) = (&cli.command, log.level.strip_prefix("info")) {
         // It draws on the terminal: of what is normal there is no log beside it.
@@ -107,6 +114,8 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
         Command::Replay(args) => replay::run(args, config).await,
         Command::Seed(args) => seed::run(args, config).await,
         Command::Demo(args) => demo::run(args, config).await,
+        #[cfg(feature = "failpoints")]
+        Command::Failpoints => Ok(failpoints()),
         Command::Config(ConfigCommand::Print) => Ok(print(config.redacted())),
         Command::Config(ConfigCommand::Defaults) => Ok(print(DEFAULTS)),
     }
@@ -116,6 +125,13 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
 fn print(text: &str) -> ExitCode {
     println!("{text}");
     ExitCode::SUCCESS
+}
+
+#[cfg(feature = "failpoints")]
+fn failpoints() -> ExitCode {
+    let line = |(_, name, sentence): &(_, &str, &str)| format!("{name:28} {sentence}");
+    let lines: Vec<_> = crate::obs::failpoints::TABLE.iter().map(line).collect();
+    print(&lines.join("\n"))
 }
 
 /// Shows how far long work is.

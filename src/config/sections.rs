@@ -146,6 +146,8 @@ section! {
         hello_timeout_ms: u64,
         sessions_max: usize,
         openings_max: usize,
+        openings_per_s: u32,
+        openings_burst: u32,
         idle_ms: u64,
         active_ms: u64,
         grace_ms: u64,
@@ -250,7 +252,7 @@ section! {
         writers: usize,
         queue_max: usize,
         batch_max: usize,
-        statement_timeout_ms: u64,
+        answer_ms: u64,
     }
 }
 

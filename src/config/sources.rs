@@ -17,6 +17,11 @@ use super::error::{ConfigError, Problem, Why};
 const PREFIX: &str = "IBORA_";
 /// The variable that names the file; it is no key.
 const FILE_VARIABLE: &str = "IBORA_CONFIG";
+/// Other variables that are no keys.
+#[cfg(feature = "failpoints")]
+const NO_KEYS: &[&str] = &[crate::obs::failpoints::VARIABLE];
+#[cfg(not(feature = "failpoints"))]
+const NO_KEYS: &[&str] = &[];
 
 /// What is laid over the defaults. Later fields win.
 #[derive(Debug, Clone, Default)]
@@ -81,9 +86,8 @@ pub(super) fn given(sources: &Sources, defaults: &Dict) -> Result<Vec<Given>, Co
         given.push(file);
     }
     for (name, value) in &sources.variables {
-        let Some(key) = name.strip_prefix(PREFIX).filter(|_| name != FILE_VARIABLE) else {
-            continue;
-        };
+        let is_key = name != FILE_VARIABLE && !NO_KEYS.contains(&name.as_str());
+        let Some(key) = name.strip_prefix(PREFIX).filter(|_| is_key) else { continue };
         let key = key.to_ascii_lowercase().replace("__", ".");
         let text = value.to_str().ok_or_else(|| ConfigError::NotUnicode { name: name.clone() })?;
         collect(typed(defaults, &key, text, name), &mut given, &mut problems);

@@ -1,7 +1,7 @@
 //! What the page shows: where everybody is, what they do, and how the last rides went.
 //!
 //! Filled by the bots themselves, in this process; nothing of it comes from the engine, and no real
-//! person is ever in it. Each list has a bound, so that an answer has one too.
+//! person is ever in it, nor what a visitor does. Each list has a bound, so that an answer has one.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
@@ -9,10 +9,12 @@ use std::sync::{Arc, OnceLock};
 use ibora_domain::units::UnixMillis;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::city::City;
 use super::numbers::{Numbers, Sampler};
 use super::people::Shared;
+use super::visitors::Visitors;
 use crate::bots::{
     DriverDoes, DriverSeen, EngineClock, Leg, Outcome, PassengerDoes, PassengerSeen, Story, Town,
 };
@@ -27,6 +29,8 @@ const FEED_MAX: usize = 14;
 
 /// The stage.
 pub(super) struct Live {
+    /// Of this run: who was a visitor of another is none of this one's.
+    run: Uuid,
     city: String,
     speed: u32,
     opened: OnceLock<Opened>,
@@ -40,6 +44,7 @@ struct Opened {
     clock: EngineClock,
     town: Arc<Town>,
     sampler: Mutex<Sampler>,
+    visitors: Visitors,
 }
 
 #[derive(Default)]
@@ -51,6 +56,7 @@ struct Feed {
 impl Live {
     pub(super) fn new(city: &City, speed: u32) -> Self {
         Self {
+            run: Uuid::now_v7(),
             city: city.drawing().to_string(),
             speed,
             opened: OnceLock::new(),
@@ -61,11 +67,11 @@ impl Live {
     }
 
     /// The engine runs; people come now.
-    pub(super) fn opened(&self, shared: &Shared, metrics: Arc<Metrics>) {
+    pub(super) fn opened(&self, shared: &Shared, metrics: Arc<Metrics>, visitors: Visitors) {
         let sampler = Mutex::new(Sampler::new(Arc::clone(&shared.engine), metrics));
         let (clock, town) = (shared.clock, Arc::clone(&shared.town));
         // A second opening would change nothing.
-        drop(self.opened.set(Opened { clock, town, sampler }));
+        drop(self.opened.set(Opened { clock, town, sampler, visitors }));
     }
 
     pub(super) fn driver(&self, seen: Arc<Mutex<DriverSeen>>) {
@@ -99,6 +105,18 @@ impl Live {
         feed.lines.truncate(FEED_MAX);
     }
 
+    /// The access token of a passenger for whoever opened the page; `None` before there are any.
+    pub(super) fn visitor(&self) -> Option<&str> {
+        self.opened.get()?.visitors.next()
+    }
+
+    /// A visitor tells their driver the PIN.
+    pub(super) fn tell_pin(&self, ride: Uuid, pin: &str) {
+        if let Some(opened) = self.opened.get() {
+            opened.visitors.tell(&opened.town.pins, ride, pin);
+        }
+    }
+
     /// The drawing of the city, as JSON.
     pub(super) fn city(&self) -> &str {
         &self.city
@@ -112,18 +130,21 @@ impl Live {
         opened.sampler.lock().numbers(drivers.into_iter(), passengers.into_iter())
     }
 
-    /// What changed since the change of that number, and everything that is always told.
-    pub(super) fn since(&self, since: u64) -> Value {
+    /// What changed since the change of that number, and everything that is always told. `ride`: a
+    /// visitor's, whose car their page draws by what the engine tells it.
+    pub(super) fn since(&self, since: u64, ride: Option<Uuid>) -> Value {
         let Some(opened) = self.opened.get() else { return json!({"starting": true}) };
         // Read before the drivers: what changes meanwhile is told again, never left out.
         let change = opened.town.changes();
         let now = opened.clock.now();
         json!({
+            "run": self.run,
             "now": now.0,
             "speed": self.speed,
             "change": change,
             "numbers": self.numbers(),
             "drivers": self.drivers_since(since, now),
+            "yours": ride.and_then(|ride| self.driver_of(ride)),
             "passengers": self.waiting(now),
             "feed": self.feed.lock().lines,
         })
@@ -146,6 +167,11 @@ impl Live {
             })
         };
         drivers.iter().enumerate().filter_map(row).collect()
+    }
+
+    /// The number of the driver who has this ride.
+    fn driver_of(&self, ride: Uuid) -> Option<usize> {
+        self.drivers.lock().iter().position(|seen| seen.lock().ride == Some(ride))
     }
 
     /// `[number, does, lat, lng, lat, lng, seconds]` of passengers who wait or ride: from where to

@@ -2,9 +2,10 @@
 //! real sockets.
 //!
 //! `cli` runs it. It starts the engine in this process, makes people, connects a bot for each, and
-//! shows what happens in the terminal and on the page at `/`. The page and `/demo/*` are mounted
-//! here and nowhere else: an engine that serves has neither. What always holds: bots reach the
-//! engine through its listener only; what the page shows of them they say themselves.
+//! shows what happens in the terminal and on the page at `/`. Whoever opens the page may ride along
+//! as a passenger, by the official TypeScript client. The page and `/demo/*` are mounted here and
+//! nowhere else: an engine that serves has neither. What always holds: bots and visitors reach the
+//! engine through its listener only; what the page shows of bots they say themselves.
 
 mod city;
 mod demand;
@@ -14,6 +15,7 @@ mod page;
 mod people;
 mod setup;
 mod view;
+mod visitors;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -29,6 +31,7 @@ use city::City;
 use live::Live;
 pub use numbers::Numbers;
 use people::People;
+use visitors::{VISITORS, Visitors};
 
 /// What a demo is made of.
 #[derive(Debug, Clone)]
@@ -94,8 +97,10 @@ impl Demo {
         let live = Arc::new(Live::new(&city, options.speed));
         let app = App::start_with(&config, page::mount(Arc::clone(&live))).await?;
         progress("making people");
-        let counts = (options.drivers, options.passengers);
-        let seeded = crate::app::seed(&config, &app.store, counts, |_| {}).await?;
+        let bots = options.drivers + options.passengers;
+        let counts = (options.drivers, options.passengers + VISITORS);
+        let mut seeded = crate::app::seed(&config, &app.store, counts, |_| {}).await?;
+        let visitors = Visitors::new(seeded.split_off(bots));
         let router = setup::roads(&city)?;
         let haunts = people::haunts(&city, options.seed);
         let teller = Arc::downgrade(&live);
@@ -112,7 +117,7 @@ impl Demo {
         progress("connecting");
         let clock = EngineClock::set(app.dispatch.now(), options.speed);
         let shared = people::Shared { engine: Arc::new(engine), town: Arc::new(town), city, clock };
-        live.opened(&shared, Arc::clone(&app.metrics));
+        live.opened(&shared, Arc::clone(&app.metrics), visitors);
         let people = People::arrive(shared, seeded, options.seed, &live);
         Ok(Self { app, live, people })
     }

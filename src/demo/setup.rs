@@ -1,6 +1,7 @@
 //! What a demo needs before anybody comes: a configuration, an empty database of its own, roads.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use ibora_domain::units::Millis;
 use sqlx::{ConnectOptions, Connection};
 
 use super::city::City;
-use super::{DemoError, DemoOptions};
+use super::{DemoError, DemoOptions, reachable};
 use crate::app::{self, StartError};
 use crate::config::{Config, Mode, RoutingKind};
 use crate::geo::{PowerLaw, RoadGraph, Router};
@@ -46,10 +47,17 @@ pub(super) fn config(
     if let Some(listen) = options.listen {
         config.http.listen = listen;
     }
+    config.http.allowed_origins.extend(origins(config.http.listen));
     // Phones report by the real clock, however fast the engine's runs.
     let stale = &mut config.dispatch.position_stale_ms;
     *stale = Millis(stale.0.saturating_mul(options.speed.into()));
     Ok(config)
+}
+
+/// Where browsers on this machine say that the page is from. Whoever shows it to others sets
+/// `http.allowed_origins`; without, the page of those others gets on by long polls.
+fn origins(listen: SocketAddr) -> [String; 2] {
+    [format!("http://{}", reachable(listen)), format!("http://localhost:{}", listen.port())]
 }
 
 /// Drops what an earlier demo left: its clock ran ahead, its people are gone.

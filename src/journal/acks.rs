@@ -6,21 +6,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sqlx::PgPool;
 use uuid::Uuid;
+
+use crate::db::Db;
+use crate::obs::failpoint;
 
 /// How often they are recorded.
 const EVERY: Duration = Duration::from_secs(5);
 
 pub(super) struct Acks {
-    pool: PgPool,
+    db: Db,
     newest: Mutex<HashMap<Uuid, i64>>,
 }
 
 impl Acks {
     /// Records what comes until it is dropped.
-    pub(super) fn start(pool: PgPool) -> Arc<Self> {
-        let acks = Arc::new(Self { pool, newest: Mutex::default() });
+    pub(super) fn start(db: Db) -> Arc<Self> {
+        let acks = Arc::new(Self { db, newest: Mutex::default() });
         let weak = Arc::downgrade(&acks);
         tokio::spawn(async move {
             loop {
@@ -45,6 +47,7 @@ impl Acks {
         if newest.is_empty() {
             return;
         }
+        failpoint!(AcksTaken);
         let (users, seqs): (Vec<Uuid>, Vec<i64>) = newest.into_iter().unzip();
         let recorded = sqlx::query(
             "UPDATE streams s SET acked = greatest(s.acked, a.seq), seen_at = now()
@@ -53,8 +56,9 @@ impl Acks {
         )
         .bind(users)
         .bind(seqs)
-        .execute(&self.pool)
+        .execute(&self.db)
         .await;
+        failpoint!(AcksWritten);
         if let Err(error) = recorded {
             tracing::warn!(%error, "acknowledgements are not recorded");
         }

@@ -15,7 +15,7 @@ use super::hold::Hold;
 use super::store::Store;
 use super::streams::Streams;
 use super::{CommitError, Publish, Published};
-use crate::obs::Metrics;
+use crate::obs::{Metrics, failpoint};
 
 pub(super) struct Lane {
     number: usize,
@@ -100,12 +100,15 @@ impl Lane {
         for append in &batch {
             self.metrics.journal_queue_wait_seconds.observe(append.since.elapsed().as_secs_f64());
         }
+        failpoint!(JournalClaimed);
         let verdict = self.write(&batch).await;
         self.streams.release(self.number, &batch);
         match verdict.fate(batch.len()) {
             Fate::Durable => {
                 self.metrics.journal_batch_size.observe(as_f64(batch.len()));
+                failpoint!(JournalReleased);
                 tell(batch);
+                failpoint!(JournalTold);
             }
             Fate::Singly => self.commit_singly(batch).await,
             Fate::Lost(error) => self.lose(batch, &error),
@@ -147,6 +150,7 @@ impl Lane {
             return Verdict::Written;
         }
         let numbered = self.number(&decisions).await;
+        failpoint!(JournalNumbered);
         let columns = Batch::new(decisions.iter().copied(), &numbered, &self.store.fence);
         let timer = self.metrics.journal_commit_seconds.start_timer();
         let verdict = self.store.write(&columns, &accounts).await;
@@ -154,12 +158,14 @@ impl Lane {
         drop(columns);
         match verdict {
             Verdict::Written => {
+                failpoint!(JournalWritten);
                 let published = published(&decisions, &numbered);
                 if !published.is_empty() {
                     // In this order: whoever reads how far a stream is finds all of it.
                     self.backlog.keep(&published);
                     self.streams.committed(&decisions);
                     (self.publish)(published);
+                    failpoint!(JournalPublished);
                 }
             }
             Verdict::Refused { .. } => self.streams.give_back(&numbered),

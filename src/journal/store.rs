@@ -11,6 +11,8 @@ use uuid::Uuid;
 use super::account_rows::AccountRow;
 use super::batch::{Batch, CALL, PARAMETERS};
 use super::fence::Fence;
+use crate::db::within;
+use crate::obs::failpoint;
 
 /// How long a failed connection is left alone before the next try; doubled up to the maximum.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
@@ -20,20 +22,27 @@ const RETRY_MAX: Duration = Duration::from_secs(1);
 pub(super) struct Store {
     connect: PgConnectOptions,
     connection: Option<PgConnection>,
+    /// How long anything that is asked over the connection may take.
+    answer_within: Duration,
     pub(super) fence: Arc<Fence>,
     lane: i16,
 }
 
 impl Store {
-    pub(super) fn new(connect: PgConnectOptions, fence: Arc<Fence>, lane: u16) -> Self {
+    pub(super) fn new(
+        (connect, answer_within): (PgConnectOptions, Duration),
+        fence: Arc<Fence>,
+        lane: u16,
+    ) -> Self {
         let lane = i16::try_from(lane).unwrap_or(i16::MAX);
-        Self { connect, connection: None, fence, lane }
+        Self { connect, connection: None, answer_within, fence, lane }
     }
 
-    /// Writes a batch and returns only when its fate is known. A lost answer is resolved by calling
-    /// again under the same id, as an [`Inquiry`] says: the call waits for the old transaction, and
-    /// either finds it committed or writes the batch itself. So nothing else is sent before, and no
-    /// lie is told.
+    /// Writes a batch and returns only when its fate is known. An answer that is lost, or does not
+    /// come, is resolved by calling again under the same id on a new connection, as an [`Inquiry`]
+    /// says: the call waits for the old transaction, which the server ends if nobody else does, and
+    /// finds it committed or writes the batch itself. So nothing else is sent before, and no lie is
+    /// told.
     pub(super) async fn write(&mut self, batch: &Batch<'_>, accounts: &[&AccountRow]) -> Verdict {
         let id = Uuid::now_v7();
         let mut inquiry = Inquiry::default();
@@ -41,7 +50,7 @@ impl Store {
         loop {
             let said = match inquiry.question() {
                 Question::Batch => self.attempt(id, batch, accounts).await,
-                Question::Seal => self.seal(id).await,
+                Question::Seal => within(self.answer_within, self.seal(id)).await,
             };
             let heard = match said {
                 Ok(true) => Heard::Recorded,
@@ -94,22 +103,29 @@ impl Store {
         batch: &Batch<'_>,
         accounts: &[&AccountRow],
     ) -> Result<bool, sqlx::Error> {
+        let limit = self.answer_within;
         if self.connection.is_none() {
-            self.connection = Some(PgConnection::connect_with(&self.connect).await?);
+            let connected = within(limit, PgConnection::connect_with(&self.connect));
+            self.connection = Some(connected.await?);
         }
         let Some(connection) = self.connection.as_mut() else { return Ok(false) };
+        let fence = (&*self.fence, self.lane);
+        failpoint!(JournalBeforeCall);
         if accounts.is_empty() {
             // Alone, the call is its own transaction: one round trip.
-            return call(connection, id, batch, (&self.fence, self.lane)).await;
+            let new = within(limit, call(connection, id, batch, fence)).await?;
+            failpoint!(JournalAfterCall);
+            return Ok(new);
         }
-        let mut transaction = connection.begin().await?;
-        let new = call(&mut transaction, id, batch, (&self.fence, self.lane)).await?;
+        let mut transaction = within(limit, connection.begin()).await?;
+        let new = within(limit, call(&mut transaction, id, batch, fence)).await?;
         if new {
             for row in accounts {
-                row.write(&mut transaction).await?;
+                within(limit, row.write(&mut transaction)).await?;
             }
         }
-        transaction.commit().await?;
+        failpoint!(JournalAccountsOpen);
+        within(limit, transaction.commit()).await?;
         Ok(new)
     }
 }

@@ -20,7 +20,7 @@ use super::close::Close;
 use super::outbox::Outbox;
 use super::say;
 use crate::actors::PushEphemeral;
-use crate::obs::Metrics;
+use crate::obs::{Metrics, failpoint};
 
 /// Locks over which people are spread.
 const STRIPES: usize = 64;
@@ -83,6 +83,7 @@ impl Hub {
             else {
                 continue;
             };
+            failpoint!(each crate::obs::failpoints::event(&row));
             // Encoded once, copied for all devices but one.
             let frame = say::event(seq, &row);
             for member in others {

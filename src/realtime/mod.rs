@@ -17,18 +17,19 @@ mod say;
 mod session;
 mod tel;
 mod transport;
+mod turnstile;
 mod work;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::web;
-use tokio::sync::Semaphore;
 
 use crate::accounts::{Accounts, Clock};
 use crate::actors::Dispatch;
 use crate::obs::Metrics;
 use counters::Counters;
+use turnstile::Turnstile;
 
 pub use hub::Hub;
 pub use rates::Rate;
@@ -51,6 +52,8 @@ pub struct SessionOptions {
     pub sessions_max: usize,
     /// Sessions that may be opening at the same time: each reads what its person must know.
     pub openings_max: usize,
+    /// Sessions that may be opened a second: the others wait for their turn.
+    pub openings: Rate,
     pub idle: Duration,
     pub grace: Duration,
     /// While an offer or a ride is open.
@@ -79,7 +82,7 @@ struct Shared {
     wall_clock: Clock,
     options: Arc<SessionOptions>,
     counters: Counters,
-    openings: Semaphore,
+    turnstile: Turnstile,
     /// The members of a welcome that are the same for all.
     rules: String,
 }
@@ -91,7 +94,7 @@ impl RealtimeState {
         let RealtimeParts { hub, dispatch, accounts, wall_clock, metrics } = parts;
         let rules = opening::rules(&options);
         let counters = Counters::new(&metrics);
-        let openings = Semaphore::new(options.openings_max);
+        let turnstile = Turnstile::new(options.openings_max, options.openings, Instant::now());
         let options = Arc::new(options);
         Self(Arc::new(Shared {
             hub,
@@ -100,7 +103,7 @@ impl RealtimeState {
             wall_clock,
             options,
             counters,
-            openings,
+            turnstile,
             rules,
         }))
     }

@@ -19,6 +19,7 @@ use super::session::Session;
 use super::{SessionOptions, Shared};
 use crate::accounts::{Identity, TokenError};
 use crate::actors::{Caller, Published, Truth, stream_of};
+use crate::obs::failpoint;
 
 /// Bytes of missed events that a session is given: more is read anew, as a snapshot.
 const MISSED_BYTES_MAX: usize = 1 << 20;
@@ -99,6 +100,7 @@ impl Shared {
         let caller = holder.caller;
         let stream = stream_of(caller).ok_or(Close::Forbidden)?;
         let truth = self.truth(caller).await?;
+        failpoint!(SessionTruth);
         let missed = self.missed(stream, resume, &truth).await?;
         let recovered = missed.is_some();
         let now = Instant::now();
@@ -152,6 +154,7 @@ impl Shared {
         let Some(after) = resume_after(has, (&truth.epoch, truth.seq)) else { return Ok(None) };
         let missed = self.dispatch.missed(stream, after, truth.seq).await;
         let missed = missed.map_err(close_of)?;
+        failpoint!(SessionMissed);
         let bytes = |events: &Vec<Published>| -> usize {
             events.iter().map(|event| event.row.body.len()).sum()
         };

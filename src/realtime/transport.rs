@@ -27,6 +27,7 @@ use super::hub::{Entrant, Membership};
 use super::opening::Holder;
 use super::outbox::{Bounds, Next, Outbox};
 use super::work::Link;
+use crate::obs::failpoint;
 
 /// The name of the protocol.
 const PROTOCOL: &str = "ibora.v1";
@@ -110,45 +111,11 @@ async fn converse(
     socket: &mut actix_ws::Session,
     stream: &mut AggregatedMessageStream,
 ) -> Close {
-    let patience = shared.options.hello_timeout;
-    let hello = match timeout(patience, first_frame(socket, stream)).await {
-        Ok(Ok(hello)) => hello,
-        Ok(Err(close)) => return close,
-        Err(_) => return Close::HelloTimeout,
-    };
-    shared.counters.hellos.inc();
-    let holder = match shared.admit(&hello, Instant::now()) {
-        Ok(holder) => holder,
+    // Boxed: what opening takes, the hello with its token too, is gone while the session lives.
+    let (link, presence) = match Box::pin(begin(shared, socket, stream)).await {
+        Ok(begun) => begun,
         Err(close) => return close,
     };
-    if shared.hub.sessions() >= shared.options.sessions_max {
-        return Close::Connections;
-    }
-    // After a start all come back at once: they are read together, before the first of them is
-    // looked at. Too many at once are told to come back later, rather than all being slow together.
-    let admission = async {
-        shared.dispatch.journal().preloaded().await;
-        shared.openings.acquire().await
-    };
-    let Ok(Ok(place)) = timeout(patience, admission).await else {
-        return Close::Overload;
-    };
-    let outbox = Arc::new(Outbox::new(Bounds {
-        frames: shared.options.outbox_frames_max,
-        bytes: shared.options.outbox_bytes_max,
-    }));
-    let session = Uuid::now_v7();
-    let presence =
-        Presence::enter(shared, &holder, hello.device.unwrap_or(session), (session, &outbox));
-    let resume = hello.resume.as_ref();
-    let welcome = shared.welcome((&holder, resume), session, &outbox);
-    let opened = match timeout(patience, welcome).await {
-        Ok(Ok(opened)) => opened,
-        Ok(Err(close)) => return close,
-        Err(_) => return Close::Overload,
-    };
-    drop(place);
-    let link = Link::new(Arc::clone(shared), Arc::clone(&outbox), opened, &holder);
     let mut writer = pin!(write(&link, socket.clone()));
     let close = tokio::select! {
         biased;
@@ -160,8 +127,48 @@ async fn converse(
         },
     };
     drop(presence);
-    outbox.close(close);
+    link.outbox.close(close);
     timeout(shared.options.write_timeout, writer).await.unwrap_or(Close::Slow)
+}
+
+/// From the first frame to the welcome.
+async fn begin(
+    shared: &Arc<Shared>,
+    socket: &mut actix_ws::Session,
+    stream: &mut AggregatedMessageStream,
+) -> Result<(Link, Presence), Close> {
+    let patience = shared.options.hello_timeout;
+    let hello = match timeout(patience, first_frame(socket, stream)).await {
+        Ok(hello) => hello?,
+        Err(_) => return Err(Close::HelloTimeout),
+    };
+    shared.counters.hellos.inc();
+    let holder = shared.admit(&hello, Instant::now())?;
+    failpoint!(SessionHello);
+    if shared.hub.sessions() >= shared.options.sessions_max {
+        return Err(Close::Connections);
+    }
+    // After a start all come back at once: they are read together, before the first of them is
+    // looked at.
+    let latest = Instant::now() + patience;
+    let read = timeout(patience, shared.dispatch.journal().preloaded()).await;
+    let place = match read {
+        Ok(()) => shared.turnstile.pass(latest).await,
+        Err(_) => None,
+    };
+    let Some(_place) = place else { return Err(Close::Overload) };
+    let outbox = Arc::new(Outbox::new(Bounds {
+        frames: shared.options.outbox_frames_max,
+        bytes: shared.options.outbox_bytes_max,
+    }));
+    let session = Uuid::now_v7();
+    let presence =
+        Presence::enter(shared, &holder, hello.device.unwrap_or(session), (session, &outbox));
+    failpoint!(SessionEntered);
+    let resume = hello.resume.as_ref();
+    let welcome = shared.welcome((&holder, resume), session, &outbox);
+    let opened = timeout(patience, welcome).await.unwrap_or(Err(Close::Overload))?;
+    Ok((Link::new(Arc::clone(shared), outbox, opened, &holder), presence))
 }
 
 /// That a person is here: in the hub, and for a driver's actor. Ends when dropped.
@@ -331,6 +338,7 @@ async fn write(link: &Link, mut socket: actix_ws::Session) -> Close {
                 for frame in frames.drain(..) {
                     link.session.borrow_mut().on_written(now, &frame);
                     link.shared.counters.sent(frame.kind);
+                    failpoint!(SessionWrite);
                     if let Err(close) = send(&mut socket, frame.text, link, patience).await {
                         return close;
                     }

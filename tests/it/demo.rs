@@ -8,11 +8,27 @@ use awc::http::StatusCode;
 use ibora::bots::StreamFaults;
 use ibora::config::{Config, Mode};
 use ibora::demo::{Demo, DemoError, DemoOptions, Numbers};
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::pg;
 use crate::world::World;
+
+/// What the page is made of.
+const FILES: [&str; 12] = [
+    "demo/app.js",
+    "demo/client.js",
+    "demo/dom.js",
+    "demo/figures.js",
+    "demo/ground.js",
+    "demo/line.js",
+    "demo/marks.js",
+    "demo/plan.js",
+    "demo/ride.js",
+    "demo/session.js",
+    "demo/texts.js",
+    "demo/style.css",
+];
 
 async fn get(url: &str) -> (StatusCode, Option<String>, Vec<u8>) {
     let mut answer = awc::Client::new().get(url).send().await.expect("an answer");
@@ -22,7 +38,7 @@ async fn get(url: &str) -> (StatusCode, Option<String>, Vec<u8>) {
     (answer.status(), policy, body.to_vec())
 }
 
-async fn json(url: &str) -> Value {
+async fn read(url: &str) -> Value {
     let (status, _, body) = get(url).await;
     assert_eq!(status, StatusCode::OK, "{url}");
     serde_json::from_slice(&body).expect("JSON")
@@ -73,22 +89,45 @@ async fn a_small_city_rides_over_real_sockets_and_is_shown() {
     let page = String::from_utf8(page).expect("text");
     assert!(!page.contains("http://") || page.contains("http://www.w3.org/2000/svg"));
     for file in ["demo/app.js", "demo/style.css"] {
-        assert!(page.contains(file));
+        assert!(page.contains(file), "{file}");
+    }
+    for file in FILES {
         assert_eq!(get(&format!("{}{file}", demo.url())).await.0, StatusCode::OK, "{file}");
     }
-    let city = json(&format!("{}demo/city", demo.url())).await;
+    let city = read(&format!("{}demo/city", demo.url())).await;
     assert!(city["roads"].as_array().expect("roads").len() > 3000);
-    let live = json(&format!("{}demo/live", demo.url())).await;
+    let live = read(&format!("{}demo/live", demo.url())).await;
     assert_eq!(live["drivers"].as_array().expect("drivers").len(), 15);
     assert_eq!(live["numbers"]["sockets"], 45);
     assert!(!live["feed"].as_array().expect("a feed").is_empty());
-    let newer = json(&format!("{}demo/live?since={}", demo.url(), live["change"])).await;
+    let newer = read(&format!("{}demo/live?since={}", demo.url(), live["change"])).await;
     let changed = newer["drivers"].as_array().expect("drivers").len();
     assert!(changed < 15, "only who changed since is told: {changed}");
 
+    a_visitor_is_a_passenger(&demo).await;
     what_was_told_is_recorded(&demo).await;
     demo.stop().await.expect("stops");
     std::fs::remove_dir_all(&folder).expect("cleared");
+}
+
+/// Each who asks is another, and asks by JSON only, which other sites cannot send.
+async fn a_visitor_is_a_passenger(demo: &Demo) {
+    let url = format!("{}demo/visitors", demo.url());
+    let mut people = Vec::new();
+    for _ in 0..2 {
+        let mut answer = awc::Client::new().post(&url).send_json(&json!({})).await.expect("sent");
+        assert_eq!(answer.status(), StatusCode::OK);
+        let visitor: Value = answer.json().await.expect("JSON");
+        let me = awc::Client::new()
+            .get(format!("{}v1/me", demo.url()))
+            .bearer_auth(visitor["token"].as_str().expect("a token"));
+        let me: Value = me.send().await.expect("an answer").json().await.expect("JSON");
+        assert_eq!(me["user"]["role"], "passenger", "{me}");
+        people.push(me["user"]["id"].clone());
+    }
+    assert_ne!(people[0], people[1]);
+    let plain = awc::Client::new().post(&url).content_type("text/plain").send_body("{}");
+    assert!(plain.await.expect("an answer").status().is_client_error());
 }
 
 /// The bots' own log against the database.
@@ -123,9 +162,14 @@ async fn what_was_told_is_recorded(demo: &Demo) {
 #[actix_web::test]
 async fn an_engine_that_serves_has_neither_page_nor_positions() {
     let world = World::start().await;
-    for path in ["/", "/demo/live", "/demo/city", "/demo/app.js", "/demo/style.css"] {
-        let (status, _, _) = get(&format!("{}{path}", world.url())).await;
+    for path in ["", "demo/live", "demo/city"].iter().chain(&FILES) {
+        let (status, _, _) = get(&format!("{}/{path}", world.url())).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
+    }
+    for path in ["demo/visitors", "demo/pins"] {
+        let url = format!("{}/{path}", world.url());
+        let answer = awc::Client::new().post(url).send_json(&json!({})).await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
     }
     world.stop().await;
 }

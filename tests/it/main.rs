@@ -1,10 +1,14 @@
 //! One test binary, one file a behaviour. What they share is in `world.rs`.
 
 mod accounts;
+mod clients;
 mod crash;
 mod demo;
 mod deploy;
 mod embedded_postgres;
+#[cfg(feature = "failpoints")]
+mod failpoints;
+mod faults;
 mod model;
 mod overload;
 mod pg;

@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ibora::db::Db;
 use ibora::journal::{JournalOptions, Taking, Tenure};
 use ibora_domain::units::Millis;
 use ibora_sim::chance::Chance;
@@ -76,8 +77,9 @@ impl Pair {
             writers: WRITERS,
             queue_max: 10,
             batch_max: 10,
+            answer_within: Duration::from_secs(30),
         };
-        let taking = Tenure::take(&self.pool, &options).await.expect("asks");
+        let taking = Tenure::take(&Db::new(self.pool.clone()), &options).await.expect("asks");
         let times = (Millis(0), Millis(lease_ms));
         match (taking, self.model.take(&Arc::from(node), WRITERS + 1, times)) {
             (Taking::Ours(_), Took::Ours(fence)) => {

@@ -14,20 +14,31 @@ use crate::pg;
 const SIGNING_KEY: &str = "a key that only tests use, 32 bytes long";
 
 /// A person made for the test.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Person {
     pub(crate) id: String,
     pub(crate) role: String,
     pub(crate) token: String,
 }
 
+/// Where an engine has its data.
+#[derive(Clone)]
+pub(crate) enum Database {
+    /// As the app's role and as the owner.
+    Urls(String, String),
+    /// On a private server in this directory.
+    Private(PathBuf),
+}
+
 /// An engine process and its database.
 pub(crate) struct Process {
     child: Option<Child>,
-    urls: (String, String),
+    database: Database,
     port: u16,
     settings: Vec<(String, String)>,
     log: PathBuf,
+    /// The kill point that its next start arms.
+    abort_at: Option<String>,
 }
 
 impl Process {
@@ -40,21 +51,70 @@ impl Process {
 
     /// An engine that was not started yet.
     pub(crate) async fn on_fresh_database(settings: &[(&str, &str)]) -> Self {
-        let urls = pg::urls().await;
+        let (app, owner) = pg::urls().await;
+        Self::on(Database::Urls(app, owner), settings)
+    }
+
+    /// An engine on this database, not started yet.
+    pub(crate) fn on(database: Database, settings: &[(&str, &str)]) -> Self {
         let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
-        Self::new(urls, settings.iter().map(own).collect())
+        Self::new(database, settings.iter().map(own).collect())
     }
 
     /// Another engine on the same database, not started yet.
     pub(crate) fn beside(&self, node: &str) -> Self {
         let mut settings = self.settings.clone();
         settings.push(("node.id".to_owned(), node.to_owned()));
-        Self::new(self.urls.clone(), settings)
+        Self::new(self.database.clone(), settings)
     }
 
-    fn new(urls: (String, String), settings: Vec<(String, String)>) -> Self {
+    fn new(database: Database, settings: Vec<(String, String)>) -> Self {
         let log = std::env::temp_dir().join(format!("ibora-it-{}.log", Uuid::now_v7().simple()));
-        Self { child: None, urls, port: free_port(), settings, log }
+        Self { child: None, database, port: free_port(), settings, log, abort_at: None }
+    }
+
+    /// An engine on a copy of this one's database, to which nobody may be connected.
+    #[cfg(feature = "failpoints")]
+    pub(crate) async fn on_copy(&self, settings: &[(&str, &str)]) -> Self {
+        let (app, owner) = pg::copy(self.urls()).await;
+        Self::on(Database::Urls(app, owner), settings)
+    }
+
+    /// Ends the engine and removes its database.
+    #[cfg(feature = "failpoints")]
+    pub(crate) async fn remove(mut self) {
+        self.kill();
+        pg::remove(self.urls()).await;
+    }
+
+    #[cfg(feature = "failpoints")]
+    fn urls(&self) -> (&str, &str) {
+        match &self.database {
+            Database::Urls(app, owner) => (app, owner),
+            Database::Private(dir) => panic!("{} is no database to copy", dir.display()),
+        }
+    }
+
+    /// Which kill point ends the engine, from its next start on.
+    #[cfg(feature = "failpoints")]
+    pub(crate) fn arm(&mut self, point: Option<&str>) {
+        self.abort_at = point.map(str::to_owned);
+    }
+
+    /// Waits until the engine has ended, however: the signal that ended it.
+    #[cfg(feature = "failpoints")]
+    pub(crate) async fn end_signal(&mut self) -> Option<i32> {
+        use std::os::unix::process::ExitStatusExt;
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let child = self.child.as_mut().expect("runs");
+            if let Some(status) = child.try_wait().expect("waits") {
+                self.child = None;
+                return status.signal();
+            }
+            assert!(Instant::now() < deadline, "does not end: {}", self.log_text());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Starts the engine again, on the same database and port.
@@ -67,7 +127,9 @@ impl Process {
     pub(crate) fn spawn(&mut self) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log);
         let log = log.expect("a log");
-        let child = self.command().arg("serve").stderr(log).spawn().expect("starts");
+        let mut command = self.command();
+        command.envs(self.abort_at.iter().map(|point| ("IBORA_ABORT_AT", point)));
+        let child = command.arg("serve").stderr(log).spawn().expect("starts");
         self.child = Some(child);
     }
 
@@ -80,7 +142,7 @@ impl Process {
         }
     }
 
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ibora"));
         command.stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
         // What steers the tests is no configuration of the engine, which refuses what it knows not.
@@ -89,8 +151,6 @@ impl Process {
         }
         let base = [
             ("node.id", "test"),
-            ("database.url", self.urls.0.as_str()),
-            ("database.migrate_url", self.urls.1.as_str()),
             ("auth.signing_key", SIGNING_KEY),
             ("limits.enabled", "false"),
             ("seed.enabled", "true"),
@@ -100,6 +160,15 @@ impl Process {
         ];
         for (key, value) in base {
             command.arg("--set").arg(format!("{key}={value}"));
+        }
+        match &self.database {
+            Database::Urls(app, owner) => {
+                command.arg("--set").arg(format!("database.url={app}"));
+                command.arg("--set").arg(format!("database.migrate_url={owner}"));
+            }
+            Database::Private(dir) => {
+                command.arg("--set").arg(format!("data.dir={}", dir.display()));
+            }
         }
         for (key, value) in &self.settings {
             command.arg("--set").arg(format!("{key}={value}"));
@@ -145,7 +214,14 @@ impl Process {
 
     /// The database, as its owner.
     pub(crate) async fn database(&self) -> sqlx::PgConnection {
-        sqlx::PgConnection::connect(&self.urls.1).await.expect("connects")
+        let Database::Urls(_, owner) = &self.database else { panic!("a private one") };
+        sqlx::PgConnection::connect(owner).await.expect("connects")
+    }
+
+    /// The database, for reading it as the app does.
+    #[cfg(feature = "failpoints")]
+    pub(crate) async fn pool(&self) -> sqlx::PgPool {
+        sqlx::PgPool::connect(self.urls().0).await.expect("connects")
     }
 
     /// kill -9.

@@ -2,39 +2,18 @@
 // Cars are told where they drive, not where they are: each moves along its way by the engine's
 // clock, which runs on between two answers.
 
-const TEXTS = {
-  en: {
-    subtitle: 'simulated Rio, city time', active: 'active rides', searching: 'searching',
-    completed: 'completed', fleet: 'Drivers', withPassenger: 'with passenger',
-    toPickup: 'to the pickup', boarding: 'boarding', offered: 'has an offer', idle: 'free',
-    waiting: 'looking for a car', people: 'People', cityTime: 'city time', wait: 'wait for a driver',
-    pickup: 'until the car is there', engine: 'Engine', realTime: 'real time', accept: 'accept answered',
-    commit: 'commit × decisions', sockets: 'open sockets', offers: 'offers',
-    last: 'Last rides', note: 'A drawn city and simulated people. Every car is a WebSocket session.',
-    framesPerSecond: 'frames/s', lost: 'races lost', canceled: 'canceled', noDriver: 'no driver found',
-    starting: 'The city wakes up …', gone: 'The demo has ended. Waiting for it …', fleetOf: 'with work',
-  },
-  pt: {
-    subtitle: 'Rio simulado, relógio da cidade', active: 'corridas ativas', searching: 'buscando',
-    completed: 'concluídas', fleet: 'Motoristas', withPassenger: 'com passageiro',
-    toPickup: 'a caminho', boarding: 'embarque', offered: 'com oferta', idle: 'livre',
-    waiting: 'procurando carro', people: 'Pessoas', cityTime: 'relógio da cidade',
-    wait: 'espera por motorista', pickup: 'até o carro chegar', engine: 'Motor', realTime: 'tempo real',
-    accept: 'aceite respondido', commit: 'commit × decisões', sockets: 'sockets abertos',
-    offers: 'ofertas', last: 'Últimas corridas',
-    note: 'Cidade desenhada, pessoas simuladas. Cada carro é uma sessão WebSocket.',
-    framesPerSecond: 'quadros/s', lost: 'disputas perdidas', canceled: 'cancelada',
-    noDriver: 'sem motorista', starting: 'A cidade está acordando …',
-    gone: 'A demo terminou. Esperando por ela …', fleetOf: 'com trabalho',
-  },
-};
-const language = (navigator.language || 'en').toLowerCase().startsWith('pt') ? 'pt' : 'en';
-const locale = language === 'pt' ? 'pt-BR' : 'en';
-const text = TEXTS[language];
-const $ = (id) => document.getElementById(id);
+import { $ } from './dom.js';
+import { showFeed, showNumbers } from './figures.js';
+import { paintGround, paintLabels } from './ground.js';
+import { RidePanel } from './ride.js';
+import { locale, text } from './texts.js';
+
 document.documentElement.lang = locale;
 for (const element of document.querySelectorAll('[data-text]')) {
   element.textContent = text[element.dataset.text];
+}
+for (const element of document.querySelectorAll('[data-label]')) {
+  element.setAttribute('aria-label', text[element.dataset.label]);
 }
 
 // --- Colours -----------------------------------------------------------------------------------
@@ -47,8 +26,10 @@ function applyTheme() {
   document.documentElement.dataset.theme = theme;
   const style = getComputedStyle(document.documentElement);
   const names = ['sea', 'land', 'shore', 'hill', 'hill-line', 'street', 'avenue', 'link', 'label',
-    'halo', 'water-label', 'hill-label', 's1', 's2', 's3', 's4', 's5', 'ring', 'ink'];
-  colors = Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
+    'halo', 'water-label', 'hill-label', 's1', 's2', 's3', 's4', 's5', 'ring', 'ink', 'dim', 'mine',
+    'from', 'to', 'on-mark'];
+  const value = (name) => style.getPropertyValue(`--${name}`).trim();
+  colors = Object.fromEntries(names.map((name) => [name, value(name)]));
   stale = true;
 }
 
@@ -63,9 +44,15 @@ let city = null;
 let size = { width: 0, height: 0, ratio: 1 };
 let stale = true;
 let home = null;
+let glide = null;
+
+/** What the map shows now, for whoever paints on it. */
+const seen = () => ({ city, size, colors, scale: view.scale, toX, toY });
 
 /** Hundred-thousandths of a degree to plane coordinates; a unit is about a metre. */
 const plane = (lat, lng) => [(lng - city.west) * SQUEEZE, city.north - lat];
+const planeOf = ({ lat, lng }) => plane(lat * 1e5, lng * 1e5);
+const placeAt = ([x, y]) => ({ lat: (city.north - y) / 1e5, lng: (x / SQUEEZE + city.west) / 1e5 });
 const toX = (x) => (x - view.x) * view.scale;
 const toY = (y) => (y - view.y) * view.scale;
 
@@ -82,9 +69,10 @@ function prepare(drawing) {
   for (let i = 0; i < drawing.roads.length; i += 3) {
     roads[drawing.roads[i + 2]].push(nodes[drawing.roads[i]], nodes[drawing.roads[i + 1]]);
   }
-  const labels = drawing.labels.map(([name, lat, lng, kind]) => ({ name, at: plane(lat, lng), kind }));
+  const labels =
+    drawing.labels.map(([name, lat, lng, kind]) => ({ name, at: plane(lat, lng), kind }));
   Object.assign(city, {
-    roads, labels, land: drawing.land.map(line), lagoon: line(drawing.lagoon),
+    nodes, roads, labels, land: drawing.land.map(line), lagoon: line(drawing.lagoon),
     hills: drawing.hills.map(line), extent: plane(south, east),
   });
 }
@@ -99,101 +87,66 @@ function resize() {
   stale = true;
 }
 
-/** Shows where the drivers are, beside the panel. */
+/** The part of the window that no card covers. */
+function clear() {
+  if (size.width > 720) return { left: 380, top: 56, right: size.width - 356, bottom: size.height };
+  const sheet = document.querySelector(`.sheet.${document.body.dataset.tab}`);
+  return { left: 0, top: 62, right: size.width, bottom: sheet.getBoundingClientRect().top };
+}
+
+/** Shows where the drivers are, between the cards. */
 function fit() {
   if (!city) return;
+  glide = null;
   const wide = size.width > 720;
-  const right = wide ? 356 : 0;
-  const bottom = wide ? 0 : 150;
-  const [width, height] = [size.width - right, size.height - bottom];
+  const [width, height] = [size.width, clear().bottom];
   // The part of the city where most people are.
   const box = { x: 1300, y: 1000, w: city.extent[0] - 2300, h: city.extent[1] - 1000 };
   view.scale = wide ? Math.max(width / box.w, height / box.h) * 0.94 : height / box.h;
-  view.x = box.x + box.w * (wide ? 0.47 : 0.5) - width / 2 / view.scale;
+  view.x = box.x + box.w * 0.5 - width / 2 / view.scale;
   view.y = box.y + box.h * 0.52 - height / 2 / view.scale;
   stale = true;
   home = { ...view };
 }
 
-/** A closed line whose corners are curves: each begins and ends a third along its sides. */
-function round(to, points) {
-  const along = (a, b) => [toX(a[0] + (b[0] - a[0]) * 0.34), toY(a[1] + (b[1] - a[1]) * 0.34)];
-  points.forEach((point, i) => {
-    const last = points[(i + points.length - 1) % points.length];
-    const next = points[(i + 1) % points.length];
-    if (i === 0) to.moveTo(...along(point, last));
-    else to.lineTo(...along(point, last));
-    to.quadraticCurveTo(toX(point[0]), toY(point[1]), ...along(point, next));
-  });
-  to.closePath();
+/** Moves the map until all these points of the plane are in the clear part, if they are not. */
+function show(points) {
+  const { left, top, right, bottom } = clear();
+  const edge = 44;
+  const isSeen = ([x, y]) =>
+    toX(x) > left + edge && toX(x) < right - edge && toY(y) > top + edge && toY(y) < bottom - edge;
+  if (points.every(isSeen)) return;
+  const [xs, ys] = [points.map(([x]) => x), points.map(([, y]) => y)];
+  const [west, east, north, south] =
+    [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
+  const [width, height] = [right - left - 2 * edge, bottom - top - 2 * edge];
+  const whole = Math.min(width / (east - west + 1), height / (south - north + 1));
+  const scale = Math.max(0.02, Math.min(whole, view.scale, 0.4));
+  const to = {
+    scale,
+    x: (west + east) / 2 - (left + right) / 2 / scale,
+    y: (north + south) / 2 - (top + bottom) / 2 / scale,
+  };
+  const isStill = matchMedia('(prefers-reduced-motion: reduce)').matches;
+  glide = { from: { ...view }, to, began: performance.now(), lasts: isStill ? 1 : 600 };
 }
 
-function area(to, lines, fill, stroke, width) {
-  to.beginPath();
-  for (const line of lines) round(to, line);
-  to.fillStyle = fill;
-  to.fill();
-  if (stroke) {
-    to.strokeStyle = stroke;
-    to.lineWidth = width;
-    to.stroke();
+function followGlide() {
+  const share = Math.min(1, (performance.now() - glide.began) / glide.lasts);
+  const eased = share * share * (3 - 2 * share);
+  for (const name of ['x', 'y', 'scale']) {
+    view[name] = glide.from[name] + (glide.to[name] - glide.from[name]) * eased;
   }
-}
-
-function paintGround() {
-  const to = ground.getContext('2d');
-  to.setTransform(size.ratio, 0, 0, size.ratio, 0, 0);
-  to.fillStyle = colors.sea;
-  to.fillRect(0, 0, size.width, size.height);
-  if (!city) return;
-  const metre = view.scale;
-  to.lineJoin = 'round';
-  to.lineCap = 'round';
-  // The shore: a soft rim of shallow water.
-  area(to, city.land, colors.land, colors.shore, Math.max(3, 150 * metre));
-  area(to, city.land, colors.land);
-  area(to, city.hills, colors.hill, colors['hill-line'], 1.5);
-  area(to, [city.lagoon], colors.sea, colors.shore, Math.max(2, 50 * metre));
-  area(to, [city.lagoon], colors.sea);
-  const widths = [Math.max(0.7, 13 * metre), Math.max(1.3, 24 * metre), Math.max(2, 30 * metre)];
-  const inks = [colors.street, colors.avenue, colors.link];
-  city.roads.forEach((ends, kind) => {
-    to.beginPath();
-    for (let i = 0; i < ends.length; i += 2) {
-      to.moveTo(toX(ends[i][0]), toY(ends[i][1]));
-      to.lineTo(toX(ends[i + 1][0]), toY(ends[i + 1][1]));
-    }
-    to.strokeStyle = inks[kind];
-    to.lineWidth = widths[kind];
-    to.stroke();
-  });
-}
-
-function paintLabels(to) {
-  const inks = [colors.label, colors['water-label'], colors['hill-label']];
-  const big = Math.min(1.35, Math.max(0.82, view.scale * 11));
-  to.textAlign = 'center';
-  to.textBaseline = 'middle';
-  to.lineJoin = 'round';
-  for (const { name, at, kind } of city.labels) {
-    const [x, y] = [toX(at[0]), toY(at[1])];
-    if (x < -90 || y < -30 || x > size.width + 90 || y > size.height + 30) continue;
-    const px = (kind === 1 ? 13.5 : 12) * big;
-    to.font = `${kind === 0 ? '600' : 'italic 500'} ${px}px system-ui, "DejaVu Sans", sans-serif`;
-    to.lineWidth = 3.2;
-    to.globalAlpha = 0.85;
-    to.strokeStyle = kind === 1 ? colors.sea : kind === 2 ? colors.hill : colors.halo;
-    to.strokeText(name, x, y);
-    to.globalAlpha = 1;
-    to.fillStyle = inks[kind];
-    to.fillText(name, x, y);
-  }
+  if (share === 1) glide = null;
+  stale = true;
 }
 
 // --- People ------------------------------------------------------------------------------------
 
 const drivers = new Map();
 let passengers = [];
+/** Who drives the visitor: drawn by what the engine tells them, not by what the bot says. */
+let yours = null;
 const clock = { offset: null, speed: 1 };
 
 /** The engine's time now: what it last said, run on. */
@@ -208,7 +161,7 @@ function hearClock(now, speed) {
 
 function hearDrivers(rows) {
   for (const [number, does, lat, lng, start, way] of rows) {
-    const driver = drivers.get(number) ?? { heading: Math.random() * 6.28, shown: null };
+    const driver = drivers.get(number) ?? { number, heading: Math.random() * 6.28, shown: null };
     Object.assign(driver, { does, at: plane(lat, lng), leg: null });
     if (way) {
       const [points, times] = [[], []];
@@ -237,7 +190,8 @@ function place(driver, now) {
       const [a, b] = [points[i - 1], points[i]];
       goal = [a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share];
       const heading = Math.atan2(b[1] - a[1], b[0] - a[0]);
-      const turn = Math.atan2(Math.sin(heading - driver.heading), Math.cos(heading - driver.heading));
+      const off = heading - driver.heading;
+      const turn = Math.atan2(Math.sin(off), Math.cos(off));
       driver.heading += turn * 0.25;
     }
   }
@@ -342,83 +296,31 @@ function paintCars(shown, time) {
 
 function frame(time) {
   requestAnimationFrame(frame);
+  if (glide) followGlide();
   if (stale) {
     stale = false;
-    paintGround();
+    paintGround(ground.getContext('2d'), seen());
   }
   stage.setTransform(1, 0, 0, 1, 0, 0);
   stage.drawImage(ground, 0, 0);
   if (!city) return;
   stage.setTransform(size.ratio, 0, 0, size.ratio, 0, 0);
   const now = engineNow();
-  const shown = [...drivers.values()].filter((driver) => driver.does > 0);
+  const all = [...drivers.values()];
+  const shown = all.filter(({ does, number }) => does > 0 && number !== yours);
   shown.sort((a, b) => a.does - b.does);
   for (const driver of shown) place(driver, now);
   paintWays(shown);
-  paintLabels(stage);
+  paintLabels(stage, seen());
   paintPassengers(time);
   paintCars(shown, time);
-}
-
-// --- The panel ---------------------------------------------------------------------------------
-
-const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
-const tenth = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
-const money = new Intl.NumberFormat(locale, { style: 'currency', currency: 'BRL' });
-const put = (id, value) => {
-  const element = $(id);
-  if (element.textContent !== value) element.textContent = value;
-};
-const seconds = (value) => (value === null ? '–' : `${whole.format(value)} s`);
-const ms = (value) => (value === null ? '–' : `${value < 10 ? tenth.format(value) : whole.format(value)} ms`);
-
-function showNumbers(n) {
-  put('speed', `${n.speed}×`);
-  put('active', whole.format(n.active));
-  put('searching', whole.format(n.searching));
-  put('completed', whole.format(n.completed));
-  put('fleet-count', `${whole.format(n.drivers - n.idle)} / ${whole.format(n.drivers)} ${text.fleetOf}`);
-  put('wait50', seconds(n.wait_p50_s));
-  put('wait90', seconds(n.wait_p90_s));
-  put('pickup50', seconds(n.pickup_p50_s));
-  put('accept50', ms(n.accept_p50_ms));
-  put('accept99', ms(n.accept_p99_ms));
-  put('commit', ms(n.commit_ms));
-  put('batch', n.batch === null ? '–' : tenth.format(n.batch));
-  put('sockets', whole.format(n.sockets));
-  put('frames', `${whole.format(n.frames_per_s)} ${text.framesPerSecond}`);
-  put('offers', whole.format(n.offers));
-  put('lost', `${whole.format(n.lost)} ${text.lost}`);
-  const rest = [[n.canceled, text.canceled], [n.no_driver, text.noDriver]];
-  put('rest', rest.filter(([count]) => count > 0).map(([count, word]) => `${count} ${word}`).join(', '));
-  const counts = [0, 0, 0, 0, 0, 0];
-  for (const { does } of drivers.values()) counts[does] += 1;
-  for (const part of $('bar').children) part.style.flexGrow = counts[Number(part.className[1])];
-}
-
-let told = 0;
-
-function showFeed(lines) {
-  const list = $('feed');
-  const newest = lines.length ? lines[0].n : 0;
-  if (newest === told) return;
-  const rows = lines.map((line) => {
-    const row = document.createElement('li');
-    row.className = line.outcome + (line.n > told ? ' new' : '');
-    const [dot, way, end] = ['i', 'span', 'em'].map((name) => document.createElement(name));
-    way.textContent = `${line.from} → ${line.to}`;
-    const failed = line.outcome === 'canceled' ? text.canceled : text.noDriver;
-    end.textContent = line.outcome === 'completed' ? money.format(Number(line.fare)) : failed;
-    row.append(dot, way, end);
-    return row;
-  });
-  list.replaceChildren(...rows);
-  told = newest;
+  ride.paint({ ...seen(), stage, time });
 }
 
 // --- What is asked for -------------------------------------------------------------------------
 
 let change = 0;
+let run = null;
 
 function banner(words) {
   $('banner').hidden = !words;
@@ -428,17 +330,21 @@ function banner(words) {
 async function ask() {
   let pause = 1000;
   try {
-    const answer = await (await fetch(`/demo/live?since=${change}`)).json();
+    const mine = ride.id ? `&ride=${ride.id}` : '';
+    const answer = await (await fetch(`/demo/live?since=${change}${mine}`)).json();
     if (answer.starting) {
       banner(text.starting);
     } else {
-      // A clock or a count that went back: another demo runs now.
-      if (answer.change < change) return location.reload();
+      // Another demo runs now.
+      if (run && answer.run !== run) return location.reload();
+      if (!run) void ride.begin(answer.run);
+      run = answer.run;
+      yours = answer.yours;
       change = answer.change;
       hearClock(answer.now, answer.speed);
       hearDrivers(answer.drivers);
       passengers = answer.passengers;
-      showNumbers(answer.numbers);
+      showNumbers(answer.numbers, [...drivers.values()]);
       showFeed(answer.feed);
       banner('');
     }
@@ -453,6 +359,7 @@ async function ask() {
 async function begin() {
   try {
     prepare(await (await fetch('/demo/city')).json());
+    ride.draw(city);
     fit();
     ask();
   } catch {
@@ -472,6 +379,9 @@ function zoom(factor, x = size.width / 2, y = size.height / 2) {
 }
 
 const fingers = new Map();
+/** How far the map was dragged since the finger came down. */
+let dragged = 0;
+const TAP_PX = 7;
 
 function spread() {
   const [a, b] = [...fingers.values()];
@@ -479,6 +389,8 @@ function spread() {
 }
 
 canvas.addEventListener('pointerdown', (event) => {
+  glide = null;
+  dragged = fingers.size ? Infinity : 0;
   canvas.setPointerCapture(event.pointerId);
   fingers.set(event.pointerId, { x: event.clientX, y: event.clientY });
   canvas.classList.add('drag');
@@ -489,6 +401,9 @@ canvas.addEventListener('pointermove', (event) => {
   const before = fingers.size === 2 ? spread() : null;
   const [dx, dy] = [event.clientX - finger.x, event.clientY - finger.y];
   Object.assign(finger, { x: event.clientX, y: event.clientY });
+  dragged += Math.hypot(dx, dy);
+  // A finger that taps trembles.
+  if (dragged < TAP_PX) return;
   view.x -= dx / view.scale / fingers.size;
   view.y -= dy / view.scale / fingers.size;
   if (before) {
@@ -505,8 +420,13 @@ for (const end of ['pointerup', 'pointercancel']) {
 }
 canvas.addEventListener('wheel', (event) => {
   event.preventDefault();
+  glide = null;
   zoom(Math.exp(-event.deltaY * 0.0015), event.clientX, event.clientY);
 }, { passive: false });
+canvas.addEventListener('click', ({ clientX, clientY, detail }) => {
+  if (!city || dragged >= TAP_PX || detail > 1) return;
+  ride.tap([view.x + clientX / view.scale, view.y + clientY / view.scale]);
+});
 canvas.addEventListener('dblclick', (event) => zoom(2, event.clientX, event.clientY));
 $('in').addEventListener('click', () => zoom(1.5));
 $('out').addEventListener('click', () => zoom(1 / 1.5));
@@ -515,7 +435,18 @@ $('theme').addEventListener('click', () => {
   theme = theme === 'dark' ? 'light' : 'dark';
   applyTheme();
 });
-$('grip').addEventListener('click', () => $('panel').classList.toggle('open'));
+for (const tab of document.querySelectorAll('.tabs button')) {
+  tab.addEventListener('click', () => showTab(tab.value));
+}
+
+/** On a phone one sheet is shown at a time. */
+function showTab(name) {
+  document.body.dataset.tab = name;
+  for (const tab of document.querySelectorAll('.tabs button')) {
+    tab.setAttribute('aria-pressed', String(tab.value === name));
+  }
+}
+
 light.addEventListener('change', () => {
   theme = light.matches ? 'light' : 'dark';
   applyTheme();
@@ -526,7 +457,10 @@ addEventListener('resize', () => {
   if (untouched) fit();
 });
 
+const onRide = () => showTab('ride');
+const ride = new RidePanel({ planeOf, placeAt, show, now: engineNow, onRide });
 applyTheme();
+showTab('ride');
 resize();
 requestAnimationFrame(frame);
 begin();

@@ -30,6 +30,7 @@ impl Table {
             hello_timeout: Duration::from_secs(10),
             sessions_max: 1,
             openings_max: 1,
+            openings: Rate { per_s: 1, burst: 1 },
             idle: Duration::from_secs(15),
             grace: Duration::from_secs(8),
             active: Duration::from_secs(5),

@@ -23,8 +23,16 @@ interface Answer {
   readonly error?: { readonly message: string };
 }
 
+/** What the browser says by itself. */
+interface Said {
+  readonly method: string;
+  readonly params: any;
+}
+
 /** One browser with one page. */
 export class Browser {
+  /** What the page's console would show in red: errors of scripts, of the policy, of loading. */
+  readonly errors: string[] = [];
   #next = 1;
   readonly #waiting = new Map<number, (answer: Answer) => void>();
 
@@ -34,9 +42,10 @@ export class Browser {
     private readonly profile: string,
   ) {
     socket.on('message', (data) => {
-      const answer = JSON.parse(String(data)) as Answer;
-      this.#waiting.get(answer.id)?.(answer);
-      this.#waiting.delete(answer.id);
+      const said = JSON.parse(String(data)) as Answer | Said;
+      if ('method' in said) return this.note(said);
+      this.#waiting.get(said.id)?.(said);
+      return this.#waiting.delete(said.id);
     });
   }
 
@@ -47,7 +56,7 @@ export class Browser {
       [
         // Its sandbox needs rights that containers lack; it visits nothing but this test's page.
         '--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage',
-        '--no-first-run',
+        '--no-first-run', '--window-size=1280,900',
         '--disable-background-networking', '--disable-component-update', '--disable-sync',
         '--remote-debugging-port=0', `--user-data-dir=${profile}`, 'about:blank',
       ],
@@ -66,7 +75,17 @@ export class Browser {
     }, START_MS);
     const socket = new WebSocket(page);
     await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
-    return new Browser(child, socket, profile);
+    const browser = new Browser(child, socket, profile);
+    for (const domain of ['Runtime', 'Log']) await browser.call(`${domain}.enable`);
+    return browser;
+  }
+
+  private note({ method, params }: Said): void {
+    const isError =
+      method === 'Runtime.exceptionThrown' ||
+      (method === 'Runtime.consoleAPICalled' && params.type === 'error') ||
+      (method === 'Log.entryAdded' && params.entry.level === 'error');
+    if (isError) this.errors.push(JSON.stringify(params));
   }
 
   /** Opens a page and waits until its scripts have run. */
@@ -90,6 +109,25 @@ export class Browser {
     const { result, exceptionDetails } = await this.call('Runtime.evaluate', how);
     assert.equal(exceptionDetails, undefined, JSON.stringify(exceptionDetails));
     return result.value as T;
+  }
+
+  /** A click at a point of the window. */
+  async click(x: number, y: number): Promise<void> {
+    for (const type of ['mousePressed', 'mouseReleased']) {
+      const how = { type, x, y, button: 'left', clickCount: 1 };
+      await this.call('Input.dispatchMouseEvent', how);
+    }
+  }
+
+  /** A click in the middle of an element. */
+  async press(selector: string): Promise<void> {
+    const [x, y] = await this.run<[number, number]>(`(() => {
+      const element = document.querySelector(${JSON.stringify(selector)});
+      element.scrollIntoView({ block: 'nearest' });
+      const { x, y, width, height } = element.getBoundingClientRect();
+      return [x + width / 2, y + height / 2];
+    })()`);
+    await this.click(x, y);
   }
 
   async stop(): Promise<void> {

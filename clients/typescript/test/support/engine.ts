@@ -27,7 +27,7 @@ export interface Person {
 
 const START_MS = 60_000;
 /** The engine takes every `IBORA_*` for a setting, `IBORA_BIN` too. */
-const env = Object.fromEntries(
+export const env = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !name.startsWith('IBORA_')),
 );
 
@@ -126,7 +126,7 @@ export class Engine {
 }
 
 /** The database's process, where one was left running. */
-function postmaster(dir: string): number | null {
+export function postmaster(dir: string): number | null {
   try {
     return Number(readFileSync(join(dir, 'pgdata', 'postmaster.pid'), 'utf8').split('\n')[0]);
   } catch {
@@ -134,7 +134,7 @@ function postmaster(dir: string): number | null {
   }
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   const server = createServer();
   return new Promise((resolve) => {
     server.listen(0, '127.0.0.1', () => {

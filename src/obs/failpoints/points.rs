@@ -1,0 +1,191 @@
+//! The table of points: each with its name, `<room or receiver>.<moment>`, and what is so there.
+
+/// Names the points, in the order in which a ride meets them.
+macro_rules! points {
+    ($($point:ident = $name:literal: $sentence:literal)*) => {
+        /// A place at which the process may be made to end.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Failpoint { $($point,)* }
+
+        /// Every point with its name and its sentence.
+        pub const TABLE: &[(Failpoint, &str, &str)] =
+            &[$((Failpoint::$point, $name, $sentence),)*];
+    };
+}
+
+points! {
+    // A start: `app`, the journal's tenure, the actors.
+    StartOpened = "start.opened":
+        "The database is open and its schema in order; the shards were not asked for."
+    StartFenceRaised = "start.fence_raised":
+        "The fence is raised in a transaction that is not committed."
+    StartOurs = "start.ours": "The shards are ours; nothing was read."
+    StartRead = "start.read":
+        "Rides in flight, deadlines and drivers online are read; nothing acts on them."
+    StartPreloaded = "start.preloaded": "Whoever was here lately is read; no session was let in."
+    StartListening = "start.listening":
+        "Requests are served; the engine did not say that it is ready."
+    // A command, whoever brings it: `actors`.
+    CommandTaken = "command.taken": "A command was taken in; no actor has it."
+    CommandRepeated = "command.repeated":
+        "The stored answer of a command was read; its sender was not told."
+    CommandAnswered = "command.answered":
+        "A command's answer is known and what it rests on durable; its sender was not told."
+    ActorRead = "actor.read": "An actor's records are read; it was not started."
+    // What actors tell each other, just before it is handed over.
+    ToPassengerRequest = "to_passenger.request": "A request goes to its passenger."
+    ToPassengerOpened = "to_passenger.opened":
+        "A recorded ride tells its passenger's actor that it exists."
+    ToPassengerEnded = "to_passenger.ended": "A ride that ended tells its passenger's actor."
+    ToPassengerAlarm = "to_passenger.alarm": "A passenger's timer rings."
+    ToRideRequest = "to_ride.request":
+        "The passenger is reserved; his request goes to the new ride."
+    ToRideAccept = "to_ride.accept": "The driver is reserved; his accept goes to the ride."
+    ToRideDecline = "to_ride.decline": "A decline goes to its ride."
+    ToRideArrive = "to_ride.arrive": "An arrival goes to its ride."
+    ToRideStart = "to_ride.start": "A start goes to its ride."
+    ToRideComplete = "to_ride.complete": "A completion goes to its ride."
+    ToRideCancel = "to_ride.cancel": "A cancellation goes to its ride."
+    ToRideOffers = "to_ride.offers": "A wave with the slots of its drivers goes to its ride."
+    ToRideOfferUnwanted = "to_ride.offer_unwanted":
+        "A driver who can take no offer tells the ride that made one."
+    ToRideWhoseIsIt = "to_ride.whose_is_it":
+        "A driver who has heard nothing asks his ride whose it is."
+    ToRideDoesItExist = "to_ride.does_it_exist":
+        "A passenger's actor asks whether his ride is still open."
+    ToRideAlarm = "to_ride.alarm": "A ride's timer rings."
+    ToDriverOnline = "to_driver.online": "A driver who wants to go online goes to his actor."
+    ToDriverOffline = "to_driver.offline": "A driver who wants to go offline goes to his actor."
+    ToDriverAccept = "to_driver.accept": "An accept goes to its driver's actor, which reserves him."
+    ToDriverSlot = "to_driver.slot": "The dispatcher asks a driver for a slot."
+    ToDriverOffered = "to_driver.offered": "A recorded offer is told to its driver's actor."
+    ToDriverOfferClosed = "to_driver.offer_closed":
+        "A driver's actor is told that an offer to him is over."
+    ToDriverWon = "to_driver.won": "The recorded winner's actor is told that the ride is his."
+    ToDriverNotWon = "to_driver.not_won":
+        "A recorded loser's actor is told that the ride is not his."
+    ToDriverEnded = "to_driver.ended":
+        "A ride that ended, or was given back, tells its driver's actor."
+    ToDriverSessionOpened = "to_driver.session_opened":
+        "A driver's session began; his actor is told."
+    ToDriverSessionClosed = "to_driver.session_closed":
+        "A driver's session ended; his actor is told."
+    ToDriverProfile = "to_driver.profile": "A driver's account changed; his actor is told."
+    ToDriverAlarm = "to_driver.alarm": "A driver's timer rings."
+    ToDispatcherSeek = "to_dispatcher.seek": "A ride asks for a wave."
+    ToDispatcherFound = "to_dispatcher.found": "The drivers near a pickup are found."
+    ToDispatcherSlotAnswer = "to_dispatcher.slot_answer": "A driver gives a slot, or does not."
+    // What is decided: by the kind of its event.
+    RequestedDecided = "ride.requested.decided":
+        "Decided, and not handed to the journal: a requested ride."
+    RequestedRecorded = "ride.requested.recorded":
+        "Durable, sessions told, nobody answered: a requested ride."
+    OffersMadeDecided = "ride.offers_made.decided":
+        "Decided, and not handed to the journal: a wave of offers."
+    OffersMadeRecorded = "ride.offers_made.recorded":
+        "Durable, sessions told, nobody answered: a wave of offers."
+    OfferDeclinedDecided = "ride.offer_declined.decided":
+        "Decided, and not handed to the journal: a declined offer."
+    OfferDeclinedRecorded = "ride.offer_declined.recorded":
+        "Durable, sessions told, nobody answered: a declined offer."
+    OfferWithdrawnDecided = "ride.offer_withdrawn.decided":
+        "Decided, and not handed to the journal: a withdrawn offer."
+    OfferWithdrawnRecorded = "ride.offer_withdrawn.recorded":
+        "Durable, sessions told, nobody answered: a withdrawn offer."
+    OffersExpiredDecided = "ride.offers_expired.decided":
+        "Decided, and not handed to the journal: offers that are over."
+    OffersExpiredRecorded = "ride.offers_expired.recorded":
+        "Durable, sessions told, nobody answered: offers that are over."
+    AssignedDecided = "ride.assigned.decided":
+        "Decided, and not handed to the journal: the winner of a ride."
+    AssignedRecorded = "ride.assigned.recorded":
+        "Durable, sessions told, nobody answered: the winner of a ride."
+    ReleasedDecided = "ride.released.decided":
+        "Decided, and not handed to the journal: a ride given back."
+    ReleasedRecorded = "ride.released.recorded":
+        "Durable, sessions told, nobody answered: a ride given back."
+    ArrivingDecided = "ride.arriving.decided":
+        "Decided, and not handed to the journal: a driver near the pickup."
+    ArrivingRecorded = "ride.arriving.recorded":
+        "Durable, sessions told, nobody answered: a driver near the pickup."
+    ArrivedDecided = "ride.arrived.decided":
+        "Decided, and not handed to the journal: a driver at the pickup."
+    ArrivedRecorded = "ride.arrived.recorded":
+        "Durable, sessions told, nobody answered: a driver at the pickup."
+    PinRefusedDecided = "ride.pin_refused.decided":
+        "Decided, and not handed to the journal: a wrong PIN."
+    PinRefusedRecorded = "ride.pin_refused.recorded":
+        "Durable, sessions told, nobody answered: a wrong PIN."
+    StartedDecided = "ride.started.decided": "Decided, and not handed to the journal: a start."
+    StartedRecorded = "ride.started.recorded": "Durable, sessions told, nobody answered: a start."
+    CompletedDecided = "ride.completed.decided":
+        "Decided, and not handed to the journal: a completion."
+    CompletedRecorded = "ride.completed.recorded":
+        "Durable, sessions told, nobody answered: a completion."
+    CanceledDecided = "ride.canceled.decided":
+        "Decided, and not handed to the journal: a cancellation."
+    CanceledRecorded = "ride.canceled.recorded":
+        "Durable, sessions told, nobody answered: a cancellation."
+    NoDriverDecided = "ride.no_driver.decided":
+        "Decided, and not handed to the journal: a search given up."
+    NoDriverRecorded = "ride.no_driver.recorded":
+        "Durable, sessions told, nobody answered: a search given up."
+    OnlineDecided = "driver.online.decided":
+        "Decided, and not handed to the journal: a driver online."
+    OnlineRecorded = "driver.online.recorded":
+        "Durable, sessions told, nobody answered: a driver online."
+    OfflineDecided = "driver.offline.decided":
+        "Decided, and not handed to the journal: a driver offline."
+    OfflineRecorded = "driver.offline.recorded":
+        "Durable, sessions told, nobody answered: a driver offline."
+    LostDecided = "driver.lost.decided":
+        "Decided, and not handed to the journal: the end of a driver's presence."
+    LostRecorded = "driver.lost.recorded":
+        "Durable, sessions told, nobody answered: the end of a driver's presence."
+    AccountChangedDecided = "driver.account_changed.decided":
+        "Decided, and not handed to the journal: a driver's changed account."
+    AccountChangedRecorded = "driver.account_changed.recorded":
+        "Durable, sessions told, nobody answered: a driver's changed account."
+    AttemptsDecided = "ride.attempts.decided":
+        "Decided, and not handed to the journal: refused accepts."
+    AttemptsRecorded = "ride.attempts.recorded": "Durable, nobody answered: refused accepts."
+    // A commit: `journal`.
+    JournalClaimed = "journal.claimed":
+        "A batch is gathered and its streams claimed; nothing is numbered."
+    JournalStreamsRead = "journal.streams_read":
+        "How far the streams of a batch are was read for the first time."
+    JournalNumbered = "journal.numbered": "The stream events of a batch are numbered."
+    JournalBeforeCall = "journal.before_call":
+        "The connection is there; `journal_write` was not called."
+    JournalAccountsOpen = "journal.accounts_open":
+        "Account rows are written in a transaction that is not committed."
+    JournalAfterCall = "journal.after_call":
+        "`journal_write` has committed; its answer was not looked at."
+    JournalWritten = "journal.written": "A batch is known to be durable; no session has its events."
+    JournalPublished = "journal.published":
+        "Sessions have the events of a batch; its streams are still claimed."
+    JournalReleased = "journal.released":
+        "The streams of a durable batch are free; nobody was answered."
+    JournalTold = "journal.told": "Everybody whose decision was in a batch was answered."
+    AcksTaken = "acks.taken": "Acknowledgements are taken; they were not written."
+    AcksWritten = "acks.written": "Acknowledgements are written."
+    // A session, and the long poll: `realtime`, `api`.
+    SessionHello = "session.hello": "A session proved who it is; it is not in the hub."
+    SessionEntered = "session.entered":
+        "A session is in the hub; how far its stream is was not read."
+    SessionTruth = "session.truth": "A session's snapshot is read; nothing was said."
+    SessionMissed = "session.missed": "The events that a session missed are read; nothing was said."
+    SessionOffer = "session.offer": "A durable offer is about to be pushed to its connected driver."
+    SessionWrite = "session.write": "A frame is about to be written."
+    StreamAnswer = "stream.answer": "The events that a long poll waits for are read, not sent."
+    // An orderly end: `app`.
+    StopBegun = "stop.begun": "The engine was told to end; it still takes commands."
+    StopHalted = "stop.halted": "No command is taken and no timer rings any more."
+    StopSettled = "stop.settled": "All that was decided is recorded; the shards are still ours."
+    StopFenceLowered = "stop.fence_lowered":
+        "The shards are given up in a transaction that is not committed."
+    StopLeft = "stop.left": "The shards are left; sessions are still open."
+    StopDrained = "stop.drained": "Sessions are sent away; the actors still stand."
+    StopClosed = "stop.closed":
+        "Everything is stopped but the database, whose connections are still open."
+}

@@ -1,0 +1,130 @@
+//! Which points a message and a decision pass. No `_` arm over messages: a new one owes a thought.
+
+use ibora_domain::facts::{Decision, EntityKind, Row, StreamRow};
+use ibora_domain::machines::{
+    DispatcherInput, DriverCommand, DriverInput, Envelope, PassengerInput, RideInput,
+};
+
+use super::Failpoint;
+
+/// The kinds of events, of whom, with the points of a decision that has one.
+const KINDS: &[(EntityKind, &str, Failpoint, Failpoint)] = {
+    use EntityKind::{Driver, Ride};
+    use Failpoint::*;
+    &[
+        (Ride, "requested", RequestedDecided, RequestedRecorded),
+        (Ride, "offers_made", OffersMadeDecided, OffersMadeRecorded),
+        (Ride, "offer_declined", OfferDeclinedDecided, OfferDeclinedRecorded),
+        (Ride, "offer_withdrawn", OfferWithdrawnDecided, OfferWithdrawnRecorded),
+        (Ride, "offers_expired", OffersExpiredDecided, OffersExpiredRecorded),
+        (Ride, "assigned", AssignedDecided, AssignedRecorded),
+        (Ride, "released", ReleasedDecided, ReleasedRecorded),
+        (Ride, "arriving", ArrivingDecided, ArrivingRecorded),
+        (Ride, "arrived", ArrivedDecided, ArrivedRecorded),
+        (Ride, "pin_refused", PinRefusedDecided, PinRefusedRecorded),
+        (Ride, "started", StartedDecided, StartedRecorded),
+        (Ride, "completed", CompletedDecided, CompletedRecorded),
+        (Ride, "canceled", CanceledDecided, CanceledRecorded),
+        (Ride, "no_driver", NoDriverDecided, NoDriverRecorded),
+        (Driver, "online", OnlineDecided, OnlineRecorded),
+        (Driver, "offline", OfflineDecided, OfflineRecorded),
+        (Driver, "lost", LostDecided, LostRecorded),
+        (Driver, "account_changed", AccountChangedDecided, AccountChangedRecorded),
+    ]
+};
+
+/// The points of a decision that was made and is not handed over yet.
+pub(crate) fn decided(decision: &Decision) -> Vec<Failpoint> {
+    let mut points: Vec<_> = kinds(decision).map(|(_, _, decided, _)| *decided).collect();
+    if refuses_accepts(decision) {
+        points.push(Failpoint::AttemptsDecided);
+    }
+    points
+}
+
+/// The points of a decision that is durable, before anybody is answered.
+pub(crate) fn recorded(decision: &Decision) -> Vec<Failpoint> {
+    let mut points: Vec<_> = kinds(decision).map(|(_, _, _, recorded)| *recorded).collect();
+    if refuses_accepts(decision) {
+        points.push(Failpoint::AttemptsRecorded);
+    }
+    points
+}
+
+fn kinds(
+    decision: &Decision,
+) -> impl Iterator<Item = &'static (EntityKind, &'static str, Failpoint, Failpoint)> {
+    let of = decision.entity.kind();
+    decision.events.iter().filter_map(move |event| {
+        KINDS.iter().find(|(entity, kind, ..)| *entity == of && *kind == event.kind)
+    })
+}
+
+fn refuses_accepts(decision: &Decision) -> bool {
+    let refused = |row: &Row| match row {
+        Row::Attempts(row) => row.attempts.iter().any(|attempt| attempt.outcome != "accepted"),
+        Row::Ride(_) | Row::Wave(_) | Row::Driver(_) => false,
+    };
+    decision.rows.iter().any(refused)
+}
+
+/// The point of a durable event that is about to be pushed to somebody who is connected.
+pub(crate) fn event(event: &StreamRow) -> Option<Failpoint> {
+    (event.op == "offer.made").then_some(Failpoint::SessionOffer)
+}
+
+/// The point of a message that is about to be handed to its actor. What only asks, and what comes
+/// several times a second, has none; nor has the dispatcher's alarm: nothing durable rests on it.
+pub(crate) fn message<R>(envelope: &Envelope<R>) -> Option<Failpoint> {
+    use Failpoint::*;
+    Some(match envelope {
+        Envelope::Passenger(_, input) => match input {
+            PassengerInput::Request { .. } => ToPassengerRequest,
+            PassengerInput::Opened { .. } => ToPassengerOpened,
+            PassengerInput::Ended { .. } => ToPassengerEnded,
+            PassengerInput::Alarm => ToPassengerAlarm,
+            PassengerInput::Active { .. } => return None,
+        },
+        Envelope::Ride(_, input) => match input {
+            RideInput::Request { .. } => ToRideRequest,
+            RideInput::Accept { .. } => ToRideAccept,
+            RideInput::Decline { .. } => ToRideDecline,
+            RideInput::Drive { command, .. } => match command {
+                DriverCommand::Arrive { .. } => ToRideArrive,
+                DriverCommand::Start { .. } => ToRideStart,
+                DriverCommand::Complete { .. } => ToRideComplete,
+            },
+            RideInput::Cancel { .. } => ToRideCancel,
+            RideInput::Offers { .. } => ToRideOffers,
+            RideInput::OfferUnwanted { .. } => ToRideOfferUnwanted,
+            RideInput::WhoseIsIt { .. } => ToRideWhoseIsIt,
+            RideInput::DoesItExist { .. } => ToRideDoesItExist,
+            RideInput::Alarm => ToRideAlarm,
+            RideInput::Read { .. } | RideInput::Position { .. } => return None,
+        },
+        Envelope::Driver(_, input) => match input {
+            DriverInput::Online { .. } => ToDriverOnline,
+            DriverInput::Offline { .. } => ToDriverOffline,
+            DriverInput::Accept { .. } => ToDriverAccept,
+            DriverInput::Slot { .. } => ToDriverSlot,
+            DriverInput::Offered { .. } => ToDriverOffered,
+            DriverInput::OfferClosed { .. } => ToDriverOfferClosed,
+            DriverInput::Won { .. } => ToDriverWon,
+            DriverInput::NotWon { .. } => ToDriverNotWon,
+            DriverInput::Ended { .. } => ToDriverEnded,
+            DriverInput::SessionOpened => ToDriverSessionOpened,
+            DriverInput::SessionClosed => ToDriverSessionClosed,
+            DriverInput::Profile(_) => ToDriverProfile,
+            DriverInput::Alarm => ToDriverAlarm,
+            DriverInput::Seen | DriverInput::Stand { .. } | DriverInput::Read { .. } => {
+                return None;
+            }
+        },
+        Envelope::Dispatcher(_, input) => match input {
+            DispatcherInput::Seek(_) => ToDispatcherSeek,
+            DispatcherInput::Found { .. } => ToDispatcherFound,
+            DispatcherInput::SlotAnswer { .. } => ToDispatcherSlotAnswer,
+            DispatcherInput::Alarm => return None,
+        },
+    })
+}
