@@ -12,7 +12,7 @@ fn told(seed: u64, profile: Profile) -> Outcome {
 #[test]
 fn the_same_seed_is_the_same_run_byte_for_byte() {
     for profile in Profile::ALL {
-        for seed in 0..3 {
+        for seed in 0..2 {
             let (first, second) = (told(seed, profile), told(seed, profile));
             assert!(first.trace.lines().count() > 1000, "{} {seed}: too quiet", profile.name);
             assert!(first.trace == second.trace, "{} {seed}: two stories", profile.name);
@@ -36,11 +36,11 @@ fn a_story_told_or_not_is_the_same_run() {
 fn cities_keep_every_promise_while_much_goes_wrong() {
     let mut rides = 0;
     for profile in Profile::ALL {
-        for seed in 100..104 {
+        for seed in 100..102 {
             let outcome = told(seed, profile);
             assert_eq!(outcome.violation, None, "{} {seed}", profile.name);
             rides += outcome.rides;
         }
     }
-    assert!(rides > 500, "{rides} rides: too quiet");
+    assert!(rides > 250, "{rides} rides: too quiet");
 }
