@@ -61,6 +61,11 @@ fn the_domain_is_walled() {
 }
 
 #[test]
+fn a_seed_of_the_simulator_is_one_run() {
+    over_rust_files(domain::check_simulator);
+}
+
+#[test]
 fn lines_functions_and_files_are_short() {
     over_rust_files(sizes::check);
 }

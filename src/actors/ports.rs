@@ -4,11 +4,14 @@ use std::sync::{Arc, Weak};
 
 use ibora_domain::category::Category;
 use ibora_domain::facts::{Answer, CommandKey, ResultRow, Row};
-use ibora_domain::ids::{DriverId, OfferId, PassengerId};
-use ibora_domain::machines::{Candidate, DriverPolicy, Envelope, Ephemeral, Market, Note, Seek};
+use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId};
+use ibora_domain::machines::{
+    Candidate, DriverPolicy, Envelope, Ephemeral, Leave, Lost, Market, Note, Seek, lose,
+};
 use ibora_domain::place::Coordinates;
 use ibora_domain::policy::RidePolicy;
 use ibora_domain::refusal::Refusal;
+use ibora_domain::ride::Status;
 use ibora_domain::units::{Metres, Seconds};
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -26,13 +29,8 @@ pub(super) type Reply = oneshot::Sender<Answer>;
 /// Takes frames that are shown and forgotten. Must not wait.
 pub type PushEphemeral = Arc<dyn Fn(Ephemeral) + Send + Sync>;
 
-/// What leaves an actor, once what it rests on is durable.
-pub(super) enum Leave {
-    Reply(Reply, Answer),
-    Repeat(Reply, CommandKey),
-    Send(Envelope<Reply>),
-    Push(Ephemeral),
-}
+/// A ride's driver and passenger, the ride, and where it stands.
+pub(super) type Followed = ((Option<DriverId>, PassengerId), RideId, Status);
 
 /// The outside of all actors of an engine.
 pub(super) struct Ports {
@@ -53,7 +51,7 @@ pub(super) struct Ports {
 
 impl Ports {
     /// Carries out what may leave.
-    pub(super) fn leave(&self, leaves: Vec<Leave>) {
+    pub(super) fn leave(&self, leaves: Vec<Leave<Reply>>) {
         for leave in leaves {
             match leave {
                 // The asker may be gone; what it asked for is recorded all the same.
@@ -66,42 +64,21 @@ impl Ports {
     }
 
     /// Answers those whose decision was lost; tells nobody else anything.
-    pub(super) fn fail(&self, leaves: Vec<Leave>, error: &CommitError) {
-        for leave in leaves {
-            match leave {
-                Leave::Reply(reply, answer) => {
-                    drop(reply.send(Err(lost(&answer, error))));
-                }
-                Leave::Repeat(reply, key) => self.repeat(reply, key),
-                Leave::Send(_) | Leave::Push(_) => {}
-            }
-        }
+    pub(super) fn fail(&self, leaves: Vec<Leave<Reply>>, error: &CommitError) {
+        self.fail_decided(leaves, Vec::new(), error);
     }
 
-    /// As [`Ports::fail`]; where a result of the lost decision was recorded before, under the same
-    /// key, that one is the answer. The key is the last line against doing a command twice.
+    /// As [`Ports::fail`], where `results` are those of the lost decision.
     pub(super) fn fail_decided(
         &self,
-        leaves: Vec<Leave>,
-        mut results: Vec<ResultRow>,
+        leaves: Vec<Leave<Reply>>,
+        results: Vec<ResultRow>,
         error: &CommitError,
     ) {
-        let CommitError::Refused { constraint: Some(constraint) } = error else {
-            return self.fail(leaves, error);
-        };
-        if constraint != "command_results_pkey" {
-            return self.fail(leaves, error);
-        }
-        for leave in leaves {
-            let Leave::Reply(reply, answer) = leave else {
-                self.fail(vec![leave], error);
-                continue;
-            };
-            match results.iter().position(|result| result.answer == answer) {
-                Some(at) => self.repeat(reply, results.remove(at).key),
-                None => drop(reply.send(Err(Refusal::Unavailable))),
-            }
-        }
+        lose(leaves, results, error, |lost| match lost {
+            Lost::Answer(reply, refusal) => drop(reply.send(Err(refusal))),
+            Lost::Repeat(reply, key) => self.repeat(reply, key),
+        });
     }
 
     pub(super) fn send(&self, envelope: Envelope<Reply>) {
@@ -230,29 +207,22 @@ impl Ports {
     pub(super) fn follow(&self, rows: &[Row]) {
         for row in rows {
             if let Row::Ride(row) = row {
-                self.on_ride.set((row.driver, row.passenger), row.id, row.status);
+                self.on_ride.decided((row.driver, row.passenger), row.id, row.status);
             }
         }
     }
 
-    /// Forgets what was kept of rows that were not recorded.
-    pub(super) fn unfollow(&self, people: &[(Option<DriverId>, PassengerId)]) {
-        for (driver, passenger) in people {
-            self.on_ride.lose(*driver, *passenger);
+    /// Keeps what positions and snapshots need to know of rows that are recorded.
+    pub(super) fn followed(&self, rides: &[Followed]) {
+        for (people, ride, status) in rides {
+            self.on_ride.set(*people, *ride, *status);
         }
     }
-}
 
-/// What an asker is told whose decision was not recorded.
-fn lost(answer: &Answer, error: &CommitError) -> Refusal {
-    match error {
-        CommitError::Overloaded => Refusal::Overloaded,
-        CommitError::Unavailable => Refusal::Unavailable,
-        CommitError::Fenced => Refusal::NotOwner,
-        CommitError::Refused { constraint } => match (constraint.as_deref(), answer) {
-            (Some("rides_one_active_per_driver"), Ok(_)) => Refusal::DriverBusy,
-            (Some("rides_one_active_per_passenger"), Ok(_)) => Refusal::ActiveRideExists,
-            _ => Refusal::Unavailable,
-        },
+    /// Forgets what was kept of rows that were not recorded.
+    pub(super) fn unfollow(&self, rides: &[Followed]) {
+        for ((driver, passenger), _, _) in rides {
+            self.on_ride.lose(*driver, *passenger);
+        }
     }
 }

@@ -70,7 +70,23 @@ impl OnRide {
         &self.stripes[usize::from(Shard::of(person).number()) % STRIPES]
     }
 
-    /// Takes note of a ride's new state.
+    /// Takes note of a ride's new state that is decided and not recorded yet: who has it is asked of
+    /// the ride, which answers with the record; that somebody has it no more is said only after.
+    pub(super) fn decided(
+        &self,
+        (driver, passenger): (Option<DriverId>, PassengerId),
+        ride: RideId,
+        status: Status,
+    ) {
+        if let Some(driver) = driver.filter(|_| status.has_driver()) {
+            self.note(driver.0, ride, true);
+        }
+        if !status.is_final() {
+            self.note(passenger.0, ride, true);
+        }
+    }
+
+    /// Takes note of a ride's new state, which is recorded.
     pub(super) fn set(
         &self,
         (driver, passenger): (Option<DriverId>, PassengerId),

@@ -3,16 +3,17 @@
 //! It holds no business rule. A turn is what the mailbox held; its decisions are handed to the
 //! journal as one, and what leaves waits for that commit. A lost commit ends the actor.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use ibora_domain::facts::{Decision, Entity, Row};
-use ibora_domain::machines::{DispatcherInput, Envelope, Machine, Output, Outputs};
+use ibora_domain::machines::{
+    Act, DispatcherInput, Envelope, Leave, Machine, Outputs, TurnEnd, Turns,
+};
 
-use super::ports::{Leave, Ports, Reply};
+use super::ports::{Ports, Reply};
 use super::registry::Registry;
 use crate::journal::{Append, CommitError};
 use crate::obs::failpoint;
@@ -83,15 +84,11 @@ pub(super) struct Shell<M: Machine<Reply = Reply>> {
     ports: Arc<Ports>,
     vitals: Arc<Vitals>,
     turn: Outputs<Reply>,
+    turns: Turns<Reply>,
     /// Inputs of this turn.
     turn_inputs: u32,
     /// The turn is open for those who are about to send.
     lingering: bool,
-    /// Commits handed over, and how many of them are done.
-    sent: u64,
-    confirmed: u64,
-    /// What leaves with a commit that was handed over in an earlier turn.
-    held: VecDeque<(u64, Vec<Leave>)>,
     _watch: DeathWatch,
 }
 
@@ -127,11 +124,9 @@ where
             ports,
             vitals,
             turn: first,
+            turns: Turns::default(),
             turn_inputs: 0,
             lingering: false,
-            sent: 0,
-            confirmed: 0,
-            held: VecDeque::new(),
             _watch: watch,
         }
     }
@@ -183,47 +178,41 @@ where
     fn end_turn(&mut self, ctx: &mut Context<Self>) {
         self.turn_inputs = 0;
         let now = self.ports.clock.now();
-        self.machine.settle(now, self.confirmed < self.sent, &mut self.turn);
-        let mut leaves = Vec::new();
-        let mut decision: Option<Box<Decision>> = None;
-        for output in self.turn.drain(..) {
-            match output {
-                Output::Persist(next) => match &mut decision {
-                    Some(decision) => decision.absorb(*next),
-                    None => decision = Some(next),
-                },
-                Output::Reply(reply, answer) => leaves.push(Leave::Reply(reply, answer)),
-                Output::Repeat(reply, key) => leaves.push(Leave::Repeat(reply, key)),
-                Output::Send(envelope) => leaves.push(Leave::Send(envelope)),
-                Output::Push(frame) => leaves.push(Leave::Push(frame)),
-                Output::Alarm(at) => self.ports.alarms.set(self.vitals.entity, at),
-                Output::Market(driver, market) => self.ports.market(driver, market),
-                Output::Find(seek) => {
-                    // Rests on nothing durable, so it need not wait for anything.
-                    if let Entity::Dispatcher(zone) = self.vitals.entity {
-                        let candidates = self.ports.find(&seek);
-                        let (ride, wave) = (seek.ride, seek.wave);
-                        let found = DispatcherInput::Found { ride, wave, candidates };
-                        self.ports.send(Envelope::Dispatcher(zone, found));
-                    }
+        self.machine.settle(now, self.turns.is_recording(), &mut self.turn);
+        let (ports, entity) = (&self.ports, self.vitals.entity);
+        let end = self.turns.end(self.turn.drain(..), |act| match act {
+            Act::Alarm(at) => ports.alarms.set(entity, at),
+            Act::Market(driver, market) => ports.market(driver, market),
+            Act::Find(seek) => {
+                if let Entity::Dispatcher(zone) = entity {
+                    let candidates = ports.find(&seek);
+                    let (ride, wave) = (seek.ride, seek.wave);
+                    let found = DispatcherInput::Found { ride, wave, candidates };
+                    ports.send(Envelope::Dispatcher(zone, found));
                 }
-                Output::Note(note) => self.ports.note(note),
             }
-        }
+            Act::Note(note) => ports.note(note),
+        });
         let after = self.machine.passivate_after().0;
         self.vitals.passivate_after.store(after, Ordering::Relaxed);
-        match decision {
-            Some(decision) => self.record(decision, leaves, ctx),
-            None if self.confirmed < self.sent => self.held.push_back((self.sent, leaves)),
-            None => self.ports.leave(leaves),
+        match end {
+            TurnEnd::Record { number, decision, leaves } => {
+                self.record(number, decision, leaves, ctx);
+            }
+            TurnEnd::Leave(leaves) => self.ports.leave(leaves),
+            TurnEnd::Hold => {}
         }
     }
 
     /// Hands a decision to the journal. What leaves with it does so from the writer, at once.
-    fn record(&mut self, decision: Box<Decision>, leaves: Vec<Leave>, ctx: &mut Context<Self>) {
+    fn record(
+        &mut self,
+        number: u64,
+        decision: Box<Decision>,
+        leaves: Vec<Leave<Reply>>,
+        ctx: &mut Context<Self>,
+    ) {
         failpoint!(each crate::obs::failpoints::decided(&decision));
-        self.sent += 1;
-        let number = self.sent;
         if self.vitals.broken.load(Ordering::Acquire) {
             self.ports.fail(leaves, &CommitError::Unavailable);
             ctx.stop();
@@ -232,10 +221,10 @@ where
         self.vitals.recording.fetch_add(1, Ordering::AcqRel);
         self.ports.follow(&decision.rows);
         let of_ride = |row: &Row| match row {
-            Row::Ride(row) => Some((row.driver, row.passenger)),
+            Row::Ride(row) => Some(((row.driver, row.passenger), row.id, row.status)),
             Row::Wave(_) | Row::Attempts(_) | Row::Driver(_) => None,
         };
-        let people: Vec<_> = decision.rows.iter().filter_map(of_ride).collect();
+        let rides: Vec<_> = decision.rows.iter().filter_map(of_ride).collect();
         let results = decision.results.clone();
         let (ports, vitals, actor) =
             (Arc::clone(&self.ports), Arc::clone(&self.vitals), ctx.address());
@@ -245,12 +234,13 @@ where
             let lost = outcome.is_err();
             match outcome {
                 Ok(()) => {
+                    ports.followed(&rides);
                     failpoint!(each passes);
                     ports.leave(leaves);
                 }
                 Err(error) => {
                     vitals.broken.store(true, Ordering::Release);
-                    ports.unfollow(&people);
+                    ports.unfollow(&rides);
                     ports.fail_decided(leaves, results, &error);
                 }
             }
@@ -295,9 +285,8 @@ where
 
     fn handle(&mut self, Committed { number, lost }: Committed, ctx: &mut Self::Context) {
         self.vitals.recording.fetch_sub(1, Ordering::AcqRel);
-        self.confirmed = self.confirmed.max(number);
-        while self.held.front().is_some_and(|(rests_on, _)| *rests_on <= number) {
-            let Some((_, leaves)) = self.held.pop_front() else { break };
+        self.turns.settled(number);
+        while let Some(leaves) = self.turns.next_held() {
             if lost {
                 self.ports.fail(leaves, &CommitError::Unavailable);
             } else {

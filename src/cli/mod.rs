@@ -4,6 +4,7 @@
 mod admin;
 mod audit;
 mod demo;
+mod replay;
 mod seed;
 mod serve;
 
@@ -46,6 +47,8 @@ enum Command {
     Admin(admin::AdminCommand),
     /// Check every promise over the whole database; exit code 3 if one is broken
     Audit,
+    /// Tell a ride from its journal step by step, or check every ride against it
+    Replay(replay::ReplayArgs),
     /// Make simulated people for load tests; needs seed.enabled
     Seed(seed::SeedArgs),
     /// Watch the engine match a simulated city: in the terminal, and on a page at its address
@@ -108,6 +111,7 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
         Command::Migrate => serve::migrate(config).await,
         Command::Admin(command) => admin::run(command, config).await,
         Command::Audit => audit::run(config).await,
+        Command::Replay(args) => replay::run(args, config).await,
         Command::Seed(args) => seed::run(args, config).await,
         Command::Demo(args) => demo::run(args, config).await,
         #[cfg(feature = "failpoints")]

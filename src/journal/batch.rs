@@ -7,13 +7,13 @@ use ibora_domain::facts::{
     WaveOffer, WaveRow,
 };
 use ibora_domain::ids::{DriverId, OfferId};
+use ibora_domain::journal::Numbered;
 use ibora_domain::units::{Metres, Seconds};
 use serde::Serialize;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::fence::Fence;
-use super::streams::Numbered;
 use super::timestamp;
 
 /// The SQL call with its numbered parameters; their order is that of [`Batch::bind`].

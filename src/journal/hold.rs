@@ -1,40 +1,21 @@
-//! How this engine stands with its shards: whether it may act, told without asking the database.
+//! How this engine stands with its shards, for all parts of the journal: the domain's [`Lease`] by
+//! a clock of this process, told to whoever waits for its end.
 //!
-//! The journal's own; all its parts share one. What must hold: once the shards are lost or left
-//! they stay so; a lease counts from before it was asked for, by a clock that runs on while the
-//! process is stopped. This keeps a stale engine quiet; the fence is what keeps it from writing.
+//! The journal's own; all its parts share one. What must hold is the lease's; the clock runs on
+//! while the process is stopped.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use ibora_domain::journal::{Lease, Standing};
+use ibora_domain::units::Millis;
 use prometheus::IntGauge;
 use tokio::sync::watch;
-
-/// How an engine stands with its shards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    Holds,
-    /// Its lease has run out: it may still have them, but only the database knows.
-    Lapsed,
-    /// Another engine has them.
-    Lost,
-    /// It gave them up.
-    Left,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
-    Lost,
-    Left,
-}
 
 /// The shards as held by this engine.
 pub(super) struct Hold {
     began: Instant,
-    /// Milliseconds after `began` until which nobody else can have taken the shards.
-    safe_until: AtomicU64,
-    end: watch::Sender<Option<End>>,
+    lease: watch::Sender<Lease>,
     /// 1 while they are held.
     shown: IntGauge,
 }
@@ -43,51 +24,40 @@ impl Hold {
     /// Held from now on, safely for `lease` after `asked`.
     pub(super) fn new(asked: Instant, lease: Duration, shown: IntGauge) -> Arc<Self> {
         shown.set(1);
-        let safe_until = AtomicU64::new(millis(lease));
-        Arc::new(Self { began: asked, safe_until, end: watch::Sender::new(None), shown })
+        let lease = watch::Sender::new(Lease::new(Millis(0), millis(lease)));
+        Arc::new(Self { began: asked, lease, shown })
     }
 
     /// Of a tool, which holds nothing that could be taken from it.
     pub(super) fn of_nothing(shown: IntGauge) -> Arc<Self> {
-        let safe_until = AtomicU64::new(u64::MAX);
-        Arc::new(Self { began: Instant::now(), safe_until, end: watch::Sender::new(None), shown })
+        let lease = watch::Sender::new(Lease::of_nothing());
+        Arc::new(Self { began: Instant::now(), lease, shown })
     }
 
     pub(super) fn standing(&self) -> Standing {
-        match *self.end.borrow() {
-            Some(End::Lost) => Standing::Lost,
-            Some(End::Left) => Standing::Left,
-            None if millis(self.began.elapsed()) < self.safe_until.load(Ordering::Acquire) => {
-                Standing::Holds
-            }
-            None => Standing::Lapsed,
-        }
+        self.lease.borrow().standing(millis(self.began.elapsed()))
     }
 
     /// The lease was renewed; `asked` is when that was sent.
     pub(super) fn renewed(&self, asked: Instant, lease: Duration) {
-        let until = millis(asked.duration_since(self.began) + lease);
-        self.safe_until.fetch_max(until, Ordering::AcqRel);
+        let asked = millis(asked.duration_since(self.began));
+        self.lease.send_modify(|held| held.renewed(asked, millis(lease)));
     }
 
     /// Another engine has the shards. Said once, unless this one had left them.
     pub(super) fn lose(&self) {
-        if self.end_as(End::Lost) {
+        if self.end(Lease::lose) {
             tracing::error!("another engine has taken over: nothing more is decided here");
         }
     }
 
     /// This engine gives its shards up. False where they were lost or left before.
     pub(super) fn leave(&self) -> bool {
-        self.end_as(End::Left)
+        self.end(Lease::leave)
     }
 
-    fn end_as(&self, how: End) -> bool {
-        let ended = self.end.send_if_modified(|end| {
-            let first = end.is_none();
-            end.get_or_insert(how);
-            first
-        });
+    fn end(&self, how: fn(&mut Lease) -> bool) -> bool {
+        let ended = self.lease.send_if_modified(how);
         if ended {
             self.shown.set(0);
         }
@@ -96,15 +66,15 @@ impl Hold {
 
     /// Returns when another engine has the shards; never, once this one has left them.
     pub(super) async fn lost(&self) {
-        let mut end = self.end.subscribe();
-        if end.wait_for(|end| *end == Some(End::Lost)).await.is_err() {
+        let mut lease = self.lease.subscribe();
+        if lease.wait_for(Lease::is_lost).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 }
 
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+fn millis(time: Duration) -> Millis {
+    Millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

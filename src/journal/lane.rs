@@ -2,18 +2,18 @@
 //!
 //! No timer to tune: an idle system commits singly, a busy one in batches.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use ibora_domain::facts::{Decision, Entity};
+use ibora_domain::facts::Decision;
+use ibora_domain::journal::{Fate, Lives, Numbered, Verdict};
 use tokio::sync::mpsc;
 
 use super::append::{Append, Content};
 use super::backlog::Backlog;
 use super::batch::Batch;
 use super::hold::Hold;
-use super::store::{Store, Verdict};
-use super::streams::{Numbered, Streams};
+use super::store::Store;
+use super::streams::Streams;
 use super::{CommitError, Publish, Published};
 use crate::obs::{Metrics, failpoint};
 
@@ -27,9 +27,7 @@ pub(super) struct Lane {
     publish: Publish,
     metrics: Arc<Metrics>,
     hold: Arc<Hold>,
-    /// Lives that lost an append: what they still hand over rests on it and is refused.
-    broken: HashMap<Entity, u64>,
-    fenced: bool,
+    lives: Lives,
 }
 
 impl Lane {
@@ -50,8 +48,7 @@ impl Lane {
             publish,
             metrics,
             hold,
-            broken: HashMap::new(),
-            fenced: false,
+            lives: Lives::default(),
         }
     }
 
@@ -87,22 +84,13 @@ impl Lane {
     fn refuse_broken(&mut self, appends: Vec<Append>) -> Vec<Append> {
         let mut admitted = Vec::with_capacity(appends.len());
         for append in appends {
-            if self.fenced {
-                append.finish(Err(CommitError::Fenced));
-                continue;
-            }
-            let broken = append.entity().and_then(|entity| {
-                let life = *self.broken.get(&entity)?;
-                Some((entity, life == append.life))
-            });
-            match broken {
-                Some((_, true)) => append.finish(Err(CommitError::Unavailable)),
-                Some((entity, false)) => {
-                    // A new life was rebuilt from the records: it rests on nothing lost.
-                    self.broken.remove(&entity);
-                    admitted.push(append);
-                }
-                None => admitted.push(append),
+            let refused = match append.entity() {
+                Some(entity) => self.lives.admit(entity, append.life),
+                None => self.lives.admit_any(),
+            };
+            match refused {
+                Ok(()) => admitted.push(append),
+                Err(error) => append.finish(Err(error)),
             }
         }
         admitted
@@ -113,21 +101,17 @@ impl Lane {
             self.metrics.journal_queue_wait_seconds.observe(append.since.elapsed().as_secs_f64());
         }
         failpoint!(JournalClaimed);
-        let outcome = self.write(&batch).await;
+        let verdict = self.write(&batch).await;
         self.streams.release(self.number, &batch);
-        match outcome {
-            Ok(()) => {
+        match verdict.fate(batch.len()) {
+            Fate::Durable => {
                 self.metrics.journal_batch_size.observe(as_f64(batch.len()));
                 failpoint!(JournalReleased);
                 tell(batch);
                 failpoint!(JournalTold);
             }
-            Err(CommitError::Refused { constraint }) if batch.len() == 1 => {
-                self.lose(batch, &CommitError::Refused { constraint });
-            }
-            // One bad decision must not take the others with it: each is tried once by itself.
-            Err(CommitError::Refused { .. }) => self.commit_singly(batch).await,
-            Err(error) => self.lose(batch, &error),
+            Fate::Singly => self.commit_singly(batch).await,
+            Fate::Lost(error) => self.lose(batch, &error),
         }
     }
 
@@ -148,22 +132,22 @@ impl Lane {
             if one.is_empty() {
                 continue;
             }
-            let outcome = self.write(&one).await;
+            let verdict = self.write(&one).await;
             self.streams.release(self.number, &one);
-            match outcome {
-                Ok(()) => tell(one),
-                Err(error) => self.lose(one, &error),
+            match verdict.fate(1) {
+                Fate::Durable | Fate::Singly => tell(one),
+                Fate::Lost(error) => self.lose(one, &error),
             }
         }
     }
 
     /// Makes `batch` durable in one transaction, and hands on what goes to people's streams. Its
     /// streams must still be claimed: no later event of another lane may overtake these.
-    async fn write(&mut self, batch: &[Append]) -> Result<(), CommitError> {
+    async fn write(&mut self, batch: &[Append]) -> Verdict {
         let decisions: Vec<&Decision> = batch.iter().filter_map(Append::decided).collect();
         let accounts: Vec<_> = batch.iter().flat_map(Append::account_rows).collect();
         if decisions.iter().all(|decision| decision.is_empty()) && accounts.is_empty() {
-            return Ok(());
+            return Verdict::Written;
         }
         let numbered = self.number(&decisions).await;
         failpoint!(JournalNumbered);
@@ -183,19 +167,15 @@ impl Lane {
                     (self.publish)(published);
                     failpoint!(JournalPublished);
                 }
-                Ok(())
             }
-            Verdict::Refused { constraint } => {
-                self.streams.give_back(&numbered);
-                Err(CommitError::Refused { constraint })
-            }
+            Verdict::Refused { .. } => self.streams.give_back(&numbered),
             Verdict::Fenced => {
                 self.streams.give_back(&numbered);
                 self.hold.lose();
-                self.fenced = true;
-                Err(CommitError::Fenced)
+                self.lives.fence();
             }
         }
+        verdict
     }
 
     async fn number(&self, decisions: &[&Decision]) -> Numbered {
@@ -213,7 +193,7 @@ impl Lane {
     fn lose(&mut self, batch: Vec<Append>, error: &CommitError) {
         for append in batch {
             if let Content::Decision(decision) = &append.content {
-                self.broken.insert(decision.entity, append.life);
+                self.lives.lose(decision.entity, append.life);
             }
             let reason = match error {
                 CommitError::Refused { .. } => "refused",

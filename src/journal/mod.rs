@@ -24,9 +24,9 @@ use std::time::Duration;
 
 use ibora_domain::facts::{Entity, StreamId, StreamRow};
 use ibora_domain::ids::{DriverId, RideId, Shard, UserId};
+use ibora_domain::session::MISSED_MAX;
 use ibora_domain::units::UnixMillis;
 use sqlx::postgres::PgConnectOptions;
-use thiserror::Error;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
@@ -46,7 +46,8 @@ pub use account_rows::{
     AccountRow, AnswerRow, AuditRow, FamilyRow, ReviewRow, RotationRow, UserRow, VehicleRow,
 };
 pub(crate) use append::Append;
-pub use hold::Standing;
+/// Why something was not recorded, and how an engine stands with its shards.
+pub use ibora_domain::journal::{CommitError, Standing};
 pub use records::{InFlight, Records};
 /// Why something recorded could not be read.
 pub use sqlx::Error as ReadError;
@@ -61,23 +62,6 @@ const TOOL_ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const ACCOUNT_WITHIN: Duration = Duration::from_secs(5);
 /// How long a tool does, which records thousands.
 const TOOL_WITHIN: Duration = Duration::from_secs(120);
-
-/// Events that a client may have missed and still get one by one.
-const MISSED_MAX: u64 = 1_000;
-
-/// Why something was not recorded.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum CommitError {
-    /// The database refuses what it says; asking again changes nothing.
-    #[error("refused by {constraint:?}")]
-    Refused { constraint: Option<String> },
-    #[error("not recorded: the database does not answer, or an earlier record was lost")]
-    Unavailable,
-    #[error("not recorded: too much is waiting to be written")]
-    Overloaded,
-    #[error("not recorded: another engine owns this shard")]
-    Fenced,
-}
 
 /// A durable event as it goes to its person's sessions, after its commit.
 #[derive(Debug, Clone)]

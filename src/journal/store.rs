@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ibora_domain::journal::{Heard, Inquiry, Question, Verdict, seal_of};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection};
 use sqlx::{Arguments, AssertSqlSafe, Connection};
 use uuid::Uuid;
@@ -16,17 +17,6 @@ use crate::obs::failpoint;
 /// How long a failed connection is left alone before the next try; doubled up to the maximum.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(1);
-
-/// What the database said of a batch.
-pub(super) enum Verdict {
-    Written,
-    /// It will never be written as it is.
-    Refused {
-        constraint: Option<String>,
-    },
-    /// Another engine owns its shards.
-    Fenced,
-}
 
 /// A connection that writes.
 pub(super) struct Store {
@@ -49,57 +39,94 @@ impl Store {
     }
 
     /// Writes a batch and returns only when its fate is known. An answer that is lost, or does not
-    /// come, is resolved by calling again under the same id on a new connection: the call waits for
-    /// the old transaction, which the server ends if nobody else does, and finds it committed
-    /// or writes the batch itself. So nothing else is sent before, and no lie is told.
+    /// come, is resolved by calling again under the same id on a new connection, as an [`Inquiry`]
+    /// says: the call waits for the old transaction, which the server ends if nobody else does, and
+    /// finds it committed or writes the batch itself. So nothing else is sent before, and no lie is
+    /// told.
     pub(super) async fn write(&mut self, batch: &Batch<'_>, accounts: &[&AccountRow]) -> Verdict {
         let id = Uuid::now_v7();
+        let mut inquiry = Inquiry::default();
         let mut pause = RETRY_FIRST;
         loop {
-            match self.attempt(id, batch, accounts).await {
-                Ok(()) => return Verdict::Written,
-                Err(error) => match judge(&error) {
-                    Some(verdict) => return verdict,
-                    None => {
-                        tracing::warn!(%error, "commit in doubt, asking again");
-                        // The transaction died with its connection, or ends by its own time limit.
-                        self.connection = None;
-                    }
-                },
+            let said = match inquiry.question() {
+                Question::Batch => self.attempt(id, batch, accounts).await,
+                Question::Seal => within(self.answer_within, self.seal(id)).await,
+            };
+            let heard = match said {
+                Ok(true) => Heard::Recorded,
+                Ok(false) => Heard::Known,
+                Err(error) => judge(&error).unwrap_or_else(|| {
+                    tracing::warn!(%error, "commit in doubt, asking again");
+                    // The transaction died with its connection, or ends by its own time limit.
+                    self.connection = None;
+                    Heard::Nothing
+                }),
+            };
+            let in_doubt = heard == Heard::Nothing;
+            if let Some(verdict) = inquiry.hear(heard) {
+                return verdict;
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(RETRY_MAX);
+            if in_doubt {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(RETRY_MAX);
+            }
         }
     }
 
+    /// Makes sure that this batch can never be written by an earlier call. False where it was.
+    async fn seal(&mut self, id: Uuid) -> Result<bool, sqlx::Error> {
+        let (nothing, seal) = (Batch::default(), seal_of(id));
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            none => none.insert(PgConnection::connect_with(&self.connect).await?),
+        };
+        let mut transaction = connection.begin().await?;
+        let who = (&*self.fence, self.lane);
+        // Waits for an earlier call that is still committing.
+        let new = call(&mut transaction, id, &nothing, who).await?;
+        let sealed = if new {
+            call(&mut transaction, seal, &nothing, who).await?
+        } else {
+            sqlx::query_scalar("SELECT EXISTS (SELECT FROM journal_batches WHERE id = $1)")
+                .bind(seal)
+                .fetch_one(&mut *transaction)
+                .await?
+        };
+        transaction.commit().await?;
+        Ok(sealed)
+    }
+
+    /// False where an earlier call already wrote this batch.
     async fn attempt(
         &mut self,
         id: Uuid,
         batch: &Batch<'_>,
         accounts: &[&AccountRow],
-    ) -> Result<(), sqlx::Error> {
+    ) -> Result<bool, sqlx::Error> {
         let limit = self.answer_within;
         if self.connection.is_none() {
             let connected = within(limit, PgConnection::connect_with(&self.connect));
             self.connection = Some(connected.await?);
         }
-        let Some(connection) = self.connection.as_mut() else { return Ok(()) };
+        let Some(connection) = self.connection.as_mut() else { return Ok(false) };
         let fence = (&*self.fence, self.lane);
         failpoint!(JournalBeforeCall);
         if accounts.is_empty() {
             // Alone, the call is its own transaction: one round trip.
-            within(limit, call(connection, id, batch, fence)).await?;
+            let new = within(limit, call(connection, id, batch, fence)).await?;
             failpoint!(JournalAfterCall);
-            return Ok(());
+            return Ok(new);
         }
         let mut transaction = within(limit, connection.begin()).await?;
-        if within(limit, call(&mut transaction, id, batch, fence)).await? {
+        let new = within(limit, call(&mut transaction, id, batch, fence)).await?;
+        if new {
             for row in accounts {
                 within(limit, row.write(&mut transaction)).await?;
             }
         }
         failpoint!(JournalAccountsOpen);
-        within(limit, transaction.commit()).await
+        within(limit, transaction.commit()).await?;
+        Ok(new)
     }
 }
 
@@ -125,19 +152,19 @@ async fn call(
 }
 
 /// What an error says for sure; `None` where the outcome is open or the cause may pass.
-fn judge(error: &sqlx::Error) -> Option<Verdict> {
+fn judge(error: &sqlx::Error) -> Option<Heard> {
     let sqlx::Error::Database(database) = error else {
         let unsayable = matches!(error, sqlx::Error::Encode(_));
-        return unsayable.then_some(Verdict::Refused { constraint: None });
+        return unsayable.then_some(Heard::Refused { constraint: None });
     };
     let code = database.code().unwrap_or_default();
     let constraint = || database.constraint().map(str::to_owned);
     match code.get(..2) {
-        _ if code == "IB001" => Some(Verdict::Fenced),
+        _ if code == "IB001" => Some(Heard::Fenced),
         // Constraints, data the types refuse, and what this role may not do: for ever.
         Some("22" | "23" | "42" | "54" | "P0") => {
             tracing::warn!(code = %code, constraint = ?constraint(), "batch refused");
-            Some(Verdict::Refused { constraint: constraint() })
+            Some(Heard::Refused { constraint: constraint() })
         }
         // Serialization, shutdown, resources, time limits: the transaction may be tried again.
         Some(_) | None => None,

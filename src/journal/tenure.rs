@@ -9,20 +9,19 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ibora_domain::journal::{RENEWALS, Standing};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, PgExecutor};
 use tokio::time::sleep;
 
 use super::JournalOptions;
 use super::fence::Fence;
-use super::hold::{Hold, Standing};
+use super::hold::Hold;
 use crate::db::{Db, within};
 use crate::obs::failpoint;
 
 /// The advisory lock under which shards are taken.
 const TAKING: i64 = 0x0069_626f_7261_0001;
-/// Renewals a lease lasts for: one may be lost, and one be late.
-const RENEWALS: u32 = 3;
 /// How long taking them may take, waiting for commits in flight included.
 const TAKING_WITHIN: Duration = Duration::from_secs(15);
 /// Pause after a renewal that failed.

@@ -1,16 +1,13 @@
 //! The audit of every promise that the database alone can prove or break.
 //!
 //! Used by `cli` and the load test. Reads only. Each check is one statement that returns what
-//! breaks an invariant; the fold of events is checked ride by ride.
+//! breaks an invariant; that a row is the fold of its events is checked by replay, ride by ride.
 
-use futures_util::TryStreamExt;
-use ibora_domain::ids::RideId;
 use ibora_domain::invariants::{self, Invariant};
-use ibora_domain::ride::{Ride, RideEvent};
-use ibora_domain::units::UnixMillis;
 use sqlx::PgPool;
-use time::OffsetDateTime;
 use uuid::Uuid;
+
+use super::replay::verify;
 
 /// What was found for one invariant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,10 +121,11 @@ pub async fn audit(
         findings.push(finding(*invariant, &broken));
     }
     progress("events folded into rides");
-    let broken = unfolded(pool).await?;
+    let verified = verify(pool, |_| {}).await?;
     if let Some(versions) = findings.iter_mut().find(|f| f.invariant == invariants::RIDE_4) {
-        versions.violations += u64::try_from(broken.len()).unwrap_or(u64::MAX);
-        versions.examples.extend(broken.into_iter().map(|id| id.0).take(EXAMPLES));
+        versions.violations += verified.different;
+        let broken = verified.examples.iter().map(|(id, _)| id.0);
+        versions.examples.extend(broken.take(EXAMPLES));
     }
     Ok(findings)
 }
@@ -138,43 +136,4 @@ fn finding(invariant: Invariant, broken: &[Uuid]) -> Finding {
         violations: u64::try_from(broken.len()).unwrap_or(u64::MAX),
         examples: broken.iter().copied().take(EXAMPLES).collect(),
     }
-}
-
-/// Rides whose row is not what their events make of them.
-async fn unfolded(pool: &PgPool) -> Result<Vec<RideId>, sqlx::Error> {
-    let mut rows = sqlx::query_as::<_, (Uuid, String, OffsetDateTime, String)>(
-        "SELECT r.id, r.state, e.at, e.body FROM rides r JOIN events e ON e.entity_id = r.id
-         ORDER BY r.id, e.seq",
-    )
-    .fetch(pool);
-    let mut broken = Vec::new();
-    let mut folding: Option<(RideId, String, Option<Ride>)> = None;
-    while let Some((id, state, at, body)) = rows.try_next().await? {
-        let id = RideId(id);
-        if folding.as_ref().is_none_or(|(of, _, _)| *of != id) {
-            broken.extend(folding.take().and_then(differs));
-            folding = Some((id, state, None));
-        }
-        let Ok(event) = serde_json::from_str::<RideEvent>(&body) else {
-            continue;
-        };
-        let at = UnixMillis(i64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or(0));
-        if let Some((_, _, ride)) = &mut folding {
-            match (ride.as_mut(), event) {
-                (None, RideEvent::Requested { order }) => {
-                    *ride = Some(Ride::requested(id, *order, at));
-                }
-                (Some(ride), event) => ride.apply(&event, at),
-                (None, _) => {}
-            }
-        }
-    }
-    broken.extend(folding.and_then(differs));
-    Ok(broken)
-}
-
-fn differs((id, state, folded): (RideId, String, Option<Ride>)) -> Option<RideId> {
-    let folded = folded.and_then(|ride| serde_json::to_value(&ride).ok());
-    let stored: Option<serde_json::Value> = serde_json::from_str(&state).ok();
-    (folded != stored).then_some(id)
 }

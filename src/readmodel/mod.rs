@@ -4,6 +4,7 @@
 
 mod audit;
 mod people;
+mod replay;
 mod rides;
 mod timeline;
 
@@ -13,6 +14,7 @@ use tracing::warn;
 
 pub use audit::{Finding, audit};
 pub use people::{AuditEntry, Credentials, DriverProfile, Family, People, UserStatus, UserView};
+pub use replay::{Difference, Replay, Told, Verified, replay, verify};
 pub use rides::{RideFilter, Rides};
 pub use timeline::Step;
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use ibora_domain::facts::StreamId;
 use ibora_domain::person::{Role, Scope};
 use ibora_domain::refusal::Refusal;
+use ibora_domain::session::resume_after;
 use secrecy::ExposeSecret;
 use serde_json::json;
 use uuid::Uuid;
@@ -148,10 +149,10 @@ impl Shared {
         resume: Option<&Resume>,
         truth: &Truth,
     ) -> Result<Option<Vec<Published>>, Close> {
-        let same =
-            |resume: &&Resume| resume.stream == stream.to_string() && resume.epoch == *truth.epoch;
-        let Some(resume) = resume.filter(same) else { return Ok(None) };
-        let missed = self.dispatch.missed(stream, resume.seq, truth.seq).await;
+        let his = resume.filter(|resume| resume.stream == stream.to_string());
+        let has = his.map(|resume| (&*resume.epoch, resume.seq));
+        let Some(after) = resume_after(has, (&truth.epoch, truth.seq)) else { return Ok(None) };
+        let missed = self.dispatch.missed(stream, after, truth.seq).await;
         let missed = missed.map_err(close_of)?;
         failpoint!(SessionMissed);
         let bytes = |events: &Vec<Published>| -> usize {

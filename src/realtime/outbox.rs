@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 
+use ibora_domain::session::{Sequence, Taken};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -46,14 +47,7 @@ struct Inner {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// Nothing leaves before the welcome.
-    New,
-    /// An event is missing: the others gather until a snapshot tells of it.
-    Gap,
-    /// `last`: the newest event taken in.
-    Open {
-        last: u64,
-    },
+    Going(Sequence),
     Closing(Close),
 }
 
@@ -72,7 +66,7 @@ pub(super) enum Next {
 impl Outbox {
     pub(super) fn new(bounds: Bounds) -> Self {
         let inner = Inner {
-            stage: Stage::New,
+            stage: Stage::Going(Sequence::New),
             frames: VecDeque::new(),
             gathered: VecDeque::new(),
             missed: 0,
@@ -86,12 +80,12 @@ impl Outbox {
     /// events up to `seq` once it has those that it `missed`; newer ones follow.
     pub(super) fn open(&self, first: Outgoing, missed: Vec<Outgoing>, seq: u64) {
         let mut inner = self.inner.lock();
-        if !matches!(inner.stage, Stage::New | Stage::Gap) {
+        let Stage::Going(sequence) = &mut inner.stage else { return };
+        if !sequence.open(seq) {
             return;
         }
         let gathered = std::mem::take(&mut inner.gathered);
         inner.bytes -= gathered.iter().map(|event| event.text.len()).sum::<usize>();
-        inner.stage = Stage::Open { last: seq };
         // Before whatever was put in while there was no welcome.
         let begun = missed.len() + 1;
         let later = std::mem::take(&mut inner.frames);
@@ -135,7 +129,7 @@ impl Outbox {
     /// Hands over what waits, in order, into `frames`, which must be empty.
     pub(super) fn take(&self, frames: &mut VecDeque<Outgoing>) -> Next {
         let mut inner = self.inner.lock();
-        if inner.stage == Stage::New {
+        if inner.stage == Stage::Going(Sequence::New) {
             return Next::Wait;
         }
         std::mem::swap(&mut inner.frames, frames);
@@ -146,8 +140,8 @@ impl Outbox {
         match inner.stage {
             _ if !frames.is_empty() => Next::Write,
             Stage::Closing(close) => Next::End(close),
-            Stage::Gap => Next::Sync,
-            Stage::New | Stage::Open { .. } => Next::Wait,
+            Stage::Going(Sequence::Gap) => Next::Sync,
+            Stage::Going(Sequence::New | Sequence::Open { .. }) => Next::Wait,
         }
     }
 
@@ -212,17 +206,12 @@ impl Inner {
     }
 
     fn event(&mut self, event: Outgoing, bounds: Bounds) {
-        match &mut self.stage {
-            Stage::New | Stage::Gap => return self.gather(event, bounds),
-            Stage::Open { last } if event.seq <= *last => return,
-            Stage::Open { last } if event.seq == *last + 1 => *last = event.seq,
-            Stage::Open { .. } => {
-                self.stage = Stage::Gap;
-                return self.gather(event, bounds);
-            }
-            Stage::Closing(_) => return,
+        let Stage::Going(sequence) = &mut self.stage else { return };
+        match sequence.take(event.seq) {
+            Taken::Next => self.push(event, bounds),
+            Taken::Known => {}
+            Taken::Gathered => self.gather(event, bounds),
         }
-        self.push(event, bounds);
     }
 
     fn show(&mut self, op: &'static str, key: Uuid, frame: Outgoing, bounds: Bounds) {

@@ -10,9 +10,11 @@ mod embedded_postgres;
 #[cfg(feature = "failpoints")]
 mod failpoints;
 mod faults;
+mod model;
 mod overload;
 mod pg;
 mod process;
+mod replay;
 mod rest;
 mod rides;
 mod session;

@@ -214,7 +214,12 @@ impl Process {
 
     /// Audits the database through the command line: its exit code.
     pub(crate) fn audit(&self) -> Option<i32> {
-        self.command().arg("audit").status().expect("runs").code()
+        self.run(&["audit"])
+    }
+
+    /// Runs another command of the program on the same database; its exit code.
+    pub(crate) fn run(&self, args: &[&str]) -> Option<i32> {
+        self.command().args(args).status().expect("runs").code()
     }
 
     /// Memory that it has in use.

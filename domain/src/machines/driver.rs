@@ -14,6 +14,7 @@ use crate::facts::{
     Answer, Decision, Done, DriverRow, Entity, EventRow, Row, StreamId, StreamRow, Zone,
 };
 use crate::ids::{DriverId, OfferId, RideId, VehicleId};
+use crate::mutants::{Mutant, is};
 use crate::refusal::Refusal;
 use crate::ride::{Bid, DriverPosition};
 use crate::units::{Millis, UnixMillis};
@@ -247,6 +248,7 @@ impl DriverMachine {
         }
         let reserved = self.reserved.as_ref().map(|reserved| reserved.ride);
         let unable = match self.active.or(reserved) {
+            _ if is(Mutant::NotReserved) => None,
             Some(other) if other != tap.ride => Some(Refusal::DriverBusy),
             None if self.online.is_none() => Some(Refusal::OfferExpired),
             Some(_) | None => None,
@@ -270,7 +272,9 @@ impl DriverMachine {
     /// dispatcher was lost, has its slot already.
     fn slot<R>(&mut self, turn: &mut Turn<'_, R>, slot: Slot, zone: Zone) {
         self.slots.retain(|_, open| open.until >= turn.now);
-        let room = self.slots.len() < self.policy.offers_max || self.slots.contains_key(&slot.ride);
+        let room = self.slots.len() < self.policy.offers_max
+            || self.slots.contains_key(&slot.ride)
+            || is(Mutant::SlotsUnbounded);
         let granted = self.may_be_offered() && self.reserved.is_none() && room;
         if granted {
             self.slots.insert(slot.ride, slot);
@@ -315,7 +319,7 @@ impl DriverMachine {
             self.slots.remove(&ride);
         }
         if let Some(reserved) = self.reserved.as_mut().filter(|known| known.ride == ride) {
-            reserved.pending -= 1;
+            reserved.pending -= u32::from(!is(Mutant::ReservationKept));
         }
         self.reserved.take_if(|reserved| reserved.pending == 0);
         self.release(turn, ride);
@@ -373,22 +377,22 @@ impl DriverMachine {
         self.present(turn);
     }
 
-    /// Slots that are taken at `now`.
-    #[cfg(test)]
-    pub(super) fn slots_taken(&self, now: UnixMillis) -> usize {
+    /// Slots that are taken at `now`. For those who watch machines, as the next two.
+    #[must_use]
+    pub fn slots_taken(&self, now: UnixMillis) -> usize {
         let open = self.slots.values().filter(|slot| slot.until >= now);
         open.count()
     }
 
     /// Slots that were not given back, whether their time is over or not.
-    #[cfg(test)]
-    pub(super) fn slots_kept(&self) -> usize {
+    #[must_use]
+    pub fn slots_kept(&self) -> usize {
         self.slots.len()
     }
 
     /// The ride that he has, and the one that he is about to get.
-    #[cfg(test)]
-    pub(super) fn bound_to(&self) -> (Option<RideId>, Option<RideId>) {
+    #[must_use]
+    pub fn bound_to(&self) -> (Option<RideId>, Option<RideId>) {
         let reserved = self.reserved.as_ref().map(|reserved| reserved.ride);
         (self.active, reserved)
     }

@@ -16,6 +16,7 @@ mod passenger;
 mod ride;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,9 +32,11 @@ pub use dispatcher::{Candidate, DispatcherInput, DispatcherMachine, Seek};
 pub use driver::{
     DriverInput, DriverMachine, DriverPolicy, DriverProfile, DriverRecords, Driving, OnlineAs,
 };
+pub(crate) use known::KeyHasher;
 pub use known::PastCommand;
 pub use passenger::{PassengerInput, PassengerMachine, Riding};
 pub use ride::{DriverCommand, ReadAs, RideInput, RideMachine, RideRecords};
+pub use turns::{Act, Leave, Lost, TurnEnd, Turns, lose};
 
 /// Something that decides.
 pub trait Machine {

@@ -4,6 +4,7 @@ use super::known::{Known, PastCommand, done};
 use super::{Ask, Machine, Outputs, RideInput, Turn};
 use crate::facts::{CommandKey, Decision, Entity};
 use crate::ids::{PassengerId, RideId};
+use crate::mutants::{Mutant, is};
 use crate::refusal::Refusal;
 use crate::ride::Order;
 use crate::units::{Millis, UnixMillis};
@@ -75,7 +76,8 @@ impl PassengerMachine {
             turn.reply(ask.reply, Err(refusal));
             return;
         }
-        if self.active.is_some() || self.reserved.is_some() {
+        let bound = self.active.is_some() || self.reserved.is_some();
+        if bound && !is(Mutant::PassengerNotReserved) {
             let mut decision = Decision::new(Entity::Passenger(self.id), turn.now);
             let refusal = Err(Refusal::ActiveRideExists);
             self.known.answer(turn, ask, refusal, &mut decision);
@@ -150,9 +152,9 @@ impl PassengerMachine {
         turn.alarm(outcome.into_iter().chain(ride).min());
     }
 
-    /// The ride that he has, or is about to have.
-    #[cfg(test)]
-    pub(super) fn bound_to(&self) -> Option<RideId> {
+    /// The ride that he has, or is about to have. For those who watch machines.
+    #[must_use]
+    pub fn bound_to(&self) -> Option<RideId> {
         self.active.or(self.reserved.as_ref().map(|reserved| reserved.ride))
     }
 }

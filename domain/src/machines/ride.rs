@@ -12,6 +12,7 @@ use super::{
 };
 use crate::facts::{Attempt, CommandKey, Decision, Done, Entity, Timer};
 use crate::ids::{DriverId, OfferId, PassengerId, RideId, UserId};
+use crate::mutants::{Mutant, is};
 use crate::place::Coordinates;
 use crate::policy::RidePolicy;
 use crate::refusal::Refusal;
@@ -152,6 +153,7 @@ impl<R> RideMachine<R> {
         let mut ride = records.ride;
         if let Some(ride) = &mut ride {
             ride.restore_offers(records.offers);
+            ride.version += u64::from(is(Mutant::AppliedTwice));
         }
         Self {
             id,
@@ -169,7 +171,8 @@ impl<R> RideMachine<R> {
     /// The next deadline, for arming a rebuilt machine.
     #[must_use]
     pub fn deadline(&self) -> Option<UnixMillis> {
-        self.ride.as_ref().and_then(|ride| ride.deadline(&self.policy))
+        let ride = self.ride.as_ref().filter(|_| !is(Mutant::TimerNotArmed));
+        ride.and_then(|ride| ride.deadline(&self.policy))
     }
 
     /// The ride, if it exists.

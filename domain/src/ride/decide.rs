@@ -5,6 +5,7 @@
 use super::{CancelReason, DriverCard, DriverPosition, Party, Ride, RideEvent, Status};
 use crate::ids::{DriverId, OfferId};
 use crate::money::Centavos;
+use crate::mutants::{Mutant, is};
 use crate::place::Coordinates;
 use crate::policy::RidePolicy;
 use crate::refusal::Refusal;
@@ -58,6 +59,7 @@ impl Ride {
         let offer = self.offers.get(&driver).ok_or(Refusal::OfferNotFound)?;
         match self.status {
             Status::Searching => {}
+            Status::Accepted if is(Mutant::TwoWinners) => {}
             Status::Accepted | Status::Arriving | Status::Arrived | Status::Started => {
                 return Err(Refusal::RideAlreadyAssigned);
             }
@@ -69,7 +71,8 @@ impl Ride {
             return Err(refusal);
         }
         let named_another = bid.offer.is_some_and(|id| id != offer.id);
-        if named_another || !self.is_open(offer) || now > policy.accepts_until(offer.expires_at) {
+        let over = !self.is_open(offer) || now > policy.accepts_until(offer.expires_at);
+        if named_another || (over && !is(Mutant::TwoWinners) && !is(Mutant::LateAccept)) {
             return Err(Refusal::OfferExpired);
         }
         Ok(Some(RideEvent::Assigned { driver: Box::new(bid.driver.clone()), offer: offer.id }))

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{CancelReason, Cancellation, DriverCard, Offer, Order, Party, Ride, Status};
 use crate::ids::{DriverId, OfferId};
 use crate::money::Centavos;
+use crate::mutants::{Mutant, is};
 use crate::units::UnixMillis;
 
 /// A fact of a ride. Stored as JSON under its `kind`; a kind never changes its meaning.
@@ -124,6 +125,7 @@ impl Ride {
                 self.close_offer(*driver);
                 self.search.excluded.insert(*driver);
             }
+            RideEvent::OfferWithdrawn { .. } if is(Mutant::OfferKept) => {}
             RideEvent::OfferWithdrawn { driver, .. } => self.close_offer(*driver),
             RideEvent::OffersExpired { drivers } => {
                 for driver in drivers {
@@ -161,7 +163,9 @@ impl Ride {
     /// Takes a status other than searching, and notes when. An offer never outlives the search.
     fn move_to(&mut self, status: Status, at: UnixMillis) {
         self.status = status;
-        self.search.open.clear();
+        if !is(Mutant::OfferOutlivesRide) {
+            self.search.open.clear();
+        }
         match status {
             Status::Accepted => self.accepted_at = Some(at),
             Status::Arrived => self.arrived_at = Some(at),

@@ -1,0 +1,30 @@
+//! What passengers do: ask for rides, and change their minds.
+
+use std::sync::Arc;
+
+use ibora_domain::ids::RideId;
+
+use super::AppEvent;
+use crate::command::Command;
+use crate::queue::SECOND;
+use crate::world::World;
+
+impl World {
+    pub(super) fn passenger_thinks(&mut self, app: usize) {
+        let after = self.chance.between(3 * SECOND, 20 * SECOND);
+        self.to_app(app, after, AppEvent::Think);
+        let phone = &self.apps[app];
+        let asks = phone.is_doing(|doing| matches!(doing, Command::Request { .. }));
+        if self.closing || phone.ride.is_some() || asks {
+            return;
+        }
+        self.ask(app, Command::Request { intent: Arc::from("") });
+    }
+
+    /// The passenger changes their mind.
+    pub(super) fn waver(&mut self, app: usize, ride: RideId) {
+        if self.apps[app].ride.is_some_and(|seen| seen.ride == ride) {
+            self.ask(app, Command::Cancel { ride });
+        }
+    }
+}

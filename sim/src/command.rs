@@ -1,0 +1,228 @@
+//! What apps ask of engines, and what they are told.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use ibora_domain::facts::{Answer, CommandKey, StreamRow};
+use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId, UserId};
+use ibora_domain::machines::{
+    Ask, DriverCommand, DriverInput, Envelope, PassengerInput, RideInput,
+};
+use ibora_domain::ride::{Cancel, CancelAs, CancelReason, Status};
+use serde::Deserialize;
+
+use crate::database::OpenOffer;
+use crate::people;
+
+/// A command as a person means it. The same command has the same `Debug` text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    Online,
+    Offline,
+    /// `intent` tells apart the wishes: one wish is one ride at most.
+    Request {
+        intent: Arc<str>,
+    },
+    Accept {
+        ride: RideId,
+        offer: Option<OfferId>,
+    },
+    Decline {
+        ride: RideId,
+    },
+    Arrive {
+        ride: RideId,
+    },
+    Start {
+        ride: RideId,
+        right: bool,
+    },
+    Complete {
+        ride: RideId,
+    },
+    Cancel {
+        ride: RideId,
+    },
+}
+
+impl Command {
+    /// A short name for a trace.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let (op, ride) = match self {
+            Self::Online => ("online", None),
+            Self::Offline => ("offline", None),
+            Self::Request { .. } => ("request", None),
+            Self::Accept { ride, .. } => ("accept", Some(ride)),
+            Self::Decline { ride } => ("decline", Some(ride)),
+            Self::Arrive { ride } => ("arrive", Some(ride)),
+            Self::Start { ride, .. } => ("start", Some(ride)),
+            Self::Complete { ride } => ("complete", Some(ride)),
+            Self::Cancel { ride } => ("cancel", Some(ride)),
+        };
+        ride.map_or_else(|| op.to_owned(), |ride| format!("{op} {}", people::name(ride.0)))
+    }
+
+    /// What makes it the same command under the same id.
+    #[must_use]
+    pub fn key(&self, user: UserId, id: &Arc<str>) -> CommandKey {
+        let fingerprint = people::fingerprint(&format!("{self:?}"));
+        CommandKey { principal: user, id: Arc::clone(id), fingerprint }
+    }
+
+    /// The message for the machine that it goes to first. `ride`: a new id, for a request.
+    #[must_use]
+    pub fn envelope<R>(&self, ask: Ask<R>, ride: RideId) -> Envelope<R> {
+        let driver = DriverId::from(ask.by);
+        let drive =
+            |ride, ask, command| Envelope::Ride(ride, RideInput::Drive { ask, driver, command });
+        match self {
+            Self::Online => {
+                let input = DriverInput::Online { ask, category: None, vehicle: None };
+                Envelope::Driver(driver, input)
+            }
+            Self::Offline => Envelope::Driver(driver, DriverInput::Offline { ask }),
+            Self::Request { intent } => {
+                let passenger = PassengerId::from(ask.by);
+                let order = Box::new(people::order(passenger, intent));
+                Envelope::Passenger(passenger, PassengerInput::Request { ask, ride, order })
+            }
+            Self::Accept { ride, offer } => {
+                let input = DriverInput::Accept { ask, ride: *ride, offer: *offer, at: None };
+                Envelope::Driver(driver, input)
+            }
+            Self::Decline { ride } => {
+                let input = RideInput::Decline { ask, driver, offer: None, reason: None };
+                Envelope::Ride(*ride, input)
+            }
+            Self::Arrive { ride } => drive(*ride, ask, DriverCommand::Arrive { location: None }),
+            Self::Start { ride, right } => {
+                let pin = if *right { people::PIN } else { people::WRONG_PIN }.to_owned();
+                drive(*ride, ask, DriverCommand::Start { pin })
+            }
+            Self::Complete { ride } => {
+                let command = DriverCommand::Complete { location: None, reason: None };
+                drive(*ride, ask, command)
+            }
+            Self::Cancel { ride } => {
+                let by = match people::is_driver(ask.by) {
+                    true => CancelAs::Driver(driver),
+                    false => CancelAs::Passenger,
+                };
+                let cancel = Cancel { by, reason: CancelReason::Other, note: None };
+                Envelope::Ride(*ride, RideInput::Cancel { ask, cancel })
+            }
+        }
+    }
+}
+
+/// A ride as an app knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    pub ride: RideId,
+    pub status: Status,
+    pub version: u64,
+    pub driver: Option<DriverId>,
+}
+
+#[derive(Deserialize)]
+struct RideBody {
+    id: RideId,
+    status: Status,
+    version: u64,
+    driver: Option<DriverBody>,
+}
+
+#[derive(Deserialize)]
+struct DriverBody {
+    id: DriverId,
+}
+
+#[derive(Deserialize)]
+struct Told {
+    ride: RideBody,
+}
+
+impl From<RideBody> for Seen {
+    fn from(body: RideBody) -> Self {
+        let driver = body.driver.map(|driver| driver.id);
+        Self { ride: body.id, status: body.status, version: body.version, driver }
+    }
+}
+
+impl Seen {
+    /// Reads an answer.
+    #[must_use]
+    pub fn of_answer(body: &str) -> Option<Self> {
+        serde_json::from_str::<RideBody>(body).ok().map(Self::from)
+    }
+
+    /// Reads `ride.updated`.
+    #[must_use]
+    pub fn of_event(row: &StreamRow) -> Option<Self> {
+        serde_json::from_str::<Told>(&row.body).ok().map(|told| told.ride.into())
+    }
+}
+
+/// What a person's app must show when it knows nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    pub online: bool,
+    pub offers: Vec<OpenOffer>,
+    pub ride: Option<Seen>,
+}
+
+/// A frame to an engine.
+#[derive(Debug, Clone)]
+pub enum Up {
+    /// `has`: epoch and number of the last event, for who wants to go on.
+    Hello {
+        has: Option<(Arc<str>, u64)>,
+    },
+    Cmd {
+        id: Arc<str>,
+        command: Rc<Command>,
+    },
+    /// So many metres from the pickup.
+    Position {
+        metres: u32,
+    },
+}
+
+/// A frame to an app.
+#[derive(Debug, Clone)]
+pub enum Down {
+    Welcome {
+        epoch: Arc<str>,
+        seq: u64,
+        recovered: bool,
+        snapshot: Rc<Snapshot>,
+    },
+    /// A snapshot in the middle of a session, at a gap.
+    Sync {
+        seq: u64,
+        snapshot: Rc<Snapshot>,
+    },
+    Event {
+        seq: u64,
+        row: Rc<StreamRow>,
+    },
+    Res {
+        id: Arc<str>,
+        answer: Answer,
+    },
+}
+
+/// What is asked by REST.
+#[derive(Debug, Clone)]
+pub enum Rest {
+    Command { id: Arc<str>, command: Rc<Command> },
+    Snapshot,
+}
+
+/// What REST answers.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    Answer { id: Arc<str>, answer: Answer },
+    Snapshot(Option<Rc<Snapshot>>),
+}

@@ -1,0 +1,136 @@
+//! The people of a simulated city: who they are, and what they order.
+//!
+//! All is told by numbers, so that a trace is read without a table.
+
+use ibora_domain::category::Category;
+use ibora_domain::fare::{Breakdown, Fare};
+use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId, UserId, VehicleId};
+use ibora_domain::machines::DriverProfile;
+use ibora_domain::money::Centavos;
+use ibora_domain::place::Coordinates;
+use ibora_domain::ride::{Order, PassengerCard, PaymentMethod, Pin, VehicleCard};
+use ibora_domain::units::{Metres, Seconds};
+use uuid::Uuid;
+
+const DRIVER: u128 = 0xd << 100;
+const PASSENGER: u128 = 0xa << 100;
+const RIDE: u128 = 0xb << 100;
+const OFFER: u128 = 0xc << 100;
+
+/// The PIN of every ride, and one that is wrong.
+pub const PIN: &str = "0427";
+pub const WRONG_PIN: &str = "9999";
+
+/// Ids end in what chooses the shard, so consecutive numbers are on different lanes.
+#[must_use]
+pub const fn driver(number: u64) -> DriverId {
+    DriverId(Uuid::from_u128(DRIVER + number as u128))
+}
+
+#[must_use]
+pub const fn passenger(number: u64) -> PassengerId {
+    PassengerId(Uuid::from_u128(PASSENGER + number as u128))
+}
+
+#[must_use]
+pub const fn ride(number: u64) -> RideId {
+    RideId(Uuid::from_u128(RIDE + number as u128))
+}
+
+#[must_use]
+pub const fn offer(number: u64) -> OfferId {
+    OfferId(Uuid::from_u128(OFFER + number as u128))
+}
+
+/// A short name for a trace: `d3`, `p1`, `r12`, `o40`.
+#[must_use]
+pub fn name(id: Uuid) -> String {
+    let number = id.as_u128() & ((1 << 64) - 1);
+    let kind = match id.as_u128() >> 100 {
+        0xd => 'd',
+        0xa => 'p',
+        0xb => 'r',
+        0xc => 'o',
+        _ => 'z',
+    };
+    format!("{kind}{number}")
+}
+
+/// Where rides begin.
+#[must_use]
+pub fn pickup() -> Coordinates {
+    north_of_pickup(0)
+}
+
+/// A place so many metres north of the pickup.
+#[must_use]
+pub fn north_of_pickup(metres: u32) -> Coordinates {
+    let lat = -23.5503 + f64::from(metres) / 111_195.0;
+    Coordinates::new(lat, -46.6339).unwrap_or_else(|_| unreachable!("within the city"))
+}
+
+/// What a passenger orders; `intent` tells apart the wishes behind orders.
+#[must_use]
+pub fn order(of: PassengerId, intent: &str) -> Order {
+    Order {
+        passenger: PassengerCard { id: of, name: name(of.0), rating: 487 },
+        category: Category::Economy,
+        pickup: pickup(),
+        dropoff: north_of_pickup(3000),
+        stops: vec![],
+        payment_method: PaymentMethod::Pix,
+        notes: Some(intent.to_owned()),
+        fare: Fare {
+            estimated: Centavos(1450),
+            breakdown: Breakdown {
+                base: Centavos(400),
+                distance: Centavos(800),
+                time: Centavos(250),
+                adjustment: Centavos(0),
+            },
+        },
+        distance: Metres(5000),
+        duration: Seconds(600),
+        pin: Pin::new(427),
+    }
+}
+
+/// A driver's account.
+#[must_use]
+pub fn profile(of: DriverId) -> DriverProfile {
+    let vehicle = VehicleCard {
+        id: VehicleId(of.0),
+        plate: "ABC1D23".to_owned(),
+        make: "Fiat".to_owned(),
+        model: "Argo".to_owned(),
+        color: "prata".to_owned(),
+    };
+    DriverProfile {
+        name: name(of.0),
+        rating: 492,
+        approved: true,
+        approval: "approved".to_owned(),
+        vehicles: vec![(vehicle, vec![Category::Economy])],
+    }
+}
+
+/// The vehicle of [`profile`].
+#[must_use]
+pub const fn vehicle(of: DriverId) -> VehicleId {
+    VehicleId(of.0)
+}
+
+/// FNV-1a of what a command asks for.
+#[must_use]
+pub fn fingerprint(text: &str) -> i64 {
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    hash.cast_signed()
+}
+
+/// Whose id this is, as a person.
+#[must_use]
+pub fn is_driver(user: UserId) -> bool {
+    user.0.as_u128() >> 100 == 0xd
+}

@@ -1,0 +1,422 @@
+//! What must hold after every step. The watch sees what really was committed, told and taken, and
+//! keeps books of its own: it believes neither a machine nor the model of the database.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use ibora_domain::facts::{Answer, Decision, Entity, Row, Timer};
+use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId, UserId};
+use ibora_domain::invariants::{
+    ACK_1, FENCE_1, Invariant, RESULT_1, RIDE_1, RIDE_2, RIDE_3, RIDE_4, STREAM_1, TIMER_1,
+};
+use ibora_domain::journal::CommitError;
+use ibora_domain::machines::{DriverInput, Envelope, PassengerInput, RideInput};
+use ibora_domain::ride::{Ride, Status};
+use ibora_domain::units::{Millis, UnixMillis};
+use uuid::Uuid;
+
+use crate::command::{Command, Snapshot};
+use crate::database::{Write, Wrote};
+use crate::engine::{Asked, Engine};
+use crate::faults::Kind;
+use crate::node::SIMULATED;
+use crate::people;
+use crate::queue::{Micros, SECOND};
+use crate::world::World;
+
+mod rides;
+
+/// A machine built this lately may not have known of what is under way for its person: only then
+/// may the database's own indexes be needed.
+const NEWLY_BUILT: Micros = 60 * SECOND;
+
+/// Promises that are not the database's to prove.
+pub const LEASE: &str = "LEASE";
+pub const LIVENESS: &str = "LIVENESS";
+pub const SESSION: &str = "SESSION";
+
+/// A promise that did not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    pub promise: &'static str,
+    pub what: String,
+    pub at: Micros,
+}
+
+/// The books.
+#[derive(Default)]
+pub struct Watch {
+    pub checks: u64,
+    pub broken: Option<Violation>,
+    pub faults: BTreeMap<&'static str, u64>,
+    rides: BTreeMap<RideId, Ride>,
+    /// Offers that may be accepted, by what was said of them and not by what a ride makes of it.
+    offers: BTreeMap<RideId, BTreeMap<DriverId, OfferId>>,
+    active_drivers: BTreeMap<DriverId, RideId>,
+    active_passengers: BTreeMap<PassengerId, RideId>,
+    /// Who was ever assigned what.
+    assigned: BTreeSet<(DriverId, RideId)>,
+    intents: BTreeMap<(PassengerId, String), RideId>,
+    epochs: BTreeMap<Uuid, i64>,
+    seqs: BTreeMap<Uuid, i64>,
+    /// Keys under which something was recorded.
+    results: BTreeSet<(UserId, Arc<str>)>,
+    said: BTreeMap<(UserId, Arc<str>), (i64, Answer)>,
+}
+
+impl Watch {
+    /// How many rides there were.
+    #[must_use]
+    pub fn rides(&self) -> usize {
+        self.rides.len()
+    }
+
+    /// What was committed of a ride.
+    #[must_use]
+    pub fn ride(&self, id: RideId) -> Option<&Ride> {
+        self.rides.get(&id)
+    }
+
+    /// Rides that have not ended.
+    pub fn open_rides(&self) -> impl Iterator<Item = &Ride> {
+        self.rides.values().filter(|ride| !ride.status.is_final())
+    }
+
+    /// Counts a fault.
+    pub fn count(&mut self, fault: &'static str) {
+        *self.faults.entry(fault).or_default() += 1;
+    }
+
+    /// Notes that a promise is broken, the first time.
+    pub fn check(&mut self, now: Micros, promise: &'static str, (holds, what): (bool, String)) {
+        if !holds && self.broken.is_none() {
+            self.broken = Some(Violation { promise, what, at: now });
+        }
+    }
+
+    fn holds(&mut self, invariant: Invariant, holds: bool, what: impl FnOnce() -> String) {
+        self.checks += 1;
+        if !holds && self.broken.is_none() {
+            let promise = invariant.id();
+            self.broken = Some(Violation { promise, what: what(), at: 0 });
+        }
+    }
+
+    /// A batch in a few words, for a trace.
+    #[must_use]
+    pub fn describe(&self, write: &Write) -> String {
+        let seal = if write.seal { " sealed" } else { "" };
+        let mut text = format!("batch {}{seal}:", write.id.as_u128());
+        for decision in &write.decisions {
+            let events: Vec<_> = decision.events.iter().map(|event| event.kind).collect();
+            let others = [
+                ("attempts", decision.rows.iter().any(|row| matches!(row, Row::Attempts(_)))),
+                ("results", !decision.results.is_empty()),
+                ("streams", !decision.streams.is_empty()),
+            ];
+            let others = others.iter().filter(|(_, is)| *is).map(|(name, _)| *name);
+            let what: Vec<_> = events.into_iter().chain(others).collect();
+            let who = people::name(decision.entity.id());
+            write!(text, " {who}[{}]", what.join(" ")).ok();
+        }
+        text
+    }
+
+    fn streams_have_no_gap(&mut self, write: &Write) {
+        let rows = write.decisions.iter().flat_map(|decision| &decision.streams);
+        for (row, seq) in rows.zip(&write.seqs) {
+            let user = row.stream.user().0;
+            let last = self.seqs.insert(user, *seq).unwrap_or(0);
+            self.holds(STREAM_1, *seq == last + 1, || {
+                format!("{} has {last}, then {seq}", people::name(user))
+            });
+        }
+    }
+
+    fn results_are_one_a_key(&mut self, decision: &Decision) {
+        let results = decision.results.iter().map(|result| &result.key);
+        let attempts = decision.rows.iter().filter_map(|row| match row {
+            Row::Attempts(row) => Some(row.attempts.iter()),
+            Row::Ride(_) | Row::Wave(_) | Row::Driver(_) => None,
+        });
+        let attempts = attempts.flatten().filter_map(|attempt| attempt.command.as_ref());
+        for key in results.chain(attempts) {
+            let new = self.results.insert((key.principal, Arc::clone(&key.id)));
+            self.holds(RESULT_1, new, || {
+                format!("{} {} has two results", people::name(key.principal.0), key.id)
+            });
+        }
+    }
+
+    fn epochs_never_decrease(&mut self, decision: &Decision, epoch: i64) {
+        let id = decision.entity.id();
+        let before = self.epochs.insert(id, epoch).unwrap_or(0);
+        self.holds(FENCE_1, epoch >= before, || {
+            format!("{} is written under {epoch} after {before}", people::name(id))
+        });
+    }
+}
+
+impl World {
+    /// A batch was, or was not, committed.
+    pub fn watch_write(&mut self, write: &Write, said: &Wrote) {
+        if *said != Wrote::Written {
+            return;
+        }
+        let now = self.now;
+        for decision in &write.decisions {
+            let shard = decision.entity.shard().number();
+            let (epoch, owned) =
+                (write.fence.epoch(shard), self.db.shards[usize::from(shard)].epoch);
+            self.watch.holds(FENCE_1, epoch == owned, || {
+                format!("a commit under {epoch} in a shard of {owned}")
+            });
+            self.watch.epochs_never_decrease(decision, epoch);
+            self.watch.results_are_one_a_key(decision);
+            self.watch.ride_decided(decision);
+            self.watch_timer(decision);
+        }
+        self.watch.streams_have_no_gap(write);
+        self.watch_offers(write);
+        if let Some(broken) = self.watch.broken.as_mut().filter(|broken| broken.at == 0) {
+            broken.at = now;
+        }
+    }
+
+    /// A ride that searches has a deadline on disk, one that ended has none. A batch may hold a
+    /// later decision, so what is looked at is what the batch left behind.
+    fn watch_timer(&mut self, decision: &Decision) {
+        let Entity::Ride(id) = decision.entity else { return };
+        let Some(row) = self.db.rides.get(&id) else { return };
+        let (status, timer) = (row.status, self.db.timers.get(&id.0).copied());
+        let holds = match status {
+            Status::Searching => timer.is_some(),
+            status => !status.is_final() || timer.is_none(),
+        };
+        let said = decision.timer.unwrap_or(Timer::Off);
+        self.watch.holds(TIMER_1, holds, || {
+            format!("{} is {status:?} with {timer:?}, last {said:?}", people::name(id.0))
+        });
+    }
+
+    /// A driver has at most three open offers, unless his machine is new.
+    fn watch_offers(&mut self, write: &Write) {
+        let rows = write.decisions.iter().flat_map(|decision| &decision.rows);
+        let drivers: BTreeSet<DriverId> = rows
+            .filter_map(|row| match row {
+                Row::Wave(row) => Some(row.offers.iter().map(|offer| offer.driver)),
+                Row::Ride(_) | Row::Attempts(_) | Row::Driver(_) => None,
+            })
+            .flatten()
+            .collect();
+        // One whose time is over, and whose end is not recorded yet, takes no slot.
+        let at = write.decisions.iter().map(|decision| decision.at).max().unwrap_or(UnixMillis(0));
+        for driver in drivers {
+            let open = self.watch.open_rides().filter_map(|ride| ride.open_offer_to(driver));
+            let lasts = |end: UnixMillis| self.rides.accepts_until(end) >= at;
+            let count = open.filter(|offer| lasts(offer.expires_at)).count();
+            let many = count > self.drivers.offers_max;
+            // By clocks that disagree, what is over for one is not for the other.
+            let skewed = self.plan.iter().any(|fault| fault.kind == Kind::Skew);
+            if many && !skewed && !self.is_newly_built(Entity::Driver(driver)) {
+                self.watch.holds(RIDE_2, false, || {
+                    format!("{} has {count} open offers", people::name(driver.0))
+                });
+            }
+        }
+    }
+
+    fn is_newly_built(&self, entity: Entity) -> bool {
+        let engines = self.nodes.iter().filter_map(|node| node.engine.as_ref());
+        let mut built = engines.filter_map(|engine| engine.built_at(entity));
+        built.all(|built| self.now.saturating_sub(built) < NEWLY_BUILT)
+    }
+
+    /// A decision was refused: only where its person's machine could not know is an index needed,
+    /// and the keys of events and streams never are.
+    pub fn watch_refused(
+        &mut self,
+        engine: &Engine,
+        decision: Option<&Decision>,
+        error: &CommitError,
+    ) {
+        let (Some(decision), Some(constraint)) = (decision, error.constraint()) else { return };
+        let row = decision.rows.iter().rev().find_map(|row| match row {
+            Row::Ride(row) => Some(row),
+            Row::Wave(_) | Row::Attempts(_) | Row::Driver(_) => None,
+        });
+        let (invariant, person) = match (constraint, row) {
+            ("rides_one_active_per_driver", Some(row)) => (RIDE_2, row.driver.map(Entity::Driver)),
+            ("rides_one_active_per_passenger", Some(row)) => {
+                (RIDE_3, Some(Entity::Passenger(row.passenger)))
+            }
+            ("command_results_pkey" | SIMULATED, _) => return,
+            ("stream_events_pkey", _) => (STREAM_1, None),
+            _ => (RIDE_4, None),
+        };
+        let new = person.is_some_and(|person| {
+            let built = engine.built_at(person);
+            built.is_none_or(|built| self.now.saturating_sub(built) < NEWLY_BUILT)
+        });
+        let what = || {
+            let who = people::name(decision.entity.id());
+            format!("{who}: {constraint} was needed, and nobody is new")
+        };
+        self.watch.holds(invariant, new, what);
+        self.date();
+    }
+
+    fn date(&mut self) {
+        let now = self.now;
+        if let Some(broken) = self.watch.broken.as_mut().filter(|broken| broken.at == 0) {
+            broken.at = now;
+        }
+    }
+
+    /// An answer leaves: it rests on what is recorded, and is what it was before.
+    pub fn watch_answer(&mut self, asked: &Asked, answer: &Answer) {
+        let stored = answer.as_ref().map_or_else(|refusal| refusal.is_result(), |_| true);
+        if !stored {
+            return;
+        }
+        let key = &asked.key;
+        let recorded = match (self.db.result(key), &*asked.command, answer) {
+            (Some(result), _, _) => result.answer == *answer,
+            (None, Command::Accept { ride, .. }, Err(refusal)) => {
+                self.db.refused_attempt(*ride, key) == Some(*refusal)
+            }
+            (None, _, _) => false,
+        };
+        let who = || {
+            let said = answer.as_ref().map_or_else(|refusal| refusal.code(), |_| "ok");
+            format!("{} {} {}: {said}", people::name(asked.user.0), key.id, asked.command.name())
+        };
+        self.watch.holds(ACK_1, recorded, || format!("{} is not recorded", who()));
+        if let (Command::Accept { ride, .. }, Ok(_)) = (&*asked.command, answer) {
+            let his = self.watch.assigned.contains(&(asked.user.into(), *ride));
+            self.watch.holds(RIDE_1, his, || format!("{}, and it is not his", who()));
+        }
+        let earlier = self.watch.said.entry((asked.user, Arc::clone(&key.id)));
+        let (fingerprint, first) =
+            earlier.or_insert_with(|| (key.fingerprint, answer.clone())).clone();
+        let same = fingerprint == key.fingerprint && first == *answer;
+        self.watch.holds(RESULT_1, same, || format!("{}, and before {first:?}", who()));
+        self.date();
+    }
+
+    /// A snapshot tells of all events up to where it says its person's stream was.
+    pub fn watch_snapshot(&mut self, user: UserId, seq: u64, snapshot: &Snapshot) {
+        let Some(row) = self.db.last_told(user.0, seq, "ride.updated") else { return };
+        let (ride, version) = (RideId(row.key), row.version);
+        let holds = match snapshot.ride {
+            Some(seen) if seen.ride == ride => seen.version >= version,
+            // It has another ride, or none: this one ended, or is not his any more.
+            Some(_) | None => self.watch.rides.get(&ride).is_none_or(|ride| {
+                let his = !people::is_driver(user) || ride.is_driven_by(user.into());
+                ride.status.is_final() || !his
+            }),
+        };
+        let (now, who) = (self.now, people::name(user.0));
+        self.watch.checks += 1;
+        let what =
+            format!("{who}'s snapshot at {seq} is older than {} {version}", people::name(ride.0));
+        self.watch.check(now, SESSION, (holds, what));
+    }
+
+    /// Those who may act are one at most.
+    pub fn watch_standings(&mut self) {
+        let now = self.steady();
+        self.watch.checks += 1;
+        let mut acting = self.nodes.iter().filter(|node| node.acts(now));
+        if let (Some(one), Some(other)) = (acting.next(), acting.next()) {
+            let what = format!("{} and {} act at once", one.name, other.name);
+            let now = self.now;
+            self.watch.check(now, LEASE, (false, what));
+        }
+    }
+
+    /// Shards may have changed hands: their epochs have not gone down.
+    pub fn watch_take(&mut self, before: i64) {
+        let after = self.db.shards.first().map_or(0, |owner| owner.epoch);
+        self.watch.holds(FENCE_1, after >= before, || format!("epoch {after} after {before}"));
+        self.date();
+    }
+
+    /// What is armed at a start rings when its row says.
+    pub fn watch_rearmed(&mut self, engine: &Engine) {
+        let timers: Vec<_> = self.db.timers.values().copied().collect();
+        for (entity, due) in timers {
+            let rings = engine.alarms.get(&entity).and_then(|alarm| alarm.rings);
+            self.watch.holds(TIMER_1, rings.is_some_and(|rings| rings <= due), || {
+                format!("{} is due at {due} and rings {rings:?}", people::name(entity.id()))
+            });
+        }
+        self.date();
+    }
+
+    /// A ride that searches is looked at again, not later than is due.
+    pub fn watch_turn(&mut self, engine: &Engine, entity: Entity) {
+        let Some(machine) = engine.ride_machine(entity) else { return };
+        let ride = machine.ride().filter(|ride| ride.status == Status::Searching);
+        let due = ride.and_then(|ride| ride.deadline(&self.rides));
+        // An alarm that has rung may wait in the mailbox.
+        let Some(due) = due.filter(|_| !engine.has_mail(entity)) else { return };
+        // A ride asks for a wave again after 2 s, by a clock that may have been set back since.
+        let skewed = self.plan.iter().any(|fault| fault.kind == Kind::Skew);
+        let slack = Millis(if skewed { 10_000 } else { 2000 });
+        let latest = due.max(self.clock(engine.node)) + slack;
+        let rings = engine.alarms.get(&entity).and_then(|alarm| alarm.rings);
+        self.watch.holds(TIMER_1, rings.is_some_and(|rings| rings <= latest), || {
+            format!("{} is due at {due} and rings {rings:?}", people::name(entity.id()))
+        });
+        self.date();
+    }
+}
+
+/// A message in a word, for a trace.
+#[must_use]
+pub fn input_name<R>(input: &Envelope<R>) -> &'static str {
+    match input {
+        Envelope::Ride(_, input) => match input {
+            RideInput::Request { .. } => "request",
+            RideInput::Accept { .. } => "accept",
+            RideInput::Decline { .. } => "decline",
+            RideInput::Drive { .. } => "drive",
+            RideInput::Cancel { .. } => "cancel",
+            RideInput::Read { .. } => "read",
+            RideInput::Offers { .. } => "offers",
+            RideInput::OfferUnwanted { .. } => "offer unwanted",
+            RideInput::Position { .. } => "position",
+            RideInput::WhoseIsIt { .. } => "whose is it",
+            RideInput::DoesItExist { .. } => "does it exist",
+            RideInput::Alarm => "alarm",
+        },
+        Envelope::Driver(_, input) => match input {
+            DriverInput::Online { .. } => "online",
+            DriverInput::Offline { .. } => "offline",
+            DriverInput::Accept { .. } => "accept",
+            DriverInput::Slot { .. } => "slot",
+            DriverInput::Offered { .. } => "offered",
+            DriverInput::OfferClosed { .. } => "offer closed",
+            DriverInput::Won { .. } => "won",
+            DriverInput::NotWon { .. } => "not won",
+            DriverInput::Ended { .. } => "ended",
+            DriverInput::SessionOpened => "session opened",
+            DriverInput::SessionClosed => "session closed",
+            DriverInput::Seen => "seen",
+            DriverInput::Profile(_) => "profile",
+            DriverInput::Stand { .. } => "stand",
+            DriverInput::Read { .. } => "read",
+            DriverInput::Alarm => "alarm",
+        },
+        Envelope::Passenger(_, input) => match input {
+            PassengerInput::Request { .. } => "request",
+            PassengerInput::Opened { .. } => "opened",
+            PassengerInput::Ended { .. } => "ended",
+            PassengerInput::Active { .. } => "active",
+            PassengerInput::Alarm => "alarm",
+        },
+        Envelope::Dispatcher(..) => "dispatch",
+    }
+}
