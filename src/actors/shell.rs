@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use ibora_domain::facts::{Decision, Entity, Row};
-use ibora_domain::machines::{DispatcherInput, Envelope, Machine, Output, Outputs};
+use ibora_domain::machines::{Machine, Output, Outputs};
 
 use super::ports::{Leave, Ports, Reply};
 use super::registry::Registry;
@@ -200,10 +200,7 @@ where
                 Output::Find(seek) => {
                     // Rests on nothing durable, so it need not wait for anything.
                     if let Entity::Dispatcher(zone) = self.vitals.entity {
-                        let candidates = self.ports.find(&seek);
-                        let (ride, wave) = (seek.ride, seek.wave);
-                        let found = DispatcherInput::Found { ride, wave, candidates };
-                        self.ports.send(Envelope::Dispatcher(zone, found));
+                        self.ports.look(zone, seek);
                     }
                 }
                 Output::Note(note) => self.ports.note(note),

@@ -6,6 +6,7 @@ mod audit;
 mod demo;
 mod seed;
 mod serve;
+mod simulate;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -50,6 +51,8 @@ enum Command {
     Seed(seed::SeedArgs),
     /// Watch the engine match a simulated city: in the terminal, and on a page at its address
     Demo(demo::DemoArgs),
+    /// Compare dispatch policies on recorded or made-up demand; needs no engine and no database
+    Simulate(Box<simulate::SimulateArgs>),
     /// What the engine is configured to
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -103,6 +106,7 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
         Command::Audit => audit::run(config).await,
         Command::Seed(args) => seed::run(args, config).await,
         Command::Demo(args) => demo::run(args, config).await,
+        Command::Simulate(args) => simulate::run(&args),
         Command::Config(ConfigCommand::Print) => Ok(print(config.redacted())),
         Command::Config(ConfigCommand::Defaults) => Ok(print(DEFAULTS)),
     }
