@@ -42,7 +42,8 @@ pub(super) struct SimulateArgs {
     #[arg(long, value_name = "REQUESTS", conflicts_with_all = ["data", "requests", "taxis"])]
     generate: Option<u32>,
     /// Middle of the made-up town: LAT,LNG
-    #[arg(long, default_value = "-8.0578,-34.8829", value_parser = place, allow_hyphen_values = true)]
+    #[arg(long, default_value = "-8.0578,-34.8829", value_parser = place)]
+    #[arg(allow_hyphen_values = true)]
     centre: Coordinates,
     /// Radius of the made-up town
     #[arg(long, default_value_t = 6000, value_name = "METRES")]

@@ -3,7 +3,8 @@
 //!
 //! Nodes are taken out one by one, the least important first; where a fastest way led through one,
 //! a shortcut takes its place. A search then only ever goes up, from both ends, and is short.
-//! Only the road graph calls it. What always holds: a time is that of plain Dijkstra; tests compare.
+//!
+//! Only the road graph calls it. What always holds: a time is that of plain Dijkstra.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -69,7 +69,7 @@ fn nothing_has_no_pairs_and_the_forbidden_stays_alone() {
 
 /// How long matrices take; with optimisation on a quiet machine these are figures.
 #[test]
-#[ignore = "a measurement: cargo test --profile fast -p ibora-domain -- --ignored --nocapture solver"]
+#[ignore = "a measurement: cargo test --release -p ibora-domain -- --ignored --nocapture"]
 #[expect(clippy::print_stderr, reason = "the measurement's product")]
 fn solver_times() {
     let mut chance = Lcg(11);
