@@ -61,8 +61,8 @@ pub enum DemandError {
     Unreadable { path: PathBuf, source: io::Error },
     #[error("{}: the header has no column `{column}`", path.display())]
     NoColumn { path: PathBuf, column: &'static str },
-    #[error("{}, line {line}: {source}", path.display())]
-    Row { path: PathBuf, line: u64, source: RowError },
+    #[error("{}, line {line}: {fault}", path.display())]
+    Row { path: PathBuf, line: u64, fault: RowError },
     #[error("{}: nothing after the header", path.display())]
     Empty { path: PathBuf },
     #[error("{}: more than {ROWS_MAX} rows", path.display())]
@@ -230,15 +230,15 @@ impl Table {
                 Ok(false) => return Ok(()),
                 Ok(true) => (row.position().map_or(0, csv::Position::line), each(&row, demand)),
                 Err(error) => match wrong(&self.path, self.reader.position().line(), &error) {
-                    DemandError::Row { line, source, .. } => (line, Err(source)),
+                    DemandError::Row { line, fault, .. } => (line, Err(fault)),
                     fatal => return Err(fatal),
                 },
             };
             match outcome {
                 Ok(()) => {}
                 Err(_) if reading.skip_wrong => demand.skipped += 1,
-                Err(source) => {
-                    return Err(DemandError::Row { path: self.path.clone(), line, source });
+                Err(fault) => {
+                    return Err(DemandError::Row { path: self.path.clone(), line, fault });
                 }
             }
             rows += 1;
@@ -254,7 +254,7 @@ impl Table {
 
 /// What the CSV reader found wrong.
 fn wrong(path: &Path, line: u64, error: &csv::Error) -> DemandError {
-    let source = match error.kind() {
+    let fault = match error.kind() {
         csv::ErrorKind::Io(source) => {
             let source = io::Error::new(source.kind(), source.to_string());
             return DemandError::Unreadable { path: path.into(), source };
@@ -265,7 +265,7 @@ fn wrong(path: &Path, line: u64, error: &csv::Error) -> DemandError {
         _ => RowError::Text,
     };
     let line = error.position().map_or(line, csv::Position::line);
-    DemandError::Row { path: path.into(), line, source }
+    DemandError::Row { path: path.into(), line, fault }
 }
 
 fn number(row: &StringRecord, at: usize, column: &'static str) -> Result<f64, RowError> {
