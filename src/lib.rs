@@ -17,3 +17,4 @@ pub mod postgres;
 pub mod readmodel;
 pub mod realtime;
 pub mod seed;
+pub mod simulate;

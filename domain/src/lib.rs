@@ -4,6 +4,7 @@
 //! facts go out as values. Everything here can be replayed, and a seeded simulator can drive it.
 
 pub mod category;
+pub mod dispatch;
 pub mod facts;
 pub mod fare;
 pub mod field;

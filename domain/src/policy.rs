@@ -1,5 +1,8 @@
 //! The numbers by which rides are decided. All come from configuration; see `config/default.toml`.
 
+use std::sync::Arc;
+
+use crate::dispatch::{Policy, PolicyKind, Rules};
 use crate::money::Centavos;
 use crate::units::{Metres, Millis, UnixMillis};
 
@@ -23,6 +26,14 @@ pub struct RidePolicy {
     pub accept_grace: Millis,
     /// From the request, or a release, until the search is given up.
     pub search: Millis,
+    /// Who is asked for a wave, and when.
+    pub dispatch: PolicyKind,
+    /// No driver is asked who would take longer to the pickup.
+    pub pickup_max: Millis,
+    /// How many drivers the policy `race` asks at once.
+    pub race_size: u16,
+    /// How long the policy `batch` gathers.
+    pub batch_window: Millis,
     pub reassignments_max: u8,
     pub pin_tries_max: u8,
     pub pin_lock: Millis,
@@ -43,6 +54,17 @@ pub struct RidePolicy {
 }
 
 impl RidePolicy {
+    /// The policy by which a dispatcher asks drivers.
+    #[must_use]
+    pub fn dispatch_policy(&self) -> Arc<dyn Policy + Send + Sync> {
+        self.dispatch.build(Rules {
+            pickup_max: self.pickup_max,
+            race: self.race_size,
+            window: self.batch_window,
+            patience: self.search,
+        })
+    }
+
     /// How many drivers wave `wave` (from 1) is offered to.
     #[must_use]
     pub fn wave_size(&self, wave: u16) -> u16 {
@@ -95,6 +117,10 @@ impl Default for RidePolicy {
             offer_ttl: Millis::from_secs(15),
             accept_grace: Millis::from_secs(1),
             search: Millis::from_secs(150),
+            dispatch: PolicyKind::Default,
+            pickup_max: Millis::from_secs(1800),
+            race_size: 5,
+            batch_window: Millis::from_secs(2),
             reassignments_max: 3,
             pin_tries_max: 3,
             pin_lock: Millis::from_secs(600),

@@ -54,7 +54,8 @@ pub(super) async fn start(
             Address::Passenger(spawn(machine, ports, vitals, first))
         }
         Entity::Dispatcher(zone) => {
-            Address::Dispatcher(spawn(DispatcherMachine::new(zone), ports, vitals, first))
+            let policy = ports.ride_policy.dispatch_policy();
+            Address::Dispatcher(spawn(DispatcherMachine::new(zone, policy), ports, vitals, first))
         }
     })
 }

@@ -3,23 +3,24 @@
 use std::sync::{Arc, Weak};
 
 use ibora_domain::category::Category;
-use ibora_domain::facts::{Answer, CommandKey, ResultRow, Row};
+use ibora_domain::facts::{Answer, CommandKey, ResultRow, Row, Zone};
 use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId};
 use ibora_domain::machines::{
-    Candidate, DriverPolicy, Envelope, Ephemeral, Leave, Lost, Market, Note, Seek, lose,
+    Candidate, DispatcherInput, DriverPolicy, Envelope, Ephemeral, Leave, Lost, Market, Note, Seek,
+    lose,
 };
 use ibora_domain::place::Coordinates;
 use ibora_domain::policy::RidePolicy;
 use ibora_domain::refusal::Refusal;
 use ibora_domain::ride::Status;
-use ibora_domain::units::{Metres, Seconds};
+use ibora_domain::units::{Metres, Millis, Seconds};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::alarms::Alarms;
 use super::clock::Clock;
 use super::registry::Registry;
-use crate::geo::{CategoryBits, LiveIndex, Query, Router};
+use crate::geo::{CategoryBits, Drive, LiveIndex, Nearby, Query, Route, Router};
 use crate::journal::{CommitError, Journal};
 use crate::obs::{Metrics, failpoint};
 
@@ -124,9 +125,32 @@ impl Ports {
         }
     }
 
+    /// Looks for drivers and tells the dispatcher of `zone`. Where the router asks a server, on a
+    /// thread that may wait.
+    pub(super) fn look(self: &Arc<Self>, zone: Zone, seek: Seek) {
+        let ports = Arc::clone(self);
+        let work = move || {
+            let candidates = ports.find(&seek);
+            let found = DispatcherInput::Found { ride: seek.ride, wave: seek.wave, candidates };
+            ports.send(Envelope::Dispatcher(zone, found));
+        };
+        if self.router.is_remote() {
+            drop(tokio::task::spawn_blocking(work));
+        } else {
+            work();
+        }
+    }
+
+    /// Lets the router know how long a drive took.
+    fn learn(&self, (from, to): (Coordinates, Coordinates), lasted: Millis) {
+        let took = Seconds(u32::try_from(lasted.0 / 1000).unwrap_or(u32::MAX));
+        let began = self.clock.now() - lasted;
+        self.router.learn(&Drive { from, to, began, took });
+    }
+
     /// The drivers a wave may be offered to, nearest by road time first, each with an offer id.
     /// Twice as many as asked for, since some will have no slot.
-    pub(super) fn find(&self, seek: &Seek) -> Vec<Candidate> {
+    fn find(&self, seek: &Seek) -> Vec<Candidate> {
         let _timer = self.metrics.dispatch_wave_seconds.start_timer();
         let mut excluded = seek.excluded.clone();
         excluded.sort_unstable();
@@ -138,18 +162,16 @@ impl Ports {
             now: self.clock.now(),
             excluded: &excluded,
         });
-        let mut candidates: Vec<Candidate> = found
-            .into_iter()
-            .map(|near| {
-                let route = self.router.route(near.position, seek.pickup);
-                Candidate {
-                    driver: near.driver,
-                    offer: OfferId(Uuid::now_v7()),
-                    distance: near.distance,
-                    eta: route.duration,
-                }
-            })
-            .collect();
+        let places: Vec<Coordinates> = found.iter().map(|near| near.position).collect();
+        self.router.tell_time(self.clock.now());
+        let routes = self.router.routes(&places, seek.pickup);
+        let candidate = |(near, route): (Nearby, Route)| Candidate {
+            driver: near.driver,
+            offer: OfferId(Uuid::now_v7()),
+            distance: near.distance,
+            eta: route.duration,
+        };
+        let mut candidates: Vec<Candidate> = found.into_iter().zip(routes).map(candidate).collect();
         candidates.sort_by_key(|candidate| (candidate.eta, candidate.distance));
         candidates
     }
@@ -185,7 +207,10 @@ impl Ports {
             Note::RideCanceled { by, reason } => {
                 metrics.rides_canceled.with_label_values(&[by, reason]).inc();
             }
-            Note::RideEnded { category, lasted } => {
+            Note::RideEnded { category, lasted, drive } => {
+                if let Some(ends) = drive {
+                    self.learn(ends, lasted);
+                }
                 let category = [category.as_str()];
                 metrics.rides_completed.with_label_values(&category).inc();
                 let minutes = lasted.as_secs_f64() / 60.0;
@@ -197,6 +222,7 @@ impl Ports {
             Note::Attempt { outcome } => {
                 metrics.accept_attempts.with_label_values(&[outcome]).inc();
             }
+            Note::PlanRefused => metrics.dispatch_plans_refused.inc(),
             Note::OffersMade { count } => {
                 metrics.offers_made.inc_by(u64::try_from(count).unwrap_or(0));
             }

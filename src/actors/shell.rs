@@ -9,9 +9,7 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use ibora_domain::facts::{Decision, Entity, Row};
-use ibora_domain::machines::{
-    Act, DispatcherInput, Envelope, Leave, Machine, Outputs, TurnEnd, Turns,
-};
+use ibora_domain::machines::{Act, Leave, Machine, Outputs, TurnEnd, Turns};
 
 use super::ports::{Ports, Reply};
 use super::registry::Registry;
@@ -184,11 +182,9 @@ where
             Act::Alarm(at) => ports.alarms.set(entity, at),
             Act::Market(driver, market) => ports.market(driver, market),
             Act::Find(seek) => {
+                // Rests on nothing durable, so it need not wait for anything.
                 if let Entity::Dispatcher(zone) = entity {
-                    let candidates = ports.find(&seek);
-                    let (ride, wave) = (seek.ride, seek.wave);
-                    let found = DispatcherInput::Found { ride, wave, candidates };
-                    ports.send(Envelope::Dispatcher(zone, found));
+                    ports.look(zone, seek);
                 }
             }
             Act::Note(note) => ports.note(note),

@@ -14,7 +14,7 @@ use crate::accounts::{AccountOptions, Accounts, HashingOptions};
 use crate::actors::{Clock, DispatchOptions};
 use crate::config::{Config, RoutingKind};
 use crate::db::Db;
-use crate::geo::{IndexOptions, LiveIndex, PowerLaw, RoadGraph, Router};
+use crate::geo::{IndexOptions, LiveIndex, Osrm, OsrmOptions, PowerLaw, RoadGraph, Router};
 use crate::journal::{Journal, JournalOptions};
 use crate::postgres::{DatabaseSource, EmbeddedOptions};
 use crate::realtime::{Rate, SessionOptions, StrangersMax};
@@ -124,7 +124,19 @@ pub(super) fn router(config: &Config) -> Result<Arc<dyn Router>, StartError> {
                 .map_err(|source| StartError::Roads { path: nodes.clone(), source })?;
             Ok(Arc::new(graph))
         }
+        (RoutingKind::Osrm, _, _) => Ok(Arc::new(Osrm::new(osrm_options(config), straight))),
         (RoutingKind::PowerLaw | RoutingKind::RoadGraph, _, _) => Ok(straight),
+    }
+}
+
+fn osrm_options(config: &Config) -> OsrmOptions {
+    let (routing, ms) = (&config.routing, Duration::from_millis);
+    OsrmOptions {
+        url: routing.osrm_url.trim_end_matches('/').to_owned(),
+        profile: routing.osrm_profile.clone(),
+        timeout: ms(routing.osrm_timeout_ms),
+        failures_max: routing.osrm_failures_max,
+        pause: ms(routing.osrm_pause_ms),
     }
 }
 

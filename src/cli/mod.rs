@@ -7,6 +7,7 @@ mod demo;
 mod replay;
 mod seed;
 mod serve;
+mod simulate;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -56,6 +57,8 @@ enum Command {
     /// List the points at which `IBORA_ABORT_AT=<point>[:nth]` ends the process
     #[cfg(feature = "failpoints")]
     Failpoints,
+    /// Compare dispatch policies on recorded or made-up demand; needs no engine and no database
+    Simulate(Box<simulate::SimulateArgs>),
     /// What the engine is configured to
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -116,6 +119,7 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(args, config).await,
         #[cfg(feature = "failpoints")]
         Command::Failpoints => Ok(failpoints()),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Config(ConfigCommand::Print) => Ok(print(config.redacted())),
         Command::Config(ConfigCommand::Defaults) => Ok(print(DEFAULTS)),
     }

@@ -7,6 +7,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ibora_domain::dispatch::PolicyKind;
 use ibora_domain::money::Centavos;
 use ibora_domain::units::{Metres, Millis};
 use rust_decimal::Decimal;
@@ -41,6 +42,7 @@ pub enum Mode {
 pub enum RoutingKind {
     PowerLaw,
     RoadGraph,
+    Osrm,
 }
 
 section! {
@@ -177,6 +179,10 @@ section! {
 section! {
     /// `[dispatch]`: waves and offers. All times are domain time.
     Dispatch {
+        policy: PolicyKind,
+        pickup_max_ms: Millis,
+        race_size: u16,
+        batch_window_ms: Millis,
         waves: Vec<u16>,
         radii_m: Vec<Metres>,
         head_start_ms: Millis,
@@ -245,6 +251,11 @@ section! {
         nodes: Option<PathBuf>,
         #[serde(deserialize_with = "path")]
         edges: Option<PathBuf>,
+        osrm_url: String,
+        osrm_profile: String,
+        osrm_timeout_ms: u64,
+        osrm_failures_max: u32,
+        osrm_pause_ms: u64,
     }
 }
 

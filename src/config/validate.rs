@@ -30,6 +30,7 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     found.ranges(&session_ranges(config));
     found.ranges(&domain_ranges(config));
     found.texts(config);
+    found.osrm(config);
     found.order(config);
     found.waves(config);
     found.fares(config);
@@ -107,6 +108,9 @@ fn session_ranges(config: &Config) -> Vec<Range> {
 fn domain_ranges(config: &Config) -> Vec<Range> {
     let Config { dispatch, rides, routing, clock, .. } = config;
     vec![
+        ("dispatch.pickup_max_ms", dispatch.pickup_max_ms.0, 1000..=MS_MAX),
+        ("dispatch.race_size", dispatch.race_size.into(), 1..=100),
+        ("dispatch.batch_window_ms", dispatch.batch_window_ms.0, 1..=10_000),
         ("dispatch.head_start_ms", dispatch.head_start_ms.0, 0..=MS_MAX),
         ("dispatch.wave_ms", dispatch.wave_ms.0, 1..=MS_MAX),
         ("dispatch.offer_ttl_ms", dispatch.offer_ttl_ms.0, 1..=MS_MAX),
@@ -125,6 +129,9 @@ fn domain_ranges(config: &Config) -> Vec<Range> {
         ("rides.arrive_said_within_m", rides.arrive_said_within_m.0.into(), 1..=100_000),
         ("rides.quote_ttl_ms", rides.quote_ttl_ms.0, 1..=MS_MAX),
         ("routing.a_seconds", routing.a_seconds.into(), 1..=100_000),
+        ("routing.osrm_timeout_ms", routing.osrm_timeout_ms, 1..=10_000),
+        ("routing.osrm_failures_max", routing.osrm_failures_max.into(), 1..=1000),
+        ("routing.osrm_pause_ms", routing.osrm_pause_ms, 1..=600_000),
         ("clock.speed", clock.speed.into(), 1..=1000),
     ]
 }
@@ -174,6 +181,15 @@ impl Found {
             let condition = "routing.kind is \"road_graph\"";
             self.unless(routing.kind != graph || file.is_some(), key, Why::Needed { condition });
         }
+    }
+
+    /// What only an OSRM server needs.
+    fn osrm(&mut self, config: &Config) {
+        let routing = &config.routing;
+        let plain = routing.osrm_url.strip_prefix("http://").is_some_and(|host| !host.is_empty());
+        let condition = "routing.kind is \"osrm\", as http://HOST:PORT";
+        let needed = routing.kind == RoutingKind::Osrm;
+        self.unless(!needed || plain, "routing.osrm_url", Why::Needed { condition });
     }
 
     /// Pairs of which the first must not be above the second.

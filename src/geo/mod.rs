@@ -10,6 +10,7 @@
 
 mod grid;
 mod index;
+mod osrm;
 mod power_law;
 mod road;
 mod route;
@@ -19,6 +20,7 @@ mod sphere;
 mod tests;
 
 pub use index::{CategoryBits, Counts, IndexOptions, LiveIndex, Nearby, Query};
+pub use osrm::{Osrm, OsrmOptions};
 pub use power_law::PowerLaw;
-pub use road::{RoadFile, RoadGraph, RoadGraphError};
-pub use route::{Route, Router, Waypoint};
+pub use road::{Leg, RoadFile, RoadGraph, RoadGraphError};
+pub use route::{Drive, Route, Router, Source, Waypoint};

@@ -166,6 +166,8 @@ metrics! {
         "Time to choose the drivers of one wave.";
     offers_made: IntCounter = "ibora_offers_made_total" []
         "Offers recorded.";
+    dispatch_plans_refused: IntCounter = "ibora_dispatch_plans_refused_total" []
+        "Plans of a dispatch policy that could not be carried out.";
     ws_sessions: IntGaugeVec = "ibora_ws_sessions" ["role"]
         "Open sessions.";
     ws_frames: IntCounterVec = "ibora_ws_frames_total" ["direction", "kind"]

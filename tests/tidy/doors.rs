@@ -35,6 +35,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("webhooks", LEAF),
     ("bus", LEAF),
     ("config", LEAF),
+    // A city in virtual time: the policies of the domain over the roads, no engine.
+    ("simulate", &["geo", "domain"]),
     ("seed", &["accounts", "journal", "domain", "obs"]),
     // Clients: of the engine's own rooms they may use the roads, which anybody could have.
     ("bots", &["geo", "domain", "obs"]),

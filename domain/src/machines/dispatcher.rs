@@ -1,12 +1,18 @@
 //! The dispatcher's machine: finds drivers for a wave and gets a slot of each before the ride
 //! offers itself. It keeps nothing on disk; a ride asks again when it hears nothing.
+//!
+//! Who is asked for a wave, and when, is the policy's decision over all waves that wait; what the
+//! policy says is checked first. What always holds: a wave is handed to its ride, if only with
+//! nobody, within [`HELD_MAX`] and the time that slots take.
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
+use std::sync::Arc;
 
 use super::known::KeyHasher;
-use super::{DriverInput, Machine, Output, Outputs, RideInput, Slot, Turn};
+use super::{DriverInput, Machine, Note, Output, Outputs, RideInput, Slot, Turn};
 use crate::category::Category;
+use crate::dispatch::{self, Again, Car, Merits, Offer, Policy, Reach, Supply, View, Waiting};
 use crate::facts::Zone;
 use crate::ids::{DriverId, OfferId, RideId};
 use crate::place::Coordinates;
@@ -14,6 +20,9 @@ use crate::units::{Metres, Millis, Seconds, UnixMillis};
 
 /// How long a wave waits for the drivers' slots.
 const SLOTS_WITHIN: Millis = Millis(1500);
+
+/// How long a policy may hold a wave back. Then its ride goes on without.
+const HELD_MAX: Millis = Millis::from_secs(10);
 
 /// What a dispatcher reacts to.
 #[derive(Debug)]
@@ -44,6 +53,8 @@ pub struct Seek {
     pub category: Category,
     pub radius: Metres,
     pub count: u16,
+    /// When its search began.
+    pub since: UnixMillis,
     pub excluded: Vec<DriverId>,
     /// How long the drivers' slots are kept.
     pub slots_until: Millis,
@@ -61,6 +72,9 @@ pub struct Candidate {
 /// The actor's inside.
 pub struct DispatcherMachine<R> {
     zone: Zone,
+    policy: Arc<dyn Policy + Send + Sync>,
+    /// When the policy is called again; before that it gathers.
+    gathers_until: Option<UnixMillis>,
     waves: HashMap<RideId, Wave, BuildHasherDefault<KeyHasher>>,
     replies: std::marker::PhantomData<fn() -> R>,
 }
@@ -68,6 +82,10 @@ pub struct DispatcherMachine<R> {
 /// A wave in the making.
 struct Wave {
     seek: Seek,
+    /// When the ride asked for it.
+    asked_at: UnixMillis,
+    /// Found, best first, until the policy has decided.
+    found: Option<Vec<Candidate>>,
     /// Asked and not yet answered, in order of rank.
     asked: Vec<Candidate>,
     /// Found and not yet asked, best last.
@@ -77,10 +95,11 @@ struct Wave {
 }
 
 impl<R> DispatcherMachine<R> {
-    /// The dispatcher of `zone`.
+    /// The dispatcher of `zone`, which asks drivers as `policy` says.
     #[must_use]
-    pub fn new(zone: Zone) -> Self {
-        Self { zone, waves: HashMap::default(), replies: std::marker::PhantomData }
+    pub fn new(zone: Zone, policy: Arc<dyn Policy + Send + Sync>) -> Self {
+        let (waves, replies) = (HashMap::default(), std::marker::PhantomData);
+        Self { zone, policy, gathers_until: None, waves, replies }
     }
 
     fn seek(&mut self, turn: &mut Turn<'_, R>, seek: Seek) {
@@ -91,6 +110,8 @@ impl<R> DispatcherMachine<R> {
         turn.out.push(Output::Find(seek.clone()));
         let wave = Wave {
             seek,
+            asked_at: turn.now,
+            found: None,
             asked: vec![],
             reserve: vec![],
             granted: vec![],
@@ -113,15 +134,61 @@ impl<R> DispatcherMachine<R> {
         number: u16,
         mut candidates: Vec<Candidate>,
     ) {
-        let zone = self.zone;
         let Some(wave) = self.wave(ride, number) else {
             return;
         };
         // What was looked for may be an earlier search's wave of the same number.
         candidates.retain(|found| !wave.seek.excluded.contains(&found.driver));
-        candidates.reverse();
-        wave.reserve = candidates;
-        let count = usize::from(wave.seek.count);
+        if candidates.is_empty() {
+            // The ride will look farther; no policy finds anybody here.
+            self.close(turn, ride);
+        } else {
+            wave.found = Some(candidates);
+            wave.give_up_at = wave.asked_at + HELD_MAX;
+            self.decide(turn);
+        }
+        self.arm(turn);
+    }
+
+    /// Lets the policy decide about all waves that were found and not yet offered.
+    fn decide(&mut self, turn: &mut Turn<'_, R>) {
+        while self.gathers_until.is_none_or(|until| until <= turn.now) {
+            let mut waiting: Vec<Waiting> = self.waves.values().filter_map(Wave::waiting).collect();
+            waiting.sort_by_key(|ride| (ride.since, ride.ride));
+            let view = View { now: turn.now, waiting: &waiting, supply: &Found(&self.waves) };
+            let plan = self.policy.decide(&view);
+            if dispatch::check(&plan, &view).is_err() {
+                turn.note(Note::PlanRefused);
+                // Every ride then gets its own nearest, as if there were no policy.
+                waiting.iter().for_each(|ride| self.ask(turn, ride.ride, &[]));
+                return;
+            }
+            for Offer { ride, cars } in plan.offers {
+                self.ask(turn, ride, &cars);
+            }
+            self.gathers_until = match plan.again {
+                Again::AtOnce => continue,
+                Again::After(length) => Some(turn.now + length),
+                Again::OnChange(_) => None,
+            };
+            return;
+        }
+    }
+
+    /// Asks these drivers for their slots, then, where one refuses, the others that were found.
+    fn ask(&mut self, turn: &mut Turn<'_, R>, ride: RideId, cars: &[Car]) {
+        let zone = self.zone;
+        let Some(wave) = self.waves.get_mut(&ride) else { return };
+        let found = wave.found.take().unwrap_or_default();
+        let rank = |candidate: &Candidate| {
+            cars.iter().position(|car| car.driver == candidate.driver).unwrap_or(cars.len())
+        };
+        wave.reserve = found;
+        // A stable sort: who was not named keeps the order of road times.
+        wave.reserve.sort_by_key(rank);
+        wave.reserve.reverse();
+        wave.give_up_at = turn.now + SLOTS_WITHIN;
+        let count = if cars.is_empty() { usize::from(wave.seek.count) } else { cars.len() };
         ask_next(turn, zone, wave, count);
         self.close_if_complete(turn, ride);
     }
@@ -154,7 +221,7 @@ impl<R> DispatcherMachine<R> {
     }
 
     fn close_if_complete(&mut self, turn: &mut Turn<'_, R>, ride: RideId) {
-        let complete = |wave: &Wave| wave.asked.is_empty();
+        let complete = |wave: &Wave| wave.found.is_none() && wave.asked.is_empty();
         if self.waves.get(&ride).is_some_and(complete) {
             self.close(turn, ride);
             self.arm(turn);
@@ -176,6 +243,7 @@ impl<R> DispatcherMachine<R> {
     }
 
     fn alarm(&mut self, turn: &mut Turn<'_, R>) {
+        self.decide(turn);
         let late = self.waves.values().filter(|wave| wave.give_up_at <= turn.now);
         let mut late: Vec<RideId> = late.map(|wave| wave.seek.ride).collect();
         late.sort_unstable();
@@ -186,8 +254,44 @@ impl<R> DispatcherMachine<R> {
     }
 
     fn arm(&self, turn: &mut Turn<'_, R>) {
-        let next = self.waves.values().map(|wave| wave.give_up_at).min();
+        let waits = self.waves.values().any(|wave| wave.found.is_some());
+        let gathered = self.gathers_until.filter(|_| waits);
+        let next = self.waves.values().map(|wave| wave.give_up_at).chain(gathered).min();
         turn.alarm(next);
+    }
+}
+
+impl Wave {
+    /// What the policy is told of it, while it is to be decided.
+    fn waiting(&self) -> Option<Waiting> {
+        self.found.as_ref()?;
+        let Seek { ride, pickup, count, since, .. } = self.seek;
+        Some(Waiting { ride, since, pickup, offers: count })
+    }
+}
+
+/// What was found for the waves, as a policy sees it.
+struct Found<'a>(&'a HashMap<RideId, Wave, BuildHasherDefault<KeyHasher>>);
+
+impl Found<'_> {
+    fn of(&self, ride: RideId) -> &[Candidate] {
+        self.0.get(&ride).and_then(|wave| wave.found.as_deref()).unwrap_or_default()
+    }
+}
+
+impl Supply for Found<'_> {
+    fn near(&self, ride: &Waiting, reach: Reach) -> Vec<Car> {
+        let car = |candidate: &Candidate| Car {
+            driver: candidate.driver,
+            pickup_in: Millis::from_secs(candidate.eta.0.into()),
+            free_in: None,
+            merits: Merits::default(),
+        };
+        self.of(ride.ride).iter().take(reach.free).map(car).collect()
+    }
+
+    fn is_candidate(&self, ride: &Waiting, driver: DriverId) -> bool {
+        self.of(ride.ride).iter().any(|candidate| candidate.driver == driver)
     }
 }
 

@@ -26,6 +26,7 @@ use uuid::Uuid;
 use crate::category::Category;
 use crate::facts::{Answer, CommandKey, Decision, Entity, Zone};
 use crate::ids::{DriverId, PassengerId, RideId, UserId};
+use crate::place::Coordinates;
 use crate::units::{Millis, UnixMillis};
 
 pub use dispatcher::{Candidate, DispatcherInput, DispatcherMachine, Seek};
@@ -90,12 +91,32 @@ pub enum Output<R> {
 /// A happening that operators count.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Note {
-    RideMoved { from: Option<&'static str>, to: &'static str, category: Category },
-    RideCanceled { by: &'static str, reason: &'static str },
-    RideEnded { category: Category, lasted: Millis },
-    Accepted { waited: Millis },
-    Attempt { outcome: &'static str },
-    OffersMade { count: usize },
+    RideMoved {
+        from: Option<&'static str>,
+        to: &'static str,
+        category: Category,
+    },
+    RideCanceled {
+        by: &'static str,
+        reason: &'static str,
+    },
+    /// `drive`: where it began and ended, where it had no stops between.
+    RideEnded {
+        category: Category,
+        lasted: Millis,
+        drive: Option<(Coordinates, Coordinates)>,
+    },
+    Accepted {
+        waited: Millis,
+    },
+    Attempt {
+        outcome: &'static str,
+    },
+    OffersMade {
+        count: usize,
+    },
+    /// A dispatch policy said what cannot be carried out.
+    PlanRefused,
 }
 
 /// The outputs of a turn.

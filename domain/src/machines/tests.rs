@@ -6,6 +6,7 @@ mod alone;
 mod bots;
 mod cases;
 mod disk;
+mod dispatching;
 mod offers;
 mod races;
 mod world;

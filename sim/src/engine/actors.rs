@@ -147,7 +147,10 @@ impl Engine {
                 let machine = PassengerMachine::new(id, active, commands, idle);
                 Body::Passenger(Riding(machine, PhantomData))
             }
-            (Entity::Dispatcher(zone), _) => Body::Dispatcher(DispatcherMachine::new(zone)),
+            (Entity::Dispatcher(zone), _) => {
+                let policy = world.rides.dispatch_policy();
+                Body::Dispatcher(DispatcherMachine::new(zone, policy))
+            }
         };
         let mut actor = Actor::new(body, life, out, world.now);
         actor.last_active = now;

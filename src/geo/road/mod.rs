@@ -6,20 +6,22 @@
 //!
 //! What always holds: every edge joins two nodes of this graph, and has a length and a time.
 
+mod hierarchy;
 mod parse;
+mod parts;
 mod search;
 
 use std::io::BufRead;
 use std::sync::Arc;
 
 use ibora_domain::place::{Coordinates, whole};
-use ibora_domain::units::{Metres, Millis, Seconds};
+use ibora_domain::units::{Metres, Millis, Seconds, UnixMillis};
 
 use super::grid::{Grid, Item};
 use super::power_law::PowerLaw;
-use super::route::{Route, Router, Waypoint};
+use super::route::{Drive, Route, Router, Source, Waypoint};
 pub use parse::{RoadFile, RoadGraphError};
-use search::{Edge, Network};
+use search::Network;
 
 /// A place further than this from every node is off the map.
 const SNAP_MAX_M: u32 = 1000;
@@ -59,15 +61,18 @@ enum Course {
     OffMap,
 }
 
-/// A straight piece at one end of a drive.
-#[derive(Clone, Copy)]
-struct Leg {
-    node: u32,
-    metres: u32,
+/// A straight piece at one end of a drive: between a place and its node of the graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leg {
+    /// The node's number, below [`RoadGraph::nodes`].
+    pub node: u32,
+    pub metres: u32,
 }
 
 impl Leg {
-    fn ms(self) -> u32 {
+    /// How long it takes.
+    #[must_use]
+    pub fn ms(self) -> u32 {
         self.metres.saturating_mul(ACCESS_MS_PER_M)
     }
 }
@@ -105,13 +110,45 @@ impl RoadGraph {
         self.network.edges()
     }
 
-    fn snap(&self, place: Coordinates) -> Option<Leg> {
+    /// Both ends of every edge, for who draws a map.
+    pub fn pieces(&self) -> impl Iterator<Item = (Coordinates, Coordinates)> + '_ {
+        let place = |node: u32| self.nodes[node as usize];
+        self.network.ends().map(move |(from, to)| (place(from), place(to)))
+    }
+
+    /// How many nodes the largest part of the graph has in which every node reaches every other.
+    #[must_use]
+    pub fn largest_connected(&self) -> usize {
+        self.network.largest_connected()
+    }
+
+    /// The way from a place to its nearest node; none where that is too far, as in the sea.
+    #[must_use]
+    pub fn snap(&self, place: Coordinates) -> Option<Leg> {
         let hit = self.by_place.nearest(place, SNAP_MAX_M, 1, |_| true).next()?;
         Some(Leg { node: hit.item.0, metres: whole(hit.metres()) })
     }
 
-    /// Finds the fastest drive and hands its edges, in order, to `each`.
-    fn drive(&self, from: Coordinates, to: Coordinates, each: impl FnMut(&Edge)) -> Course {
+    /// Milliseconds from one node to another, if there is a way.
+    #[must_use]
+    pub fn node_ms(&self, from: u32, to: u32) -> Option<u32> {
+        Some(self.network.fastest(from, to)?.0)
+    }
+
+    /// Milliseconds from each node to this one, `u32::MAX` where there is no way: one search, for
+    /// who will ask for many.
+    #[must_use]
+    pub fn all_ms_to(&self, node: u32) -> Vec<u32> {
+        self.network.all_ms_to(node)
+    }
+
+    /// How a drive goes. `roads` looks for the fastest way between two nodes, if there is one.
+    fn course(
+        &self,
+        from: Coordinates,
+        to: Coordinates,
+        roads: impl FnOnce(u32, u32) -> bool,
+    ) -> Course {
         let (Some(first), Some(last)) = (self.snap(from), self.snap(to)) else {
             return Course::OffMap;
         };
@@ -119,20 +156,17 @@ impl RoadGraph {
             let metres = from.distance_to(to).0;
             return Course::Straight(Leg { node: first.node, metres });
         }
-        if self.network.shortest(first.node, last.node, each) {
-            Course::Roads { first, last }
-        } else {
-            Course::OffMap
-        }
+        if roads(first.node, last.node) { Course::Roads { first, last } } else { Course::OffMap }
     }
 }
 
 impl Router for RoadGraph {
     fn route(&self, from: Coordinates, to: Coordinates) -> Route {
         let (mut mm, mut ms) = (0_u64, 0_u64);
-        let course = self.drive(from, to, |edge| {
-            mm += u64::from(edge.mm);
-            ms += u64::from(edge.ms);
+        let course = self.course(from, to, |first, last| {
+            let fastest = self.network.fastest(first, last);
+            (ms, mm) = fastest.map_or((0, 0), |(ms, mm)| (u64::from(ms), mm));
+            fastest.is_some()
         });
         let legs = match course {
             Course::OffMap => return self.off_map.route(from, to),
@@ -143,12 +177,15 @@ impl Router for RoadGraph {
             mm += u64::from(leg.metres) * 1000;
             ms += u64::from(leg.ms());
         }
-        Route { distance: Metres(thousandth(mm)), duration: Seconds(thousandth(ms)) }
+        let (distance, duration) = (Metres(thousandth(mm)), Seconds(thousandth(ms)));
+        Route { distance, duration, source: Source::RoadGraph }
     }
 
     fn path(&self, from: Coordinates, to: Coordinates) -> Vec<Waypoint> {
         let mut nodes = Vec::new();
-        let course = self.drive(from, to, |edge| nodes.push((edge.to, edge.ms)));
+        let course = self.course(from, to, |first, last| {
+            self.network.shortest(first, last, |edge| nodes.push((edge.to, edge.ms)))
+        });
         let mut path = vec![Waypoint { position: from, after: Millis(0) }];
         let mut after = 0;
         let mut pass = |position: Coordinates, ms: u32| {
@@ -167,6 +204,14 @@ impl Router for RoadGraph {
             }
         }
         path
+    }
+
+    fn tell_time(&self, now: UnixMillis) {
+        self.off_map.tell_time(now);
+    }
+
+    fn learn(&self, drive: &Drive) {
+        self.off_map.learn(drive);
     }
 }
 

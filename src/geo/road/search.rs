@@ -1,4 +1,5 @@
-//! Shortest times over a directed graph: Dijkstra's algorithm from both ends at once.
+//! Shortest times over a directed graph: a hierarchy for how long and how far, Dijkstra's algorithm
+//! from both ends at once for the way itself, and from one end for all ways to a node.
 //!
 //! Only the road graph calls it. Costs are whole milliseconds, so a search has one answer on every
 //! machine. Labels and queues are kept between searches and shared by a pool; a label counts only
@@ -8,6 +9,9 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use parking_lot::Mutex;
+
+use super::hierarchy::Hierarchy;
+use super::parts;
 
 /// A directed piece of road.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +24,9 @@ pub(super) struct Edge {
     pub(super) ms: u32,
 }
 
+/// No way leads there.
+const UNREACHABLE: u32 = u32::MAX;
+
 /// The edges of a graph, found from either of their ends.
 pub(super) struct Network {
     /// Ordered by `from`.
@@ -30,6 +37,7 @@ pub(super) struct Network {
     by_target: Vec<u32>,
     /// Where the edges to a node begin in `by_target`.
     entering: Vec<u32>,
+    hierarchy: Hierarchy,
     pool: Mutex<Vec<Scratch>>,
 }
 
@@ -47,11 +55,50 @@ impl Network {
         let mut by_target: Vec<u32> = (0_u32..).zip(&edges).map(|(number, _)| number).collect();
         by_target.sort_by_key(|&number| edges[number as usize].to);
         let entering = starts(nodes, by_target.iter().map(|&number| edges[number as usize].to));
-        Self { edges, leaving, by_target, entering, pool: Mutex::default() }
+        let hierarchy = Hierarchy::new(nodes, &edges);
+        Self { edges, leaving, by_target, entering, hierarchy, pool: Mutex::default() }
     }
 
     pub(super) fn edges(&self) -> usize {
         self.edges.len()
+    }
+
+    /// Both nodes of every edge.
+    pub(super) fn ends(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.edges.iter().map(|edge| (edge.from, edge.to))
+    }
+
+    /// The nodes of the largest part in which every node reaches every other.
+    pub(super) fn largest_connected(&self) -> usize {
+        let targets: Vec<u32> = self.edges.iter().map(|edge| edge.to).collect();
+        let nodes = short(self.leaving.len() - 1);
+        parts::largest(nodes, |node| &targets[range(&self.leaving, node)])
+    }
+
+    /// Milliseconds and millimetres of the fastest way.
+    pub(super) fn fastest(&self, from: u32, to: u32) -> Option<(u32, u64)> {
+        self.hierarchy.fastest(from, to)
+    }
+
+    /// The times of the fastest ways from every node to this one, or [`UNREACHABLE`].
+    pub(super) fn all_ms_to(&self, to: u32) -> Vec<u32> {
+        let mut times = vec![UNREACHABLE; self.leaving.len() - 1];
+        let mut queue = BinaryHeap::from([Reverse((0, to))]);
+        times[to as usize] = 0;
+        while let Some(Reverse((ms, node))) = queue.pop() {
+            if times[node as usize] < ms {
+                continue;
+            }
+            for &number in &self.by_target[range(&self.entering, node)] {
+                let edge = self.edges[number as usize];
+                let by_here = ms.saturating_add(edge.ms);
+                if by_here < times[edge.from as usize] {
+                    times[edge.from as usize] = by_here;
+                    queue.push(Reverse((by_here, edge.from)));
+                }
+            }
+        }
+        times
     }
 
     /// Hands the edges of the fastest way, in order, to `each`. False, and none, where there is
@@ -295,6 +342,11 @@ mod tests {
                     let expected = expected[from as usize][to as usize];
                     assert_eq!(found.then_some(cost), expected, "from {from} to {to}");
                     assert_eq!(at, if found { to } else { from });
+                    let fastest = network.fastest(from, to);
+                    assert_eq!(fastest.map(|(ms, _)| u64::from(ms)), expected);
+                    assert!(fastest.is_none_or(|(_, mm)| mm > 0 && mm % 1000 == 0));
+                    let by_dijkstra = network.all_ms_to(to)[from as usize];
+                    assert_eq!(u64::from(by_dijkstra), expected.unwrap_or(UNREACHABLE.into()));
                     *if found { &mut ways } else { &mut dead_ends } += 1;
                 }
             }

@@ -1,6 +1,8 @@
 //! Tests of the room as a whole: what its doors promise, against slow and simple twins.
 
 mod index;
+mod learning;
+mod osrm;
 mod real_city;
 mod routers;
 mod threads;

@@ -10,17 +10,18 @@ use std::sync::Arc;
 
 use flate2::read::GzDecoder;
 use ibora_domain::place::Coordinates;
+use ibora_domain::units::UnixMillis;
 
-use super::place;
 use super::routers::conforms;
-use crate::geo::{PowerLaw, RoadGraph, Router};
+use super::{Lcg, place};
+use crate::geo::{Drive, PowerLaw, RoadGraph, Router};
 
 #[expect(clippy::print_stderr, reason = "a skipped test owes a word")]
-fn data() -> Option<PathBuf> {
+pub(super) fn folder(name: &str) -> Option<PathBuf> {
     if let Ok(named) = std::env::var("IBORA_DATA") {
-        return Some(Path::new(&named).join("nyc-hour"));
+        return Some(Path::new(&named).join(name));
     }
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/nyc-hour");
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
     if !beside.is_dir() {
         eprintln!("skipped: no data at {}; set IBORA_DATA", beside.display());
         return None;
@@ -28,7 +29,11 @@ fn data() -> Option<PathBuf> {
     Some(beside)
 }
 
-fn open(path: &Path) -> impl BufRead + use<> {
+fn data() -> Option<PathBuf> {
+    folder("nyc-hour")
+}
+
+pub(super) fn open(path: &Path) -> impl BufRead + use<> {
     let file = File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     BufReader::new(GzDecoder::new(file))
 }
@@ -97,7 +102,7 @@ fn the_power_law_learns_the_streets_from_finished_drives() {
             sum += f64::from(guess.0.abs_diff(driven.duration.0));
             drives += 1.0;
             if learn {
-                law.observe(from.distance_to(to), driven.duration);
+                law.learn(&Drive { from, to, began: UnixMillis(0), took: driven.duration });
             }
         }
         sum / drives
@@ -106,4 +111,37 @@ fn the_power_law_learns_the_streets_from_finished_drives() {
     error(true, 16);
     let after = error(false, 50);
     assert!(after < before, "mean error before {before} s, after {after} s");
+}
+
+#[test]
+fn a_thousand_ways_are_as_short_as_by_plain_dijkstra() {
+    let Some(data) = data() else { return };
+    let graph = manhattan(&data);
+    let nodes = u32::try_from(graph.nodes()).expect("few");
+    let mut chance = Lcg(17);
+    for _ in 0..1000 {
+        let (from, to) = (chance.below(nodes), chance.below(nodes));
+        let by_dijkstra = graph.all_ms_to(to)[from as usize];
+        assert_eq!(graph.node_ms(from, to), Some(by_dijkstra), "from {from} to {to}");
+    }
+    assert_eq!(graph.largest_connected(), graph.nodes(), "every node reaches every other");
+}
+
+/// How fast times are; with optimisation on a quiet machine it is a figure.
+#[test]
+#[ignore = "a measurement: cargo test --profile fast -p ibora --lib -- --ignored eta_queries"]
+#[expect(clippy::print_stderr, reason = "the measurement's product")]
+fn eta_queries_a_second() {
+    let Some(data) = data() else { return };
+    let graph = manhattan(&data);
+    let nodes = u32::try_from(graph.nodes()).expect("few");
+    let mut chance = Lcg(23);
+    let began = std::time::Instant::now();
+    let mut sum = 0_u64;
+    for _ in 0..300_000 {
+        let (from, to) = (chance.below(nodes), chance.below(nodes));
+        sum += u64::from(graph.node_ms(from, to).unwrap_or(0));
+    }
+    let rate = 300_000.0 / began.elapsed().as_secs_f64();
+    eprintln!("{rate:.0} queries a second, mean {} s", sum / 300_000 / 1000);
 }

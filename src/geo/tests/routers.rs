@@ -6,7 +6,7 @@ use ibora_domain::place::Coordinates;
 use ibora_domain::units::{Metres, Millis, Seconds};
 
 use super::{Lcg, place};
-use crate::geo::{PowerLaw, RoadFile, RoadGraph, RoadGraphError, Route, Router};
+use crate::geo::{PowerLaw, RoadFile, RoadGraph, RoadGraphError, Route, Router, Source};
 
 const NODES: &str = "node_id,lat,lon\n";
 const EDGES: &str = "from_node,to_node,length_km,speed_kmh\n";
@@ -40,8 +40,7 @@ pub(super) fn conforms(router: &dyn Router, places: &[Coordinates]) {
             assert_eq!(router.route(from, to), route, "the same question, the same answer");
             let crow = from.distance_to(to);
             if from == to {
-                let nothing = Route { distance: Metres(0), duration: Seconds(0) };
-                assert_eq!(route, nothing);
+                assert_eq!((route.distance, route.duration), (Metres(0), Seconds(0)));
             }
             assert!(f64::from(route.distance.0) >= f64::from(crow.0) * 0.97 - 3.0, "a tunnel");
             let fastest_s = f64::from(crow.0) / 42.0;
@@ -54,6 +53,9 @@ pub(super) fn conforms(router: &dyn Router, places: &[Coordinates]) {
             assert!(last.after.0.abs_diff(u64::from(route.duration.0) * 1000) <= 500);
             assert!(path.is_sorted_by_key(|point| point.after), "time does not go back");
         }
+        let together = router.routes(places, from);
+        let alone: Vec<Route> = places.iter().map(|place| router.route(*place, from)).collect();
+        assert_eq!(together, alone, "asked together or one by one");
     }
 }
 
@@ -101,47 +103,10 @@ fn the_power_law_starts_with_300_seconds_a_kilometre() {
     let law = PowerLaw::default();
     let from = place(0.0, 0.0);
     let route = law.route(from, place(0.0, 0.008_993_2));
-    assert_eq!(route, Route { distance: Metres(1300), duration: Seconds(300) });
+    let source = Source::PowerLaw;
+    assert_eq!(route, Route { distance: Metres(1300), duration: Seconds(300), source });
     let route = law.route(from, place(0.0, 0.089_932));
-    assert_eq!(route, Route { distance: Metres(13_000), duration: Seconds(1310) });
-}
-
-#[test]
-fn the_power_law_learns_from_drives_and_shrugs_off_absurd_ones() {
-    let law = PowerLaw::default();
-    let mut chance = Lcg(3);
-    for number in 0..3000 {
-        let crow_m = chance.between(500.0, 9000.0);
-        let honest = 450.0 * (crow_m / 1000.0).powf(0.64) * chance.between(0.7, 1.4);
-        let took = if number % 20 == 0 { 80_000.0 } else { honest };
-        law.observe(
-            Metres(ibora_domain::place::whole(crow_m)),
-            Seconds(ibora_domain::place::whole(took)),
-        );
-    }
-    let learnt = law.seconds_first_km();
-    assert!((430.0..490.0).contains(&learnt), "learnt {learnt}");
-    let resumed = PowerLaw::new(learnt);
-    assert!((resumed.seconds_first_km() - learnt).abs() < 1e-9);
-}
-
-#[test]
-fn nothing_observed_drives_the_power_law_out_of_its_bounds() {
-    let law = PowerLaw::default();
-    for _ in 0..20_000 {
-        law.observe(Metres(200), Seconds(u32::MAX));
-    }
-    assert!((law.seconds_first_km() - 1800.0).abs() < 1e-6);
-    for _ in 0..20_000 {
-        law.observe(Metres(5000), Seconds(130));
-    }
-    assert!((law.seconds_first_km() - 60.0).abs() < 1e-6);
-    // Faster than a car, or around the corner: these teach nothing.
-    let fresh = PowerLaw::default();
-    fresh.observe(Metres(5000), Seconds(0));
-    fresh.observe(Metres(199), Seconds(9000));
-    assert!((fresh.seconds_first_km() - 300.0).abs() < 1e-9);
-    assert!((PowerLaw::new(f64::NAN).seconds_first_km() - 300.0).abs() < 1e-9);
+    assert_eq!(route, Route { distance: Metres(13_000), duration: Seconds(1310), source });
 }
 
 #[test]
@@ -152,7 +117,8 @@ fn a_drive_takes_the_fast_way_round_and_not_the_short_slow_one() {
     assert_eq!((graph.nodes(), graph.edges()), (3, 3));
     let (west, east) = (place(0.0, 0.0), place(0.0, 0.01));
     let route = graph.route(west, east);
-    assert_eq!(route, Route { distance: Metres(1200), duration: Seconds(144) });
+    let source = Source::RoadGraph;
+    assert_eq!(route, Route { distance: Metres(1200), duration: Seconds(144), source });
     let path: Vec<_> = graph.path(west, east).iter().map(|point| point.after.0).collect();
     assert_eq!(path, [0, 0, 72_000, 144_000, 144_000]);
     // No edge leads back: the straight line answers, and off the map it answers too.

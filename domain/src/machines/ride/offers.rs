@@ -45,6 +45,7 @@ impl<R> RideMachine<R> {
             category: ride.order.category,
             radius: self.policy.wave_radius(wave),
             count: self.policy.wave_size(wave),
+            since: ride.search.since,
             excluded: ride.not_to_ask(wave, &self.policy),
             slots_until: self.policy.offer_ttl,
         };

@@ -195,6 +195,7 @@ fn announce<R>(turn: &mut Turn<'_, R>, ride: &Ride, driver: Option<DriverId>) {
         turn.note(Note::RideEnded {
             category: ride.order.category,
             lasted: lasted.unwrap_or(Millis(0)),
+            drive: ride.order.stops.is_empty().then_some((ride.order.pickup, ride.order.dropoff)),
         });
     }
 }

@@ -201,7 +201,10 @@ impl World {
                 let machine = PassengerMachine::new(id, active, commands, Millis(1));
                 Body::Passenger(Riding(machine, PhantomData))
             }
-            Entity::Dispatcher(zone) => Body::Dispatcher(DispatcherMachine::new(zone)),
+            Entity::Dispatcher(zone) => {
+                let policy = self.policy.dispatch_policy();
+                Body::Dispatcher(DispatcherMachine::new(zone, policy))
+            }
         };
         self.lives += 1;
         let actor = Actor {
