@@ -1,7 +1,7 @@
 //! One connection through the proxy: both ways at once, piece by piece as its judge says.
 //!
-//! Used by the proxy only. A link that fell silent keeps both its sockets until both ends have given
-//! them up: what is behind a broken route hears of no end either.
+//! Used by the proxy only. A link that fell silent keeps both its sockets until both ends have
+//! given them up: what is behind a broken route hears of no end either.
 
 use std::time::Duration;
 
