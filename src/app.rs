@@ -21,6 +21,7 @@ use crate::accounts::{Accounts, OptionsError};
 use crate::actors::{Clock, Dispatch, DispatchParts};
 use crate::api::Standby;
 use crate::config::{Config, Mode};
+use crate::db::{self, Db};
 use crate::geo::RoadGraphError;
 use crate::journal::{Journal, JournalParts};
 use crate::obs::Metrics;
@@ -43,10 +44,15 @@ pub use settings::{data_dir, source};
 /// Every schema change, in order.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
+/// A change of the schema may take long, and no longer.
+const MIGRATE_WITHIN: Duration = Duration::from_secs(1800);
+
 /// Time in which an engine that stops answers what is under way and records it.
 const SETTLE_WITHIN: Duration = Duration::from_millis(700);
 /// Time in which it gives up its shards, when the database is slow.
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
+/// Time in which the pool is closed.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// Then its sessions are sent away, a moment for each, since each comes back elsewhere.
 const DRAIN_A_SESSION: Duration = Duration::from_millis(1);
 /// All of them within so much at least, and at most.
@@ -61,6 +67,8 @@ pub enum StartError {
     Database(#[from] sqlx::Error),
     #[error("the schema cannot be brought up to date: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    #[error("the schema was not up to date after {} s", MIGRATE_WITHIN.as_secs())]
+    MigrationTooSlow,
     #[error("production mode: the app role owns the tables; give it another owner")]
     AppRoleOwnsTables,
     #[error("{path}: {source}")]
@@ -104,19 +112,25 @@ impl Store {
         if let Some(owner) = database.owner_options() {
             migrate(owner).await?;
         }
-        let pool = pool(config, database.app_options()).await?;
-        check_owner(config, &pool).await?;
-        Ok(Self { database, pool })
+        let pool = db::pool(database.app_options(), config.database.pool_size).await?;
+        let store = Self { database, pool };
+        check_owner(config, &store.db()).await?;
+        Ok(store)
     }
-}
 
-impl Store {
+    /// The pool, for statements that have an end.
+    #[must_use]
+    pub fn db(&self) -> Db {
+        Db::new(self.pool.clone())
+    }
+
     /// Closes the pool, and stops a private server.
     ///
     /// # Errors
     /// [`StartError`]
     pub async fn close(self) -> Result<(), StartError> {
-        self.pool.close().await;
+        // What a dead network holds up ends with the process.
+        timeout(CLOSE_WITHIN, self.pool.close()).await.ok();
         Ok(self.database.close().await?)
     }
 }
@@ -161,6 +175,7 @@ impl App {
         let metrics = Metrics::new();
         crate::obs::set_global(Arc::clone(&metrics));
         let store = Store::open(config).await?;
+        store.database.watch(&metrics.postgres_restarts);
         let node = Node::of(config)?;
         let router = router(config)?;
         let listener = web::bind(config)?;
@@ -168,7 +183,7 @@ impl App {
         let metrics_server = web::listen_metrics(config, &standby)?;
         let options = journal_options(config, &node);
         // Whatever takes long and needs no shards stands above.
-        let (tenure, answering) = turn::wait(&store.pool, &options, (&listener, &standby)).await?;
+        let (tenure, answering) = turn::wait(&store.db(), &options, (&listener, &standby)).await?;
         let hub = Hub::new(config.session.passenger_devices_max, Arc::clone(&metrics));
         let parts = journal_parts(&store, &hub, &metrics);
         let journal = Journal::start(tenure, &options, parts);
@@ -182,7 +197,7 @@ impl App {
             tariffs: tariffs(config),
         };
         let dispatch = Dispatch::start(parts, dispatch_options(config)).await?;
-        let accounts = Arc::new(accounts(config, store.pool.clone(), Arc::clone(&journal))?);
+        let accounts = Arc::new(accounts(config, store.db(), Arc::clone(&journal))?);
         let ready = Arc::new(AtomicBool::new(true));
         let sessions = RealtimeState::new(
             RealtimeParts {
@@ -194,7 +209,7 @@ impl App {
             },
             session_options(config),
         );
-        let api = web::api(config, &store.pool, (&dispatch, &accounts), (&metrics, &ready), &hub);
+        let api = web::api(config, &store.db(), (&dispatch, &accounts), (&metrics, &ready), &hub);
         let routes = web::Routes { api, sessions, more };
         let (address, server) = web::listen(config, &listener, routes)?;
         drop(answering);
@@ -229,6 +244,7 @@ impl App {
     /// # Errors
     /// [`PostgresError`] of a private server that does not stop.
     pub async fn stop(self) -> Result<(), StartError> {
+        self.store.database.unwatch();
         self.ready.store(false, Ordering::Release);
         self.stepping_down.abort();
         self.leave().await;
@@ -264,7 +280,7 @@ fn journal_parts(store: &Store, hub: &Arc<Hub>, metrics: &Arc<Metrics>) -> Journ
     let streams = Arc::clone(hub);
     JournalParts {
         connect: store.database.app_options(),
-        pool: store.pool.clone(),
+        db: store.db(),
         metrics: Arc::clone(metrics),
         publish: Arc::new(move |events| {
             streams.publish(events.into_iter().map(|event| (event.seq, event.row)));
@@ -285,8 +301,8 @@ async fn step_down(dispatch: Arc<Dispatch>, hub: Arc<Hub>) {
 /// [`StartError`]
 pub async fn accounts_for_tools(config: &Config, store: &Store) -> Result<Accounts, StartError> {
     let connect = store.database.app_options();
-    let journal = Journal::for_tools(connect, store.pool.clone(), Metrics::new()).await?;
-    accounts(config, store.pool.clone(), journal)
+    let journal = Journal::for_tools(connect, store.db(), Metrics::new()).await?;
+    accounts(config, store.db(), journal)
 }
 
 /// Makes simulated people in the store; `progress` hears how many there are so far.
@@ -303,8 +319,8 @@ pub async fn seed(
         return Err(SeedError::Disabled.into());
     }
     let connect = store.database.app_options();
-    let journal = Journal::for_tools(connect, store.pool.clone(), Metrics::new()).await?;
-    let accounts = accounts(config, store.pool.clone(), Arc::clone(&journal))?;
+    let journal = Journal::for_tools(connect, store.db(), Metrics::new()).await?;
+    let accounts = accounts(config, store.db(), Arc::clone(&journal))?;
     Ok(crate::seed::seed((&accounts, &journal), counts, wall_clock(), progress).await?)
 }
 
@@ -314,25 +330,19 @@ pub async fn seed(
 /// [`StartError`]
 pub async fn migrate(owner: PgConnectOptions) -> Result<(), StartError> {
     let pool = PgPoolOptions::new().max_connections(1).connect_with(owner).await?;
-    MIGRATIONS.run(&pool).await?;
+    let migrated = timeout(MIGRATE_WITHIN, MIGRATIONS.run(&pool)).await;
+    migrated.map_err(|_| StartError::MigrationTooSlow)??;
     pool.close().await;
     Ok(())
 }
 
-async fn pool(config: &Config, connect: PgConnectOptions) -> Result<PgPool, StartError> {
-    let options = PgPoolOptions::new()
-        .max_connections(config.database.pool_size)
-        .acquire_timeout(Duration::from_secs(5));
-    Ok(options.connect_with(connect).await?)
-}
-
 /// An app role that owns the tables could undo what triggers and revoked rights protect.
-async fn check_owner(config: &Config, pool: &PgPool) -> Result<(), StartError> {
+async fn check_owner(config: &Config, db: &Db) -> Result<(), StartError> {
     let owns: bool = sqlx::query_scalar(
         "SELECT EXISTS (SELECT 1 FROM pg_tables
          WHERE schemaname = 'public' AND tablename = 'events' AND tableowner = current_user)",
     )
-    .fetch_one(pool)
+    .fetch_one(db)
     .await?;
     match (owns, config.mode) {
         (true, Mode::Production) => Err(StartError::AppRoleOwnsTables),

@@ -7,6 +7,7 @@ pub mod app;
 pub mod bots;
 pub mod cli;
 pub mod config;
+pub mod db;
 pub mod demo;
 pub mod geo;
 pub mod journal;

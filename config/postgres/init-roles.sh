@@ -42,8 +42,12 @@ REVOKE ALL ON DATABASE ibora, postgres, template1 FROM PUBLIC;
 GRANT CONNECT ON DATABASE ibora TO ibora_app;
 -- No statement of the engine may hold up the others: a stuck one fails and is answered for.
 ALTER ROLE ibora_app SET statement_timeout = '5s';
-ALTER ROLE ibora_app SET idle_in_transaction_session_timeout = '2s';
+ALTER ROLE ibora_app SET idle_in_transaction_session_timeout = '3s';
 ALTER ROLE ibora_app SET lock_timeout = '3s';
+-- Nor may one whose engine was cut off: its session ends in a while.
+ALTER ROLE ibora_app SET tcp_user_timeout = '20s';
+ALTER ROLE ibora_app SET tcp_keepalives_idle = '20s';
+ALTER ROLE ibora_app SET tcp_keepalives_interval = '5s';
 \connect ibora
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 ALTER SCHEMA public OWNER TO ibora_owner;

@@ -9,6 +9,7 @@ use ibora::actors::{
     Caller, Clock, Command, Dispatch, DispatchOptions, DispatchParts, RideRequest, Sent,
 };
 use ibora::config::Config;
+use ibora::db::{self, Db};
 use ibora::geo::{IndexOptions, LiveIndex, PowerLaw};
 use ibora::journal::{Journal, JournalOptions, JournalParts, Taking, Tenure};
 use ibora::obs::Metrics;
@@ -21,7 +22,7 @@ use ibora_domain::policy::RidePolicy;
 use ibora_domain::ride::PaymentMethod;
 use ibora_domain::units::Millis;
 use serde::Deserialize;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgPool};
 
 use crate::offers::OfferBoard;
@@ -111,10 +112,8 @@ impl Engine {
         let store = Store::open().await?;
         let config = Config::with(&[])?;
         let app = store.database.app_options();
-        let pool = PgPoolOptions::new()
-            .max_connections(config.database.pool_size)
-            .connect_with(app.clone())
-            .await?;
+        let pool = db::pool(app.clone(), config.database.pool_size).await?;
+        let db = Db::new(pool.clone());
         let metrics = Metrics::new();
         let board = Arc::new(OfferBoard::default());
         let told = Arc::clone(&board);
@@ -124,17 +123,13 @@ impl Engine {
             writers: u16::try_from(config.journal.writers)?,
             queue_max: config.journal.queue_max,
             batch_max: config.journal.batch_max,
+            answer_within: Duration::from_millis(config.journal.answer_ms),
         };
         let publish: ibora::journal::Publish = Arc::new(move |events| told.publish(&events));
-        let Taking::Ours(tenure) = Tenure::take(&pool, &options).await? else {
+        let Taking::Ours(tenure) = Tenure::take(&db, &options).await? else {
             anyhow::bail!("another engine has the shards of a database of this bench's own");
         };
-        let parts = JournalParts {
-            connect: app,
-            pool: pool.clone(),
-            metrics: Arc::clone(&metrics),
-            publish,
-        };
+        let parts = JournalParts { connect: app, db, metrics: Arc::clone(&metrics), publish };
         let journal = Journal::start(tenure, &options, parts);
         let index = IndexOptions { stale_after: NEVER, ..IndexOptions::default() };
         let fares = config.fares.clone();

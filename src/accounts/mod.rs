@@ -27,8 +27,8 @@ use std::sync::Arc;
 use ibora_domain::ids::{DriverId, UserId};
 use ibora_domain::person::{Approval, Role};
 use ibora_domain::units::{Millis, UnixMillis};
-use sqlx::PgPool;
 
+use crate::db::Db;
 use crate::journal::{AccountRow, CommitError, Journal};
 use crate::readmodel::{AuditEntry, DriverProfile, Page, People, UserView};
 
@@ -57,7 +57,7 @@ impl Accounts {
     /// # Errors
     /// [`OptionsError`]: a signing key that is too short, or hashing that cannot work.
     pub fn new(
-        reads: PgPool,
+        reads: Db,
         journal: Arc<Journal>,
         options: &AccountOptions,
         now: Clock,

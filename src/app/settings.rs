@@ -7,13 +7,13 @@ use std::time::Duration;
 use ibora_domain::machines::DriverPolicy;
 use ibora_domain::units::{Millis, UnixMillis};
 use secrecy::SecretString;
-use sqlx::PgPool;
 
 use super::StartError;
 use super::node::Node;
 use crate::accounts::{AccountOptions, Accounts, HashingOptions};
 use crate::actors::{Clock, DispatchOptions};
 use crate::config::{Config, RoutingKind};
+use crate::db::Db;
 use crate::geo::{IndexOptions, LiveIndex, PowerLaw, RoadGraph, Router};
 use crate::journal::{Journal, JournalOptions};
 use crate::postgres::{DatabaseSource, EmbeddedOptions};
@@ -56,6 +56,7 @@ pub(super) fn journal_options(config: &Config, node: &Node) -> JournalOptions {
         writers: u16::try_from(config.journal.writers).unwrap_or(u16::MAX),
         queue_max: config.journal.queue_max,
         batch_max: config.journal.batch_max,
+        answer_within: Duration::from_millis(config.journal.answer_ms),
     }
 }
 
@@ -126,7 +127,7 @@ pub(super) fn tariffs(config: &Config) -> crate::actors::Tariffs {
 
 pub(super) fn accounts(
     config: &Config,
-    pool: PgPool,
+    db: Db,
     journal: Arc<Journal>,
 ) -> Result<Accounts, StartError> {
     let auth = &config.auth;
@@ -142,7 +143,7 @@ pub(super) fn accounts(
             ..HashingOptions::default()
         },
     };
-    Ok(Accounts::new(pool, journal, &options, Arc::new(wall_clock))?)
+    Ok(Accounts::new(db, journal, &options, Arc::new(wall_clock))?)
 }
 
 pub(super) fn wall_clock() -> UnixMillis {

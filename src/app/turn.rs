@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use sqlx::PgPool;
 use tokio::time::sleep;
 
 use super::{StartError, web};
 use crate::api::Standby;
+use crate::db::Db;
 use crate::journal::{JournalOptions, Taking, Tenure};
 
 /// How often it is looked whether the shards are free.
@@ -36,7 +36,7 @@ impl Drop for Answering {
 /// # Errors
 /// [`StartError`]: what another try would not mend.
 pub(super) async fn wait(
-    pool: &PgPool,
+    db: &Db,
     options: &JournalOptions,
     (listener, standby): (&TcpListener, &Arc<Standby>),
 ) -> Result<(Tenure, Option<Answering>), StartError> {
@@ -44,7 +44,7 @@ pub(super) async fn wait(
     let mut seen: Option<String> = None;
     let mut silent = false;
     loop {
-        match Tenure::take(pool, options).await {
+        match Tenure::take(db, options).await {
             Ok(Taking::Ours(tenure)) => {
                 tracing::info!(node = options.node, after = seen, "the shards are ours");
                 return Ok((tenure, answering));
@@ -66,7 +66,7 @@ pub(super) async fn wait(
         }
         while silent {
             sleep(AGAIN_AFTER).await;
-            silent = !Tenure::can_be_asked_for(pool, options).await;
+            silent = !Tenure::can_be_asked_for(db, options).await;
             sleep(AGAIN_AFTER).await;
         }
         sleep(LOOK_EVERY).await;

@@ -14,7 +14,6 @@ use actix_web::http::KeepAlive;
 use actix_web::rt::net::TcpStream;
 use actix_web::{App as WebApp, HttpServer, web};
 use socket2::{SockRef, TcpKeepalive};
-use sqlx::PgPool;
 use tokio::net::TcpSocket;
 
 use super::{Mount, StartError};
@@ -22,6 +21,7 @@ use crate::accounts::Accounts;
 use crate::actors::Dispatch;
 use crate::api::{Api, ApiOptions, ApiParts, LimitOptions, Standby};
 use crate::config::Config;
+use crate::db::Db;
 use crate::obs::Metrics;
 use crate::readmodel::Rides;
 use crate::realtime::{self, Hub, RealtimeState};
@@ -58,7 +58,7 @@ impl Routes {
 /// The REST room of an engine.
 pub(super) fn api(
     config: &Config,
-    pool: &PgPool,
+    db: &Db,
     (dispatch, accounts): (&Arc<Dispatch>, &Arc<Accounts>),
     (metrics, ready): (&Arc<Metrics>, &Arc<AtomicBool>),
     hub: &Arc<Hub>,
@@ -68,7 +68,7 @@ pub(super) fn api(
         dispatch: Arc::clone(dispatch),
         accounts: Arc::clone(accounts),
         metrics: Arc::clone(metrics),
-        rides: Rides::new(pool.clone()),
+        rides: Rides::new(db.clone()),
         ready: Arc::clone(ready),
         end_sessions: Arc::new(move |user| hub.end_sessions(user)),
     };

@@ -250,7 +250,7 @@ section! {
         writers: usize,
         queue_max: usize,
         batch_max: usize,
-        statement_timeout_ms: u64,
+        answer_ms: u64,
     }
 }
 

@@ -63,7 +63,7 @@ fn service_ranges(config: &Config) -> Vec<Range> {
         ("journal.writers", wide(journal.writers), 1..=64),
         ("journal.queue_max", wide(journal.queue_max), 1..=1 << 20),
         ("journal.batch_max", wide(journal.batch_max), 1..=8192),
-        ("journal.statement_timeout_ms", journal.statement_timeout_ms, 100..=600_000),
+        ("journal.answer_ms", journal.answer_ms, 100..=600_000),
         ("actors.arbiters", wide(actors.arbiters), 0..=1024),
         ("actors.mailbox_max", wide(actors.mailbox_max), 1..=1 << 20),
         ("actors.ride_passivate_ms", actors.ride_passivate_ms, 1..=MS_MAX),

@@ -6,21 +6,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sqlx::PgPool;
 use uuid::Uuid;
+
+use crate::db::Db;
 
 /// How often they are recorded.
 const EVERY: Duration = Duration::from_secs(5);
 
 pub(super) struct Acks {
-    pool: PgPool,
+    db: Db,
     newest: Mutex<HashMap<Uuid, i64>>,
 }
 
 impl Acks {
     /// Records what comes until it is dropped.
-    pub(super) fn start(pool: PgPool) -> Arc<Self> {
-        let acks = Arc::new(Self { pool, newest: Mutex::default() });
+    pub(super) fn start(db: Db) -> Arc<Self> {
+        let acks = Arc::new(Self { db, newest: Mutex::default() });
         let weak = Arc::downgrade(&acks);
         tokio::spawn(async move {
             loop {
@@ -53,7 +54,7 @@ impl Acks {
         )
         .bind(users)
         .bind(seqs)
-        .execute(&self.pool)
+        .execute(&self.db)
         .await;
         if let Err(error) = recorded {
             tracing::warn!(%error, "acknowledgements are not recorded");

@@ -1,6 +1,8 @@
 //! The fence: proof, inside every commit, that this engine still owns what it writes for.
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
+
+use crate::db::Db;
 
 /// What this engine owns, and as whose successor.
 #[derive(Debug)]
@@ -59,11 +61,11 @@ impl Fence {
     }
 
     /// A fence of its own for a tool beside an engine: it owns no shard.
-    pub(super) async fn beside(pool: &PgPool) -> Result<Self, sqlx::Error> {
+    pub(super) async fn beside(db: &Db) -> Result<Self, sqlx::Error> {
         let node = format!("tool-{}", uuid::Uuid::now_v7());
         sqlx::query("INSERT INTO node_fence (node, lane, incarnation) VALUES ($1, 0, 1)")
             .bind(&node)
-            .execute(pool)
+            .execute(db)
             .await?;
         Ok(Self { node, incarnation: 1, epochs: Vec::new() })
     }

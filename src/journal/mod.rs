@@ -25,13 +25,13 @@ use std::time::Duration;
 use ibora_domain::facts::{Entity, StreamId, StreamRow};
 use ibora_domain::ids::{DriverId, RideId, Shard, UserId};
 use ibora_domain::units::UnixMillis;
-use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use thiserror::Error;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
+use crate::db::Db;
 use crate::obs::Metrics;
 use acks::Acks;
 use append::Content;
@@ -54,6 +54,13 @@ pub use tenure::{Taking, Tenure};
 
 /// Account rows that may wait in a journal for tools.
 const TOOL_QUEUE: usize = 1024;
+/// How long the database may take to answer a tool.
+const TOOL_ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a person waits for his account's rows: past it their outcome is open.
+const ACCOUNT_WITHIN: Duration = Duration::from_secs(5);
+/// How long a tool does, which records thousands.
+const TOOL_WITHIN: Duration = Duration::from_secs(120);
 
 /// Events that a client may have missed and still get one by one.
 const MISSED_MAX: u64 = 1_000;
@@ -93,6 +100,8 @@ pub struct JournalOptions {
     pub writers: u16,
     pub queue_max: usize,
     pub batch_max: usize,
+    /// How long the database may take to answer; then it is asked again by another connection.
+    pub answer_within: Duration,
 }
 
 impl JournalOptions {
@@ -105,7 +114,7 @@ impl JournalOptions {
 /// What the journal works with.
 pub struct JournalParts {
     pub connect: PgConnectOptions,
-    pub pool: PgPool,
+    pub db: Db,
     pub metrics: Arc<Metrics>,
     pub publish: Publish,
 }
@@ -121,39 +130,40 @@ pub struct Journal {
     records: Records,
     fence: Arc<Fence>,
     hold: Arc<Hold>,
-    pool: PgPool,
+    db: Db,
     /// Whether people are preloaded.
     ready: watch::Sender<bool>,
     queue_max: usize,
+    account_within: Duration,
 }
 
 impl Journal {
     /// Starts the writers, and keeps the shards for as long as it lives.
     #[must_use]
     pub fn start(tenure: Tenure, options: &JournalOptions, parts: JournalParts) -> Arc<Self> {
-        let JournalParts { connect, pool, metrics, publish } = parts;
-        let lanes = options.lanes() - 1;
+        let JournalParts { connect, db, metrics, publish } = parts;
+        let (lanes, answer_within) = (options.lanes() - 1, options.answer_within);
         let hold = Hold::new(tenure.asked, options.lease, metrics.journal_owner.clone());
         let fence = Arc::new(tenure.fence);
         let kept = (Arc::clone(&fence), Arc::clone(&hold));
         tokio::spawn(Keeper::new(connect.clone(), kept, options.lease).run());
-        let streams = Arc::new(Streams::new(pool.clone(), usize::from(lanes), &metrics));
+        let streams = Arc::new(Streams::new(db.clone(), usize::from(lanes), &metrics));
         let backlog = Arc::new(Backlog::default());
-        let acks = Acks::start(pool.clone());
-        let records = Records::new(pool.clone(), &metrics);
+        let acks = Acks::start(db.clone());
+        let records = Records::new(db.clone(), &metrics);
         let start = |number: u16| {
             let (sender, inbox) = mpsc::channel(options.queue_max);
             let lane = Lane::new(
                 (number, options.batch_max),
                 inbox,
-                store::Store::new(connect.clone(), Arc::clone(&fence), number),
+                store::Store::new((connect.clone(), answer_within), Arc::clone(&fence), number),
                 (Arc::clone(&streams), Arc::clone(&backlog), Arc::clone(&publish)),
                 (Arc::clone(&metrics), Arc::clone(&hold)),
             );
             tokio::spawn(lane.run());
             sender
         };
-        tokio::spawn(sweep::run(pool.clone()));
+        tokio::spawn(sweep::run(db.patient()));
         Arc::new(Self {
             lanes: (0..lanes).map(start).collect(),
             accounts: start(lanes),
@@ -163,9 +173,10 @@ impl Journal {
             records,
             fence,
             hold,
-            pool,
+            db,
             ready: watch::Sender::new(false),
             queue_max: options.queue_max,
+            account_within: ACCOUNT_WITHIN,
         })
     }
 
@@ -176,19 +187,19 @@ impl Journal {
     /// Whatever the database reports.
     pub async fn for_tools(
         connect: PgConnectOptions,
-        pool: PgPool,
+        db: Db,
         metrics: Arc<Metrics>,
     ) -> Result<Arc<Self>, sqlx::Error> {
-        let fence = Arc::new(Fence::beside(&pool).await?);
-        let streams = Arc::new(Streams::new(pool.clone(), 0, &metrics));
-        let (backlog, acks) = (Arc::new(Backlog::default()), Acks::start(pool.clone()));
-        let records = Records::new(pool.clone(), &metrics);
+        let fence = Arc::new(Fence::beside(&db).await?);
+        let streams = Arc::new(Streams::new(db.clone(), 0, &metrics));
+        let (backlog, acks) = (Arc::new(Backlog::default()), Acks::start(db.clone()));
+        let records = Records::new(db.clone(), &metrics);
         let hold = Hold::of_nothing(metrics.journal_owner.clone());
         let (accounts, inbox) = mpsc::channel(TOOL_QUEUE);
         let lane = Lane::new(
             (0, TOOL_QUEUE),
             inbox,
-            store::Store::new(connect, Arc::clone(&fence), 0),
+            store::Store::new((connect, TOOL_ANSWER_WITHIN), Arc::clone(&fence), 0),
             (Arc::clone(&streams), Arc::clone(&backlog), Arc::new(|_| {})),
             (metrics, Arc::clone(&hold)),
         );
@@ -202,9 +213,10 @@ impl Journal {
             records,
             fence,
             hold,
-            pool,
+            db,
             ready: watch::Sender::new(true),
             queue_max: TOOL_QUEUE,
+            account_within: TOOL_WITHIN,
         }))
     }
 
@@ -276,7 +288,7 @@ impl Journal {
     /// Whatever the database reports: the lease then ends by itself.
     pub async fn leave(&self) -> Result<(), ReadError> {
         if self.hold.leave() {
-            tenure::leave(&self.pool, &self.fence).await?;
+            tenure::leave(&self.db, &self.fence).await?;
         }
         Ok(())
     }
@@ -284,13 +296,14 @@ impl Journal {
     /// Records account rows, all or none.
     ///
     /// # Errors
-    /// [`CommitError`]; nothing is recorded then.
+    /// [`CommitError`]; nothing is recorded then, but after [`CommitError::Unavailable`] it may be.
     pub async fn record_account(&self, rows: Vec<AccountRow>) -> Result<(), CommitError> {
         let (sender, done) = oneshot::channel();
         self.append(Append::new(Content::Accounts(rows), 0, move |outcome| {
             sender.send(outcome).ok();
         }));
-        done.await.map_err(|_| CommitError::Unavailable)?
+        let told = tokio::time::timeout(self.account_within, done).await;
+        told.map_err(|_| CommitError::Unavailable)?.map_err(|_| CommitError::Unavailable)?
     }
 
     /// Reads whoever was here lately, beside the work: they will be back at once. `now` is domain

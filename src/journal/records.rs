@@ -16,11 +16,11 @@ use ibora_domain::units::{Metres, Seconds, UnixMillis};
 use parking_lot::Mutex;
 use prometheus::IntCounter;
 use serde::Deserialize;
-use sqlx::PgPool;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::moment;
+use crate::db::Db;
 use crate::obs::Metrics;
 use preload::Preloaded;
 
@@ -41,7 +41,9 @@ fn broken(error: serde_json::Error) -> sqlx::Error {
 
 /// The records of this engine.
 pub struct Records {
-    pool: PgPool,
+    db: Db,
+    /// For what a start reads.
+    patient: Db,
     /// Rides in flight at the start, read by one statement, until each is first asked for.
     warm: Mutex<HashMap<RideId, WarmRide>>,
     /// Names of those who asked for rides lately. A name never changes.
@@ -110,9 +112,10 @@ struct OfferLine {
 }
 
 impl Records {
-    pub(super) fn new(pool: PgPool, metrics: &Metrics) -> Self {
+    pub(super) fn new(db: Db, metrics: &Metrics) -> Self {
         Self {
-            pool,
+            patient: db.patient(),
+            db,
             warm: Mutex::default(),
             names: Mutex::default(),
             preloaded: Mutex::new(Preloaded::Reading(HashSet::new())),
@@ -120,10 +123,16 @@ impl Records {
         }
     }
 
-    /// The pool, for a statement that reads and is counted.
-    fn read(&self) -> &PgPool {
+    /// The database, for a statement that reads and is counted.
+    fn read(&self) -> &Db {
         self.reads.inc();
-        &self.pool
+        &self.db
+    }
+
+    /// The same, for a statement that reads everybody's rows.
+    fn read_all(&self) -> &Db {
+        self.reads.inc();
+        &self.patient
     }
 
     /// Reads what is in flight, in a few statements for all.
@@ -186,7 +195,7 @@ impl Records {
             "SELECT id, active_passenger_id, active_driver_id, state FROM rides
              WHERE active_passenger_id IS NOT NULL",
         )
-        .fetch_all(self.read())
+        .fetch_all(self.read_all())
         .await
     }
 
@@ -196,7 +205,7 @@ impl Records {
              FROM ride_offers o JOIN rides r ON r.id = o.ride_id
              WHERE r.active_passenger_id IS NOT NULL ORDER BY o.ride_id, o.search, o.wave",
         )
-        .fetch_all(self.read())
+        .fetch_all(self.read_all())
         .await
     }
 
@@ -207,7 +216,7 @@ impl Records {
              FROM ride_accept_attempts a JOIN rides r ON r.id = a.ride_id
              WHERE r.active_passenger_id IS NOT NULL",
         )
-        .fetch_all(self.read())
+        .fetch_all(self.read_all())
         .await
     }
 
@@ -219,18 +228,20 @@ impl Records {
                ON c.principal = r.active_driver_id AND c.owner = r.id
              WHERE r.active_driver_id IS NOT NULL",
         )
-        .fetch_all(self.read())
+        .fetch_all(self.read_all())
         .await
     }
 
     async fn timers(&self) -> Result<Vec<(Uuid, String, OffsetDateTime)>, sqlx::Error> {
         sqlx::query_as("SELECT entity_id, entity_kind, due_at FROM timers")
-            .fetch_all(self.read())
+            .fetch_all(self.read_all())
             .await
     }
 
     async fn online_drivers(&self) -> Result<Vec<Uuid>, sqlx::Error> {
-        sqlx::query_scalar("SELECT id FROM driver_states WHERE online").fetch_all(self.read()).await
+        sqlx::query_scalar("SELECT id FROM driver_states WHERE online")
+            .fetch_all(self.read_all())
+            .await
     }
 
     /// What is known of a ride.

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::account_rows::AccountRow;
 use super::batch::{Batch, CALL, PARAMETERS};
 use super::fence::Fence;
+use crate::db::within;
 
 /// How long a failed connection is left alone before the next try; doubled up to the maximum.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
@@ -30,19 +31,26 @@ pub(super) enum Verdict {
 pub(super) struct Store {
     connect: PgConnectOptions,
     connection: Option<PgConnection>,
+    /// How long anything that is asked over the connection may take.
+    answer_within: Duration,
     pub(super) fence: Arc<Fence>,
     lane: i16,
 }
 
 impl Store {
-    pub(super) fn new(connect: PgConnectOptions, fence: Arc<Fence>, lane: u16) -> Self {
+    pub(super) fn new(
+        (connect, answer_within): (PgConnectOptions, Duration),
+        fence: Arc<Fence>,
+        lane: u16,
+    ) -> Self {
         let lane = i16::try_from(lane).unwrap_or(i16::MAX);
-        Self { connect, connection: None, fence, lane }
+        Self { connect, connection: None, answer_within, fence, lane }
     }
 
-    /// Writes a batch and returns only when its fate is known. A lost answer is resolved by calling
-    /// again under the same id: the call waits for the old transaction, and either finds it
-    /// committed or writes the batch itself. So nothing else is sent before, and no lie is told.
+    /// Writes a batch and returns only when its fate is known. An answer that is lost, or does not
+    /// come, is resolved by calling again under the same id on a new connection: the call waits for
+    /// the old transaction, which the server ends if nobody else does, and finds it committed
+    /// or writes the batch itself. So nothing else is sent before, and no lie is told.
     pub(super) async fn write(&mut self, batch: &Batch<'_>, accounts: &[&AccountRow]) -> Verdict {
         let id = Uuid::now_v7();
         let mut pause = RETRY_FIRST;
@@ -69,22 +77,25 @@ impl Store {
         batch: &Batch<'_>,
         accounts: &[&AccountRow],
     ) -> Result<(), sqlx::Error> {
+        let limit = self.answer_within;
         if self.connection.is_none() {
-            self.connection = Some(PgConnection::connect_with(&self.connect).await?);
+            let connected = within(limit, PgConnection::connect_with(&self.connect));
+            self.connection = Some(connected.await?);
         }
         let Some(connection) = self.connection.as_mut() else { return Ok(()) };
+        let fence = (&*self.fence, self.lane);
         if accounts.is_empty() {
             // Alone, the call is its own transaction: one round trip.
-            call(connection, id, batch, (&self.fence, self.lane)).await?;
+            within(limit, call(connection, id, batch, fence)).await?;
             return Ok(());
         }
-        let mut transaction = connection.begin().await?;
-        if call(&mut transaction, id, batch, (&self.fence, self.lane)).await? {
+        let mut transaction = within(limit, connection.begin()).await?;
+        if within(limit, call(&mut transaction, id, batch, fence)).await? {
             for row in accounts {
-                row.write(&mut transaction).await?;
+                within(limit, row.write(&mut transaction)).await?;
             }
         }
-        transaction.commit().await
+        within(limit, transaction.commit()).await
     }
 }
 

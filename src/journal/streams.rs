@@ -11,16 +11,17 @@ use ibora_domain::facts::{Decision, Entity};
 use ibora_domain::ids::UserId;
 use parking_lot::Mutex;
 use prometheus::IntCounter;
-use sqlx::PgPool;
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
 use super::append::Append;
+use crate::db::Db;
 use crate::obs::Metrics;
 
 /// The counters of all streams that were used since the start.
 pub(super) struct Streams {
-    pool: PgPool,
+    db: Db,
     counters: Mutex<HashMap<Uuid, Counter>>,
     /// One a lane: told when another lane released its claims.
     released: Vec<Notify>,
@@ -62,11 +63,11 @@ pub(super) struct Numbered {
 }
 
 impl Streams {
-    pub(super) fn new(pool: PgPool, lanes: usize, metrics: &Metrics) -> Self {
+    pub(super) fn new(db: Db, lanes: usize, metrics: &Metrics) -> Self {
         // One more for the accounts' lane, which never claims a stream but shares the code.
         let released = (0..=lanes).map(|_| Notify::new()).collect();
         Self {
-            pool,
+            db,
             counters: Mutex::default(),
             released,
             reads: metrics.db_reads.clone(),
@@ -195,7 +196,7 @@ impl Streams {
              FROM unnest($1::uuid[]) AS u(id)",
         )
         .bind(users)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.db)
         .await?;
         let mut counters = self.counters.lock();
         for (user, last, epoch) in known {
@@ -218,11 +219,14 @@ impl Streams {
         let (sender, mut answer) = oneshot::channel();
         self.asked.lock().push((user.0, sender));
         let _turn = self.asking.lock().await;
-        if let Ok(head) = answer.try_recv() {
-            return Ok(head);
+        match answer.try_recv() {
+            Ok(head) => return Ok(head),
+            // Whoever asked for it too heard why.
+            Err(TryRecvError::Closed) => return Err(sqlx::Error::RowNotFound),
+            Err(TryRecvError::Empty) => {}
         }
         let asked = std::mem::take(&mut *self.asked.lock());
-        self.read_heads(asked).await?;
+        self.read_heads(&self.db, asked).await?;
         answer.await.map_err(|_| sqlx::Error::RowNotFound)
     }
 
@@ -236,10 +240,10 @@ impl Streams {
     /// Reads the heads of many people.
     pub(super) async fn preload(&self, people: &[Uuid]) -> Result<(), sqlx::Error> {
         let asked = people.iter().map(|user| (*user, oneshot::channel().0)).collect();
-        self.read_heads(asked).await
+        self.read_heads(&self.db.patient(), asked).await
     }
 
-    async fn read_heads(&self, asked: Asked) -> Result<(), sqlx::Error> {
+    async fn read_heads(&self, db: &Db, asked: Asked) -> Result<(), sqlx::Error> {
         let users: HashSet<Uuid> = asked.iter().map(|(user, _)| *user).collect();
         let users: Vec<Uuid> = users.into_iter().collect();
         let epochs: Vec<String> = users.iter().map(|_| new_epoch()).collect();
@@ -249,7 +253,7 @@ impl Streams {
         )
         .bind(&users)
         .bind(epochs)
-        .execute(&self.pool)
+        .execute(db)
         .await?;
         self.reads.inc();
         let heads: Vec<(Uuid, String, i64)> = sqlx::query_as(
@@ -259,7 +263,7 @@ impl Streams {
              FROM streams s WHERE s.user_id = ANY ($1)",
         )
         .bind(&users)
-        .fetch_all(&self.pool)
+        .fetch_all(db)
         .await?;
         let heads: HashMap<Uuid, (Arc<str>, i64)> =
             heads.into_iter().map(|(user, epoch, seq)| (user, (epoch.into(), seq))).collect();

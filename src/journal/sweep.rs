@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
+use crate::db::Db;
 
 /// How often old rows are looked for.
 const EVERY: Duration = Duration::from_secs(60);
@@ -26,20 +26,20 @@ const STATEMENTS: &[&str] = &[
 ];
 
 /// Sweeps for ever.
-pub(super) async fn run(pool: PgPool) {
+pub(super) async fn run(db: Db) {
     loop {
         tokio::time::sleep(EVERY).await;
         for statement in STATEMENTS {
-            if let Err(error) = sweep(&pool, statement).await {
+            if let Err(error) = sweep(&db, statement).await {
                 tracing::warn!(%error, "old rows cannot be taken away, trying again later");
             }
         }
     }
 }
 
-async fn sweep(pool: &PgPool, statement: &'static str) -> Result<(), sqlx::Error> {
+async fn sweep(db: &Db, statement: &'static str) -> Result<(), sqlx::Error> {
     loop {
-        let taken = sqlx::query(statement).bind(BITE).execute(pool).await?.rows_affected();
+        let taken = sqlx::query(statement).bind(BITE).execute(db).await?.rows_affected();
         if taken < u64::try_from(BITE).unwrap_or(u64::MAX) {
             return Ok(());
         }

@@ -10,17 +10,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{Connection, PgExecutor, PgPool};
-use tokio::time::{sleep, timeout};
+use sqlx::{Connection, PgExecutor};
+use tokio::time::sleep;
 
 use super::JournalOptions;
 use super::fence::Fence;
 use super::hold::{Hold, Standing};
+use crate::db::{Db, within};
 
 /// The advisory lock under which shards are taken.
 const TAKING: i64 = 0x0069_626f_7261_0001;
 /// Renewals a lease lasts for: one may be lost, and one be late.
 const RENEWALS: u32 = 3;
+/// How long taking them may take, waiting for commits in flight included.
+const TAKING_WITHIN: Duration = Duration::from_secs(15);
 /// Pause after a renewal that failed.
 const AGAIN_AFTER: Duration = Duration::from_millis(250);
 
@@ -46,12 +49,17 @@ impl Tenure {
     ///
     /// # Errors
     /// Whatever the database reports; the shards may be tried for again.
-    pub async fn take(pool: &PgPool, options: &JournalOptions) -> Result<Taking, sqlx::Error> {
+    pub async fn take(db: &Db, options: &JournalOptions) -> Result<Taking, sqlx::Error> {
         // Looked at without a lock first: those who wait must not be in the way of renewals.
-        if let Some(by) = holder(pool, &options.node).await? {
-            return Ok(Taking::Held { by });
+        match holder(db, &options.node).await? {
+            Some(by) => Ok(Taking::Held { by }),
+            None => within(TAKING_WITHIN, Self::take_over(db, options)).await,
         }
-        let mut transaction = pool.begin().await?;
+    }
+
+    async fn take_over(db: &Db, options: &JournalOptions) -> Result<Taking, sqlx::Error> {
+        let mut connection = db.connection().await?;
+        let mut transaction = connection.begin().await?;
         sqlx::query("SELECT pg_advisory_xact_lock($1)")
             .bind(TAKING)
             .execute(&mut *transaction)
@@ -78,8 +86,8 @@ impl Tenure {
     }
 
     /// Whether anything can be asked about the shards, for one who could not.
-    pub async fn can_be_asked_for(pool: &PgPool, options: &JournalOptions) -> bool {
-        holder(pool, &options.node).await.is_ok()
+    pub async fn can_be_asked_for(db: &Db, options: &JournalOptions) -> bool {
+        holder(db, &options.node).await.is_ok()
     }
 }
 
@@ -121,11 +129,9 @@ impl Keeper {
         let mut failing = false;
         while matches!(self.hold.standing(), Standing::Holds | Standing::Lapsed) {
             let asked = Instant::now();
-            // A connection that says nothing is given up while there is time for a new one.
-            let patience = if self.connection.is_some() { self.lease / 2 } else { self.lease };
-            let renewed = match timeout(patience, self.renew()).await {
-                Ok(Ok(renewed)) => renewed,
-                Ok(Err(_)) | Err(_) => {
+            let renewed = match self.renew().await {
+                Ok(renewed) => renewed,
+                Err(_) => {
                     if !failing {
                         tracing::warn!("the lease on the shards cannot be renewed, trying on");
                     }
@@ -148,26 +154,29 @@ impl Keeper {
 
     /// False where the lease is no longer ours.
     async fn renew(&mut self) -> Result<bool, sqlx::Error> {
+        // Whoever says nothing is given up while there is time for another try.
+        let patience = self.lease / 2;
         if self.connection.is_none() {
-            self.connection = Some(PgConnection::connect_with(&self.connect).await?);
+            let connected = within(patience, PgConnection::connect_with(&self.connect));
+            self.connection = Some(connected.await?);
         }
         let Some(connection) = self.connection.as_mut() else { return Ok(true) };
-        let renewed = sqlx::query(
+        let asked = sqlx::query(
             "UPDATE node_lease SET lease_until = clock_timestamp() + make_interval(secs => $3)
              WHERE node = $1 AND incarnation = $2",
         )
         .bind(&self.fence.node)
         .bind(self.fence.incarnation)
         .bind(self.lease.as_secs_f64())
-        .execute(connection)
-        .await?;
-        Ok(renewed.rows_affected() > 0)
+        .execute(connection);
+        Ok(within(patience, asked).await?.rows_affected() > 0)
     }
 }
 
 /// Gives the shards up, for whoever waits to take at once; nothing is written under `fence` after.
-pub(super) async fn leave(pool: &PgPool, fence: &Fence) -> Result<(), sqlx::Error> {
-    let mut transaction = pool.begin().await?;
+pub(super) async fn leave(db: &Db, fence: &Fence) -> Result<(), sqlx::Error> {
+    let mut connection = db.connection().await?;
+    let mut transaction = connection.begin().await?;
     let ours = sqlx::query("DELETE FROM node_lease WHERE node = $1 AND incarnation = $2")
         .bind(&fence.node)
         .bind(fence.incarnation)

@@ -152,6 +152,8 @@ metrics! {
         "Decisions waiting for a commit.";
     db_reads: IntCounter = "ibora_db_reads_total" []
         "Statements that read the database for actors and sessions.";
+    postgres_restarts: IntCounter = "ibora_postgres_restarts_total" []
+        "Starts of the private PostgreSQL after it died under the engine.";
     journal_refused: IntCounterVec = "ibora_journal_refused_total" ["reason"]
         "Decisions that the journal did not record.";
     journal_owner: IntGauge = "ibora_journal_owner" []

@@ -4,6 +4,7 @@
 
 use std::str::FromStr;
 
+use prometheus::IntCounter;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;
 
@@ -85,6 +86,20 @@ impl Database {
     #[must_use]
     pub fn embedded(&self) -> Option<&EmbeddedPostgres> {
         self.embedded.as_ref()
+    }
+
+    /// Has a private server that dies started again; `restarts` counts how often.
+    pub fn watch(&self, restarts: &IntCounter) {
+        if let Some(server) = &self.embedded {
+            server.watch(restarts.clone());
+        }
+    }
+
+    /// From now on a private server that dies stays dead.
+    pub fn unwatch(&self) {
+        if let Some(server) = &self.embedded {
+            server.unwatch();
+        }
     }
 
     /// Stops a private server. Close the pools first.

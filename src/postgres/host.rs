@@ -82,9 +82,17 @@ impl Host {
         Ok((layout.socket_dir(&user)?, Secrets::load(&layout.secrets(), false)?))
     }
 
+    /// A server that serves: the one that runs, else a new one. True where it ran already.
+    pub(super) async fn run(&self) -> Result<(Running, bool), PostgresError> {
+        match self.adopt().await? {
+            Some(running) => Ok((running, true)),
+            None => Ok((self.launch().await?, false)),
+        }
+    }
+
     /// Takes over the server a killed engine left. One that would not serve as asked (it does not
     /// answer, its settings are others, its socket is out of sight) is stopped: `None`.
-    pub(super) async fn adopt(&self) -> Result<Option<Running>, PostgresError> {
+    async fn adopt(&self) -> Result<Option<Running>, PostgresError> {
         let Some(file) = self.left_behind().await? else {
             return Ok(None);
         };
@@ -105,7 +113,7 @@ impl Host {
     }
 
     /// Starts the server; waits until it is ready, after a crash for its recovery.
-    pub(super) async fn launch(&self) -> Result<Running, PostgresError> {
+    async fn launch(&self) -> Result<Running, PostgresError> {
         replace_file(&self.layout.settings(), &self.settings, 0o644)?;
         self.clear_socket()?;
         let deadline = Instant::now() + START_DEADLINE;

@@ -10,7 +10,7 @@
 //! - One engine a data directory: the file lock in it is held for the life of the handle.
 //! - The private server listens on a unix socket only, and confirms no commit before its disk did.
 //! - The server outlives a killed engine, and the next start takes it over; no start ever runs a
-//!   second server on the same files.
+//!   second server on the same files. One that dies under a running engine is started again.
 //! - A first start that was interrupted leaves nothing that a later start would take for a cluster.
 //! - Passwords are in one 0600 file of the engine; they are in no log, error or `Debug`.
 //!
@@ -30,6 +30,7 @@ mod roles;
 mod secrets;
 mod server;
 mod settings;
+mod supervise;
 mod user;
 mod wal;
 

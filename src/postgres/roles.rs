@@ -24,10 +24,14 @@ pub const APP_ROLE: &str = "ibora_app";
 pub(super) const SUPERUSER: &str = "ibora_super";
 
 /// No statement of the app may hold up the others: a stuck one fails and is answered for.
-pub(super) const APP_SETTINGS: [(&str, &str); 3] = [
+/// Nor may one whose engine was cut off: its transaction ends soon, its session in a while.
+pub(super) const APP_SETTINGS: [(&str, &str); 6] = [
     ("statement_timeout", "5s"),
-    ("idle_in_transaction_session_timeout", "2s"),
+    ("idle_in_transaction_session_timeout", "3s"),
     ("lock_timeout", "3s"),
+    ("tcp_user_timeout", "20s"),
+    ("tcp_keepalives_idle", "20s"),
+    ("tcp_keepalives_interval", "5s"),
 ];
 
 const SETUP_DEADLINE: Duration = Duration::from_secs(30);

@@ -2,31 +2,58 @@
 //!
 //! `app` (through [`super::Database`]) starts it before everything else and stops it last. A
 //! handle that is dropped, or an engine that is killed, leaves the server running: with what it
-//! has confirmed on disk, and for the next start to adopt.
+//! has confirmed on disk, and for the next start to adopt. A running engine has it watched, so that
+//! one that dies is back in a moment.
 
 use std::fmt;
 use std::path::Path;
 use std::process::Child;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
+use prometheus::IntCounter;
 use sqlx::Connection;
 use sqlx::postgres::PgConnectOptions;
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 use super::error::PostgresError;
 use super::host::{Host, Running};
 use super::options::EmbeddedOptions;
 use super::roles::{self, APP_ROLE, OWNER_ROLE};
-use super::wal;
+use super::{supervise, wal};
 
 const REAP_DEADLINE: Duration = Duration::from_secs(5);
 
 /// A running private server. Nobody else uses its data directory while this lives.
 pub struct EmbeddedPostgres {
-    host: Host,
-    pid: u32,
-    child: Option<Child>,
+    kept: Arc<Kept>,
     adopted: bool,
+}
+
+/// The server as its handle and its supervisor share it.
+pub(super) struct Kept {
+    pub(super) host: Host,
+    /// `None`: taken over, or none that lives.
+    pub(super) child: Mutex<Option<Child>>,
+    pid: AtomicU32,
+    /// Whether one that dies is to be started again.
+    wanted: AtomicBool,
+}
+
+impl Kept {
+    pub(super) fn pid(&self) -> u32 {
+        self.pid.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_pid(&self, pid: u32) {
+        self.pid.store(pid, Ordering::Release);
+    }
+
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Acquire)
+    }
 }
 
 impl EmbeddedPostgres {
@@ -41,15 +68,12 @@ impl EmbeddedPostgres {
     /// start again later. After any other the directory is as it was, or further on the way.
     pub async fn start(options: EmbeddedOptions) -> Result<Self, PostgresError> {
         let host = Host::prepare(&options).await?;
-        let adopted = host.adopt().await?;
-        let was_adopted = adopted.is_some();
-        let Running { pid, child, mut superuser } = match adopted {
-            Some(running) => running,
-            None => host.launch().await?,
-        };
-        let server = Self { host, pid, child, adopted: was_adopted };
+        let (Running { pid, child, mut superuser }, adopted) = host.run().await?;
+        let (child, pid) = (Mutex::new(child), AtomicU32::new(pid));
+        let kept = Arc::new(Kept { host, child, pid, wanted: AtomicBool::new(true) });
+        let server = Self { kept, adopted };
         let setting_up = async {
-            roles::set_up(&mut superuser, &server.host.secrets).await?;
+            roles::set_up(&mut superuser, &server.kept.host.secrets).await?;
             wal::reserve(&mut superuser, options.wal_reserve_mb).await
         };
         if let Err(error) = setting_up.await {
@@ -75,7 +99,7 @@ impl EmbeddedPostgres {
     /// As the owner of everything in the database: for migrations only.
     #[must_use]
     pub fn owner_options(&self) -> PgConnectOptions {
-        let Host { socket_dir, secrets, .. } = &self.host;
+        let Host { socket_dir, secrets, .. } = &self.kept.host;
         roles::connect_options(socket_dir, OWNER_ROLE, &secrets.owner)
             .application_name("ibora-migrate")
     }
@@ -84,14 +108,14 @@ impl EmbeddedPostgres {
     /// them.
     #[must_use]
     pub fn app_options(&self) -> PgConnectOptions {
-        let Host { socket_dir, secrets, .. } = &self.host;
+        let Host { socket_dir, secrets, .. } = &self.kept.host;
         roles::connect_options(socket_dir, APP_ROLE, &secrets.app)
     }
 
     /// The first process of the server; its CPU time and that of its children is the store's cost.
     #[must_use]
     pub fn postmaster_pid(&self) -> u32 {
-        self.pid
+        self.kept.pid()
     }
 
     /// Whether the server was running already when this engine started.
@@ -100,16 +124,28 @@ impl EmbeddedPostgres {
         self.adopted
     }
 
-    /// Whether its first process lives. One that is lost comes back with the next start.
+    /// Whether its first process lives. One that is lost comes back when it is watched, or with the
+    /// next start.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.host.is_alive(self.pid)
+        self.kept.host.is_alive(self.kept.pid())
+    }
+
+    /// Has the server watched and, when its first process is gone, started again on its files, for
+    /// as long as this handle lives. `restarts` counts how often.
+    pub fn watch(&self, restarts: IntCounter) {
+        tokio::spawn(supervise::run(Arc::downgrade(&self.kept), restarts));
+    }
+
+    /// From now on a server that dies stays dead: the engine needs it no more.
+    pub fn unwatch(&self) {
+        self.kept.wanted.store(false, Ordering::Release);
     }
 
     /// Without links and relative parts.
     #[must_use]
     pub fn data_dir(&self) -> &Path {
-        self.host.layout.root()
+        self.kept.host.layout.root()
     }
 
     /// Stops the server and waits for its end. Open sessions are cut: close the pools first.
@@ -117,16 +153,20 @@ impl EmbeddedPostgres {
     /// # Errors
     /// [`PostgresError::StopFailed`], [`PostgresError::TooSlow`]: it may still run; the data is
     /// safe, the next start adopts it.
-    pub async fn stop(mut self) -> Result<(), PostgresError> {
-        self.host.stop(self.pid).await?;
+    pub async fn stop(self) -> Result<(), PostgresError> {
+        self.unwatch();
+        // A start that is under way comes to its end first.
+        let mut child = self.kept.child.lock().await;
+        let pid = self.kept.pid();
+        self.kept.host.stop(pid).await?;
         // A dead child is a zombie until it is asked for.
-        if let Some(child) = &mut self.child {
+        if let Some(child) = child.as_mut() {
             let deadline = Instant::now() + REAP_DEADLINE;
             while matches!(child.try_wait(), Ok(None)) && Instant::now() < deadline {
                 sleep(Duration::from_millis(5)).await;
             }
         }
-        tracing::info!(pid = self.pid, "PostgreSQL server stopped");
+        tracing::info!(pid, "PostgreSQL server stopped");
         Ok(())
     }
 }
@@ -135,7 +175,7 @@ impl fmt::Debug for EmbeddedPostgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EmbeddedPostgres")
             .field("data_dir", &self.data_dir())
-            .field("pid", &self.pid)
+            .field("pid", &self.kept.pid())
             .field("adopted", &self.adopted)
             .finish_non_exhaustive()
     }

@@ -14,10 +14,11 @@ use ibora_domain::units::{UnixMillis, rfc3339};
 use ibora_domain::vehicle::Vehicle;
 use secrecy::SecretString;
 use serde::{Serialize, Serializer};
-use sqlx::{FromRow, PgPool};
+use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{Page, ReadError};
+use crate::db::Db;
 
 /// A person, as they see themselves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -93,17 +94,17 @@ pub struct AuditEntry {
     pub at: UnixMillis,
 }
 
-/// Reads people through a pool that this room never writes with.
+/// Reads people through a database that this room never writes to.
 #[derive(Debug, Clone)]
 pub struct People {
-    pool: PgPool,
+    db: Db,
 }
 
 impl People {
-    /// Reads through `pool`.
+    /// Reads through `db`.
     #[must_use]
-    pub const fn new(pool: PgPool) -> Self {
-        Self { pool }
+    pub const fn new(db: Db) -> Self {
+        Self { db }
     }
 
     /// The person with this id.
@@ -114,7 +115,7 @@ impl People {
         let row: Option<UserRecord> =
             sqlx::query_as("SELECT id, role, name, email, phone FROM users WHERE id = $1")
                 .bind(id.0)
-                .fetch_optional(&self.pool)
+                .fetch_optional(&self.db)
                 .await?;
         row.map(UserRecord::view).transpose()
     }
@@ -127,7 +128,7 @@ impl People {
         let row: Option<(Uuid, String, String, Option<String>)> =
             sqlx::query_as("SELECT id, role, status, password_hash FROM users WHERE email = $1")
                 .bind(email.as_str())
-                .fetch_optional(&self.pool)
+                .fetch_optional(&self.db)
                 .await?;
         row.map(|(id, role, status, hash)| {
             Ok(Credentials {
@@ -154,7 +155,7 @@ impl People {
              WHERE f.id = $1",
         )
         .bind(id.0)
-        .fetch_optional(&self.pool)
+        .fetch_optional(&self.db)
         .await?;
         row.map(FamilyRecord::family).transpose()
     }
@@ -170,7 +171,7 @@ impl People {
              WHERE d.id = $1",
         )
         .bind(id.0)
-        .fetch_optional(&self.pool)
+        .fetch_optional(&self.db)
         .await?;
         Ok(self.with_vehicles(row.into_iter().collect()).await?.pop())
     }
@@ -199,7 +200,7 @@ impl People {
         .bind(approval.map(Approval::as_str))
         .bind(before)
         .bind(i64::from(limit) + 1)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.db)
         .await?;
         let drivers = self.with_vehicles(rows).await?;
         Ok(Page::cut(drivers, limit as usize, |driver| driver.id.to_string()))
@@ -230,7 +231,7 @@ impl People {
         .bind(before_ms)
         .bind(before_id)
         .bind(i64::from(limit) + 1)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.db)
         .await?;
         let entries: Result<Vec<_>, _> = rows.into_iter().map(AuditRecord::entry).collect();
         Ok(Page::cut(entries?, limit as usize, |entry| format!("{}.{}", entry.at.0, entry.id)))
@@ -243,7 +244,7 @@ impl People {
     pub async fn vehicle_count(&self, driver: DriverId) -> Result<u64, ReadError> {
         let count: i64 = sqlx::query_scalar("SELECT count(*) FROM vehicles WHERE driver_id = $1")
             .bind(driver.0)
-            .fetch_one(&self.pool)
+            .fetch_one(&self.db)
             .await?;
         Ok(count.unsigned_abs())
     }
@@ -261,7 +262,7 @@ impl People {
              FROM vehicles WHERE driver_id = ANY($1) ORDER BY id",
         )
         .bind(ids)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.db)
         .await?;
         let mut of_driver: HashMap<Uuid, Vec<Vehicle>> = HashMap::new();
         for row in vehicles {

@@ -8,11 +8,12 @@ use ibora_domain::person::Role;
 use ibora_domain::ride::{Reader, Ride, RideEvent, Status};
 use ibora_domain::units::UnixMillis;
 use serde_json::value::RawValue;
-use sqlx::{AssertSqlSafe, FromRow, PgPool};
+use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
 use super::timeline::{AttemptLine, OfferLine, Records, Step, Viewer, assemble};
 use super::{Page, ReadError};
+use crate::db::Db;
 
 /// Rides that are listed.
 #[derive(Debug, Clone, Copy, Default)]
@@ -22,10 +23,10 @@ pub struct RideFilter {
     pub driver: Option<UserId>,
 }
 
-/// Reads rides through a pool that this room never writes with.
+/// Reads rides through a database that this room never writes to.
 #[derive(Debug, Clone)]
 pub struct Rides {
-    pool: PgPool,
+    db: Db,
 }
 
 /// Each ends in the same words; the beginning decides by which index.
@@ -71,10 +72,10 @@ struct AttemptRecord {
 }
 
 impl Rides {
-    /// Reads through `pool`.
+    /// Reads through `db`.
     #[must_use]
-    pub const fn new(pool: PgPool) -> Self {
-        Self { pool }
+    pub const fn new(db: Db) -> Self {
+        Self { db }
     }
 
     /// Whether the database answers.
@@ -82,7 +83,7 @@ impl Rides {
     /// # Errors
     /// [`ReadError`].
     pub async fn ping(&self) -> Result<(), ReadError> {
-        sqlx::query("SELECT 1").execute(&self.pool).await?;
+        sqlx::query("SELECT 1").execute(&self.db).await?;
         Ok(())
     }
 
@@ -114,7 +115,7 @@ impl Rides {
             .bind(status.map(Status::as_str))
             .bind(before)
             .bind(i64::from(limit) + 1)
-            .fetch_all(&self.pool)
+            .fetch_all(&self.db)
             .await?;
         let page = Page::cut(rows, limit as usize, |(id, _)| id.to_string());
         let shown = page.items.iter().map(|(_, state)| shown(state, reader));
@@ -132,7 +133,7 @@ impl Rides {
             Role::Admin | Role::Partner => return Ok(None),
         };
         let id: Option<Uuid> =
-            sqlx::query_scalar(query).bind(user.0).fetch_optional(&self.pool).await?;
+            sqlx::query_scalar(query).bind(user.0).fetch_optional(&self.db).await?;
         Ok(id.map(RideId))
     }
 
@@ -150,7 +151,7 @@ impl Rides {
         let people: Option<(Uuid, Option<Uuid>)> =
             sqlx::query_as("SELECT passenger_id, driver_id FROM rides WHERE id = $1")
                 .bind(ride.0)
-                .fetch_optional(&self.pool)
+                .fetch_optional(&self.db)
                 .await?;
         let Some((passenger, driver)) = people else { return Ok(None) };
         let viewer = match role {
@@ -173,7 +174,7 @@ impl Rides {
              WHERE entity_id = $1 ORDER BY seq",
         )
         .bind(ride.0)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.db)
         .await?;
         let event = |row: EventRecord| {
             let event = serde_json::from_str(&row.body).map_err(|_| corrupt("event"))?;
@@ -189,7 +190,7 @@ impl Rides {
              FROM ride_offer_lines WHERE ride_id = $1 ORDER BY search, wave",
         )
         .bind(ride.0)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.db)
         .await?;
         let line = |row: OfferRecord| OfferLine {
             search: row.search.unsigned_abs(),
@@ -210,7 +211,7 @@ impl Rides {
              FROM ride_accept_attempt_lines WHERE ride_id = $1 ORDER BY rank",
         )
         .bind(ride.0)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.db)
         .await?;
         let line = |row: AttemptRecord| AttemptLine {
             rank: row.rank.unsigned_abs(),

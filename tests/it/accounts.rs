@@ -11,6 +11,7 @@ use ibora::accounts::{
     AccountError, AccountOptions, Accounts, AdminForm, Caller, HashingOptions, RegisterForm,
     SignedIn,
 };
+use ibora::db::Db;
 use ibora::journal::Journal;
 use ibora::obs::Metrics;
 use ibora_domain::person::{Cpf, Role};
@@ -35,12 +36,13 @@ impl World {
     async fn new() -> Self {
         let database = pg::database().await;
         let pool = PgPoolOptions::new().max_connections(8).connect_lazy_with(database.clone());
-        let journal = Journal::for_tools(database.clone(), pool.clone(), Metrics::new());
+        let db = Db::new(pool);
+        let journal = Journal::for_tools(database.clone(), db.clone(), Metrics::new());
         let journal = journal.await.expect("opens");
         let clock = Arc::new(AtomicI64::new(START.0));
         let now = Arc::clone(&clock);
         let accounts = Accounts::new(
-            pool,
+            db,
             Arc::clone(&journal),
             &options(),
             Arc::new(move || UnixMillis(now.load(Ordering::SeqCst))),
@@ -241,8 +243,9 @@ async fn a_database_that_is_gone_is_unavailable_and_no_panic() {
     let world = World::new().await;
     let gone = world.database.clone().database("no_such_database");
     let pool = PgPoolOptions::new().connect_lazy_with(gone);
+    let db = Db::new(pool);
     let journal = Arc::clone(&world.journal);
-    let accounts = Accounts::new(pool, journal, &options(), Arc::new(|| START)).expect("opens");
+    let accounts = Accounts::new(db, journal, &options(), Arc::new(|| START)).expect("opens");
     let login = accounts.login("person1@example.com", SecretString::from(PASSWORD)).await;
     assert_eq!(login, Err(AccountError::Unavailable));
 }

@@ -1,8 +1,6 @@
 //! Two engines on one database: one acts, the other stands by, and whatever ends the one, the other
 //! takes over, loses nothing and contradicts nobody.
 
-mod load;
-
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
@@ -14,8 +12,8 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
+use crate::clients::Clients;
 use crate::process::{Person, Process};
-use load::Load;
 
 const READY: &str = "ready";
 const NOT_OWNER: &str = "not_owner";
@@ -89,7 +87,7 @@ async fn who_stands_by_lives_and_refers_to_the_other() {
 #[actix_web::test]
 async fn a_killed_engine_is_replaced_within_its_lease() {
     let (mut first, second, people) = pair(&[("dispatch.waves", "[4]")]).await;
-    let load = Load::new(&[&first, &second], people);
+    let load = Clients::new(&[&first, &second], people);
     let took = load
         .during(async {
             load.wins(8).await;
@@ -100,7 +98,7 @@ async fn a_killed_engine_is_replaced_within_its_lease() {
         })
         .await;
     assert!(took < Duration::from_secs(10), "{took:?}: {}", second.log_text());
-    load.stands_by_its_word().await;
+    assert!(load.stands_by_its_word().await > 20);
     assert_eq!(second.audit(), Some(0), "every promise holds");
 }
 
@@ -108,7 +106,7 @@ async fn a_killed_engine_is_replaced_within_its_lease() {
 async fn an_engine_told_to_end_hands_over_first_and_then_sends_its_people_away() {
     let (mut first, second, people) = pair(&[("dispatch.waves", "[4]")]).await;
     let mut socket = session(&first, &people[0]).await;
-    let load = Load::new(&[&first, &second], people);
+    let load = Clients::new(&[&first, &second], people);
     let took = load
         .during(async {
             load.wins(8).await;
@@ -125,7 +123,7 @@ async fn an_engine_told_to_end_hands_over_first_and_then_sends_its_people_away()
     assert!(drain["t"] == "drain" && drain["in_ms"].as_u64().is_some(), "{drain}");
     drop(socket);
     assert_eq!(first.exit_code().await, Some(0), "{}", first.log_text());
-    load.stands_by_its_word().await;
+    assert!(load.stands_by_its_word().await > 20);
     assert_eq!(second.audit(), Some(0), "every promise holds");
 }
 
@@ -134,7 +132,7 @@ async fn an_engine_that_wakes_after_its_lease_knows_that_it_was_replaced() {
     let (mut first, second, people) =
         pair(&[("dispatch.waves", "[4]"), ("node.lease_s", "2")]).await;
     let mut socket = session(&first, &people[0]).await;
-    let load = Load::new(&[&first, &second], people);
+    let load = Clients::new(&[&first, &second], people);
     load.during(async {
         load.wins(8).await;
         first.signal("STOP");
@@ -150,7 +148,7 @@ async fn an_engine_that_wakes_after_its_lease_knows_that_it_was_replaced() {
     let told = first.log_text().matches("another engine has taken over").count();
     assert_eq!(told, 1, "said once: {}", first.log_text());
     assert_eq!(second.readiness().await.as_deref(), Some(READY));
-    load.stands_by_its_word().await;
+    assert!(load.stands_by_its_word().await > 20);
     assert_eq!(second.audit(), Some(0), "every promise holds");
 }
 
@@ -159,7 +157,7 @@ async fn an_engine_that_wakes_after_its_lease_knows_that_it_was_replaced() {
 async fn the_same_engine_starting_again_takes_up_its_work_at_once() {
     let settings = [("dispatch.waves", "[4]"), ("node.lease_s", "600")];
     let (mut first, mut second, people) = pair(&settings).await;
-    let load = Load::new(&[&first], people);
+    let load = Clients::new(&[&first], people);
     load.during(load.wins(8)).await;
     first.kill();
     assert_eq!(second.readiness().await.as_deref(), Some(NOT_OWNER));
@@ -169,7 +167,7 @@ async fn the_same_engine_starting_again_takes_up_its_work_at_once() {
     assert!(took < Duration::from_secs(10), "{took:?}");
     assert_eq!(second.readiness().await.as_deref(), Some(NOT_OWNER));
     load.during(load.wins(4)).await;
-    load.stands_by_its_word().await;
+    assert!(load.stands_by_its_word().await > 20);
     assert_eq!(first.audit(), Some(0), "every promise holds");
     assert_eq!(second.terminate().await, Some(0), "who stands by has nothing to hand over");
     assert_eq!(first.readiness().await.as_deref(), Some(READY));

@@ -4,7 +4,7 @@
 //! Real servers in directories under `/tmp`. Needs PostgreSQL; run as root the server's user is
 //! another one, run as a plain user everything is its own.
 
-mod dir;
+pub(crate) mod dir;
 mod refusals;
 
 use std::fs::{self, Permissions};
@@ -42,7 +42,7 @@ async fn first_start_makes_an_app_role_that_owns_nothing() {
 
     let settings = [
         ("statement_timeout", "5s"),
-        ("idle_in_transaction_session_timeout", "2s"),
+        ("idle_in_transaction_session_timeout", "3s"),
         ("lock_timeout", "3s"),
         ("fsync", "on"),
         ("synchronous_commit", "on"),

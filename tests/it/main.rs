@@ -1,10 +1,12 @@
 //! One test binary, one file a behaviour. What they share is in `world.rs`.
 
 mod accounts;
+mod clients;
 mod crash;
 mod demo;
 mod deploy;
 mod embedded_postgres;
+mod faults;
 mod overload;
 mod pg;
 mod process;

@@ -22,7 +22,7 @@ static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 pub(crate) async fn database() -> PgConnectOptions {
     static TEMPLATE: OnceCell<()> = OnceCell::const_new();
     let server = server();
-    TEMPLATE.get_or_init(|| make_template(server)).await;
+    TEMPLATE.get_or_init(|| make_template(&server.options)).await;
     let name = format!("t_{}", Uuid::now_v7().simple());
     let create = format!("CREATE DATABASE {name} TEMPLATE ibora_template OWNER ibora_owner");
     run(&server.options, &create).await;
@@ -39,22 +39,28 @@ pub(crate) async fn urls() -> (String, String) {
     (url("ibora_app"), url("ibora_owner"))
 }
 
-async fn make_template(server: &Server) {
+/// Waits until a server answers.
+pub(crate) async fn answers(server: &PgConnectOptions) {
     let deadline = Instant::now() + Duration::from_secs(60);
-    while let Err(error) = server.options.connect().await {
+    while let Err(error) = server.connect().await {
         assert!(Instant::now() < deadline, "the test database does not start: {error}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    run(&server.options, "CREATE ROLE ibora_app LOGIN").await;
-    run(&server.options, "CREATE ROLE ibora_owner LOGIN").await;
-    run(&server.options, "CREATE DATABASE ibora_template OWNER ibora_owner").await;
-    let template = server.options.clone().database("ibora_template").username("ibora_owner");
+}
+
+/// Makes roles and the database `ibora_template`, with all migrations, on a new server.
+pub(crate) async fn make_template(server: &PgConnectOptions) {
+    answers(server).await;
+    run(server, "CREATE ROLE ibora_app LOGIN").await;
+    run(server, "CREATE ROLE ibora_owner LOGIN").await;
+    run(server, "CREATE DATABASE ibora_template OWNER ibora_owner").await;
+    let template = server.clone().database("ibora_template").username("ibora_owner");
     let mut connection = template.connect().await.expect("the template opens");
     MIGRATOR.run(&mut connection).await.expect("migrations apply");
     connection.close().await.expect("the template closes");
 }
 
-async fn run(options: &PgConnectOptions, statement: &str) {
+pub(crate) async fn run(options: &PgConnectOptions, statement: &str) {
     let mut connection = options.connect().await.expect("connects");
     let statement = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()));
     statement.execute(&mut connection).await.expect("runs");
@@ -102,7 +108,7 @@ fn start() -> Server {
 }
 
 /// The newest installed server's programs.
-fn binaries() -> PathBuf {
+pub(crate) fn binaries() -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let bins = versions.map(|version| version.path().join("bin"));
     let newest = bins.filter(|bin| bin.join("postgres").exists()).max();
@@ -110,7 +116,7 @@ fn binaries() -> PathBuf {
 }
 
 /// Root may not run PostgreSQL: user and group of `postgres`, where this is root.
-fn unprivileged() -> Option<(u32, u32)> {
+pub(crate) fn unprivileged() -> Option<(u32, u32)> {
     let id = |flag: &str, user: &[&str]| -> u32 {
         let output = Command::new("id").arg(flag).args(user).output().expect("id runs");
         let text = String::from_utf8(output.stdout).expect("digits");

@@ -14,17 +14,26 @@ use crate::pg;
 const SIGNING_KEY: &str = "a key that only tests use, 32 bytes long";
 
 /// A person made for the test.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Person {
     pub(crate) id: String,
     pub(crate) role: String,
     pub(crate) token: String,
 }
 
+/// Where an engine has its data.
+#[derive(Clone)]
+pub(crate) enum Database {
+    /// As the app's role and as the owner.
+    Urls(String, String),
+    /// On a private server in this directory.
+    Private(PathBuf),
+}
+
 /// An engine process and its database.
 pub(crate) struct Process {
     child: Option<Child>,
-    urls: (String, String),
+    database: Database,
     port: u16,
     settings: Vec<(String, String)>,
     log: PathBuf,
@@ -40,21 +49,26 @@ impl Process {
 
     /// An engine that was not started yet.
     pub(crate) async fn on_fresh_database(settings: &[(&str, &str)]) -> Self {
-        let urls = pg::urls().await;
+        let (app, owner) = pg::urls().await;
+        Self::on(Database::Urls(app, owner), settings)
+    }
+
+    /// An engine on this database, not started yet.
+    pub(crate) fn on(database: Database, settings: &[(&str, &str)]) -> Self {
         let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
-        Self::new(urls, settings.iter().map(own).collect())
+        Self::new(database, settings.iter().map(own).collect())
     }
 
     /// Another engine on the same database, not started yet.
     pub(crate) fn beside(&self, node: &str) -> Self {
         let mut settings = self.settings.clone();
         settings.push(("node.id".to_owned(), node.to_owned()));
-        Self::new(self.urls.clone(), settings)
+        Self::new(self.database.clone(), settings)
     }
 
-    fn new(urls: (String, String), settings: Vec<(String, String)>) -> Self {
+    fn new(database: Database, settings: Vec<(String, String)>) -> Self {
         let log = std::env::temp_dir().join(format!("ibora-it-{}.log", Uuid::now_v7().simple()));
-        Self { child: None, urls, port: free_port(), settings, log }
+        Self { child: None, database, port: free_port(), settings, log }
     }
 
     /// Starts the engine again, on the same database and port.
@@ -89,8 +103,6 @@ impl Process {
         }
         let base = [
             ("node.id", "test"),
-            ("database.url", self.urls.0.as_str()),
-            ("database.migrate_url", self.urls.1.as_str()),
             ("auth.signing_key", SIGNING_KEY),
             ("limits.enabled", "false"),
             ("seed.enabled", "true"),
@@ -100,6 +112,15 @@ impl Process {
         ];
         for (key, value) in base {
             command.arg("--set").arg(format!("{key}={value}"));
+        }
+        match &self.database {
+            Database::Urls(app, owner) => {
+                command.arg("--set").arg(format!("database.url={app}"));
+                command.arg("--set").arg(format!("database.migrate_url={owner}"));
+            }
+            Database::Private(dir) => {
+                command.arg("--set").arg(format!("data.dir={}", dir.display()));
+            }
         }
         for (key, value) in &self.settings {
             command.arg("--set").arg(format!("{key}={value}"));
@@ -140,7 +161,8 @@ impl Process {
 
     /// The database, as its owner.
     pub(crate) async fn database(&self) -> sqlx::PgConnection {
-        sqlx::PgConnection::connect(&self.urls.1).await.expect("connects")
+        let Database::Urls(_, owner) = &self.database else { panic!("a private one") };
+        sqlx::PgConnection::connect(owner).await.expect("connects")
     }
 
     /// kill -9.

@@ -10,6 +10,7 @@ use crate::tree::Tree;
 const EVERY: &[&str] = &["*"];
 const EDGE: &[&str] = &["accounts", "actors", "readmodel", "domain", "obs"];
 const LEAF: &[&str] = &["domain", "obs"];
+const STORE: &[&str] = &["db", "domain", "obs"];
 
 /// A room and the rooms behind its doors. `domain` is the package `ibora-domain`.
 const DOORS: &[(&str, &[&str])] = &[
@@ -20,12 +21,13 @@ const DOORS: &[(&str, &[&str])] = &[
     ("api", EDGE),
     ("realtime", EDGE),
     ("console", EDGE),
-    ("accounts", &["journal", "readmodel", "domain", "obs"]),
+    ("accounts", &["journal", "readmodel", "db", "domain", "obs"]),
     ("actors", &["journal", "geo", "ledger", "risk", "domain", "obs"]),
     ("effects", &["actors", "pix", "webhooks", "bus", "domain", "obs"]),
     ("jobs", &["actors", "pix", "readmodel", "domain", "obs"]),
-    ("journal", LEAF),
-    ("readmodel", LEAF),
+    ("journal", STORE),
+    ("readmodel", STORE),
+    ("db", &[]),
     ("geo", LEAF),
     ("ledger", LEAF),
     ("risk", LEAF),

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -21,7 +22,6 @@ pub enum Request {
     Write,
     /// `COMMIT`.
     Commit,
-    Other,
 }
 
 /// Which part of it gets lost.
@@ -44,6 +44,7 @@ struct Loss {
 #[derive(Debug, Clone, Default)]
 pub struct Losses {
     ordered: Arc<Mutex<Vec<Loss>>>,
+    slower_by: Arc<Mutex<Duration>>,
 }
 
 impl Losses {
@@ -64,6 +65,11 @@ impl Losses {
     pub fn order(&self, count: usize, request: Request, part: Part, fate: Fate) {
         let loss = Loss { request, part, fate };
         self.ordered.lock().extend(std::iter::repeat_n(loss, count));
+    }
+
+    /// Lets every statement take so much longer, those that open a session excepted.
+    pub fn slow_down(&self, by: Duration) {
+        *self.slower_by.lock() = by;
     }
 
     /// Losses that are still to come.
@@ -103,9 +109,9 @@ impl Postgres {
         Self { losses, stage: Stage::Opening, writing: HashSet::new(), reply: None }
     }
 
-    /// Reads a request; notes the statements that it prepares.
-    fn read(&mut self, request: &[u8]) -> Request {
-        let mut found = Request::Other;
+    /// Reads a request; notes the statements that it prepares. `None`: it makes nothing durable.
+    fn read(&mut self, request: &[u8]) -> Option<Request> {
+        let mut found = None;
         for (kind, body) in messages(request) {
             match kind {
                 b'P' => {
@@ -119,10 +125,12 @@ impl Postgres {
                     let (_portal, rest) = text(body);
                     let (statement, _) = text(rest);
                     if self.writing.contains(statement) {
-                        found = Request::Write;
+                        found = Some(Request::Write);
                     }
                 }
-                b'Q' if text(body).0.eq_ignore_ascii_case(b"COMMIT") => found = Request::Commit,
+                b'Q' if text(body).0.eq_ignore_ascii_case(b"COMMIT") => {
+                    found = Some(Request::Commit);
+                }
                 _ => {}
             }
         }
@@ -165,16 +173,14 @@ impl Judge for Postgres {
                 self.stage = Stage::Opening;
                 Fate::Pass
             }
-            (_, Way::Up) => match self.read(piece) {
-                Request::Other => Fate::Pass,
-                request => match self.losses.take(request) {
-                    Some(Loss { part: Part::Request, fate, .. }) => fate,
-                    Some(Loss { part: Part::Reply, fate, .. }) => {
-                        self.reply = Some(fate);
-                        Fate::Pass
-                    }
-                    None => Fate::Pass,
-                },
+            (_, Way::Up) => match self.read(piece).and_then(|request| self.losses.take(request)) {
+                Some(Loss { part: Part::Request, fate, .. }) => fate,
+                Some(Loss { part: Part::Reply, fate, .. }) => {
+                    self.reply = Some(fate);
+                    Fate::Pass
+                }
+                None if is_statement(piece) => Fate::Late(*self.losses.slower_by.lock()),
+                None => Fate::Pass,
             },
             // A transaction is over, its way or another, when the database is ready for the next.
             (_, Way::Down) => match self.reply {
@@ -187,6 +193,11 @@ impl Judge for Postgres {
             },
         }
     }
+}
+
+/// Whether a request has something carried out.
+fn is_statement(request: &[u8]) -> bool {
+    messages(request).any(|(kind, _)| matches!(kind, b'E' | b'Q'))
 }
 
 /// The length of the first message, once it is whole.

@@ -46,7 +46,7 @@ impl Records {
              ORDER BY seen_at DESC LIMIT $1",
         )
         .bind(PEOPLE_MAX)
-        .fetch_all(self.read())
+        .fetch_all(self.read_all())
         .await
     }
 
@@ -107,7 +107,7 @@ impl Records {
              WHERE u.id = ANY ($1)",
         )
         .bind(people)
-        .fetch_all(self.read())
+        .fetch_all(self.read_all())
         .await
     }
 
@@ -121,7 +121,7 @@ impl Records {
              WHERE driver_id = ANY ($1) ORDER BY id",
         )
         .bind(people)
-        .fetch_all(self.read())
+        .fetch_all(self.read_all())
         .await?;
         let vehicle = |(driver, id, plate, make, model, color, categories): Row| {
             let row: VehicleRow = (id, plate, make, model, color, categories);
@@ -141,7 +141,7 @@ impl Records {
         )
         .bind(people)
         .bind(KNOWN_FOR)
-        .fetch_all(self.read())
+        .fetch_all(self.read_all())
         .await?;
         Ok(rows.into_iter().map(|row| (row.0, past_command(row))).collect())
     }
@@ -156,7 +156,7 @@ impl Records {
                AND (r.state::jsonb -> 'search' -> 'open') ? o.offer_id::text",
         )
         .bind(timestamp(now))
-        .fetch_all(self.read())
+        .fetch_all(self.read_all())
         .await?;
         let slot =
             |(driver, ride, at)| (driver, Slot { ride: RideId(ride), wave: 0, until: moment(at) });

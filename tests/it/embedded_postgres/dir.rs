@@ -23,12 +23,12 @@ pub(super) const NOBODY: u32 = 65_534;
 pub(super) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A directory for one test; when it goes, the server on it goes first.
-pub(super) struct Dir {
-    pub(super) path: PathBuf,
+pub(crate) struct Dir {
+    pub(crate) path: PathBuf,
 }
 
 impl Dir {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let path = PathBuf::from(format!("/tmp/ib-{:08x}", rand::random::<u32>()));
         fs::create_dir(&path).expect("a fresh name");
         fs::set_permissions(&path, Permissions::from_mode(0o711)).expect("ours");
@@ -90,7 +90,7 @@ impl Dir {
     }
 
     /// The server on this directory, and only that: a pid file may lie.
-    pub(super) fn server_pid(&self, cluster: &Path) -> Option<u32> {
+    pub(crate) fn server_pid(&self, cluster: &Path) -> Option<u32> {
         let text = fs::read_to_string(cluster.join("postmaster.pid")).ok()?;
         let pid = text.lines().next()?.parse().ok()?;
         let command_line = fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
@@ -169,7 +169,7 @@ pub(super) async fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-pub(super) fn signal(name: &str, pid: u32) {
+pub(crate) fn signal(name: &str, pid: u32) {
     let sent = std::process::Command::new("kill").args(["-s", name, &pid.to_string()]).status();
     assert!(sent.expect("there is a kill").success());
 }
