@@ -14,9 +14,10 @@ fn nothing_that_was_acknowledged_is_lost_in_a_little_chaos() {
     let beside = bench.with_file_name("ibora");
     assert!(beside.exists(), "it lies there after `cargo build --package ibora`");
     let mut chaos = Command::new(bench);
-    chaos.args(["chaos", "--minutes", "0.2", "--seed", "7", "--drivers", "8"]);
-    // Those that are over in a second or two.
-    chaos.args(["--passengers", "6", "--faults", "kill,sigterm,pg_restart,pg_cancel"]);
+    chaos.args(["chaos", "--minutes", "0.3", "--seed", "7", "--drivers", "8"]);
+    // Those that are over in a few seconds.
+    let quick = "kill,sigterm,pg_restart,pg_cancel,lost_commit_request,lost_commit_reply";
+    chaos.args(["--passengers", "6", "--faults", quick]);
     chaos.stdin(Stdio::null());
     let output = chaos.output().expect("runs");
     let said = String::from_utf8_lossy(&output.stderr);

@@ -304,9 +304,11 @@ impl Phone {
         self.backoff.reset();
         self.view.borrow_mut().connection += 1;
         self.run.count("welcomes");
-        let (run, who) = (Rc::clone(&self.run), (self.person.clone(), self.is_driver));
-        let view = self.view();
-        tokio::task::spawn_local(async move { run.truth.watch(who, view, welcomed).await });
+        if self.in_tunnel {
+            let (run, who) = (Rc::clone(&self.run), (self.person.clone(), self.is_driver));
+            let view = self.view();
+            tokio::task::spawn_local(async move { run.truth.watch(who, view, welcomed).await });
+        }
         Ok(())
     }
 

@@ -2,9 +2,9 @@
 //!
 //! A client shows the truth at the moment at which its view (its ride's id, status and version, its
 //! open offers, whether it is online) equals the rows of one statement that began after its last
-//! `welcome`. The time from that `welcome` is a sample. A connection that ends before has none: its
-//! `welcome` was not the last. An offer with less than [`EDGE`] left is open to some and over for
-//! others, and is left out on both sides.
+//! `welcome`. The time from that `welcome` is a sample; only clients in the tunnel give any. A
+//! connection that ends before gives none: its `welcome` was not the last. An offer with less than
+//! [`EDGE`] left is open to some and over for others, and is left out on both sides.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
