@@ -78,6 +78,18 @@ pub(crate) struct Entity {
     pub(crate) id: Uuid,
 }
 
+/// The engine's last word on a session: its close code, 0 where it gave none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Closed(pub(crate) u16);
+
+impl std::fmt::Display for Closed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the engine closed a session with {}", self.0)
+    }
+}
+
+impl std::error::Error for Closed {}
+
 /// The answer to a command: its body, or the code of the refusal.
 pub(crate) type Answer = Result<Box<RawValue>, Box<str>>;
 
@@ -239,6 +251,15 @@ impl Client {
         })
     }
 
+    /// The next frame as it came, for one who reads everything. May be dropped while it waits.
+    ///
+    /// # Errors
+    /// Where the session ended; [`Closed`] where the engine said so.
+    pub(crate) async fn next_text(&mut self) -> anyhow::Result<&[u8]> {
+        let text = self.frame().await?;
+        Ok(&self.read[text])
+    }
+
     /// How long the next frame is, whatever it says.
     pub(crate) async fn next_length(&mut self) -> anyhow::Result<usize> {
         Ok(self.frame().await?.len())
@@ -306,7 +327,7 @@ impl Client {
                 OPCODE_CLOSE => {
                     let said = &self.read[body];
                     let code = said.first_chunk().map_or(0, |code| u16::from_be_bytes(*code));
-                    anyhow::bail!("the engine closed a session with {code}");
+                    return Err(Closed(code).into());
                 }
                 _ => {}
             }

@@ -5,6 +5,7 @@
 //! what it started, also where it is stopped itself: exit code 143 after SIGTERM, 130 after SIGINT.
 
 mod backoff;
+mod chaos;
 mod client;
 mod engine;
 mod facts;
@@ -59,6 +60,8 @@ enum Bench {
     Sessions(sessions::Options),
     /// Clients that never read: when they are cut off, and who else notices.
     Slow(slow::Options),
+    /// Everything happens to engines, database and roads while drivers race; then the audit.
+    Chaos(chaos::Options),
     /// The part of `recovery` that is killed
     #[command(hide = true)]
     Fill(recovery::FillOptions),
@@ -109,6 +112,7 @@ async fn until_stopped(bench: Bench) -> Ended {
             Bench::Replay(options) => replay::run(options).await,
             Bench::Sessions(options) => sessions::run(options).await,
             Bench::Slow(options) => slow::run(options).await,
+            Bench::Chaos(options) => chaos::run(options).await,
             Bench::Fill(options) => recovery::fill(options).await,
         }
     };

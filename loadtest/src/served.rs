@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -63,6 +63,8 @@ pub(crate) struct Served {
     settings: Settings,
     pub(crate) address: SocketAddr,
     http: awc::Client,
+    /// Where it writes what it has to say; nothing: where this process does.
+    log: Option<PathBuf>,
 }
 
 /// Simulated people with the tokens that let them in.
@@ -74,18 +76,39 @@ pub(crate) struct Seeded {
 impl Served {
     /// Starts it without waiting.
     pub(crate) fn spawn(settings: Settings) -> anyhow::Result<Self> {
+        Self::spawn_with_log(settings, None)
+    }
+
+    /// As [`Served::spawn`]; with `log` it writes there what it has to say.
+    pub(crate) fn spawn_with_log(settings: Settings, log: Option<PathBuf>) -> anyhow::Result<Self> {
         let address = free_address()?;
-        let child = serve(&settings, address)?;
+        let child = serve(&settings, address, log.as_deref())?;
         let http = awc::Client::builder().timeout(Duration::from_secs(30)).finish();
-        Ok(Self { child, settings, address, http })
+        Ok(Self { child, settings, address, http, log })
     }
 
     /// kill -9, and another on the same data and port; not waited for. Its database goes on.
     pub(crate) fn kill_and_spawn(&mut self) -> anyhow::Result<()> {
+        self.kill()?;
+        self.spawn_again()
+    }
+
+    /// kill -9.
+    pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
         self.child.kill()?;
         self.child.wait()?;
-        self.child = serve(&self.settings, self.address)?;
         Ok(())
+    }
+
+    /// Another on the same data and port, where this one has ended; not waited for.
+    pub(crate) fn spawn_again(&mut self) -> anyhow::Result<()> {
+        self.child = serve(&self.settings, self.address, self.log.as_deref())?;
+        Ok(())
+    }
+
+    /// How it ended, where it has.
+    pub(crate) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
     }
 
     /// Starts it and waits until it is ready.
@@ -189,14 +212,17 @@ impl Drop for Served {
     }
 }
 
-fn serve(settings: &Settings, address: SocketAddr) -> anyhow::Result<Child> {
+fn serve(settings: &Settings, address: SocketAddr, log: Option<&Path>) -> anyhow::Result<Child> {
     let mut command = ibora(settings)?;
     command.arg("--set").arg(format!("http.listen={address}")).arg("serve");
+    if let Some(log) = log {
+        command.stderr(std::fs::OpenOptions::new().create(true).append(true).open(log)?);
+    }
     command.stdout(Stdio::null()).spawn().context("`ibora` beside this program")
 }
 
 /// An address that nobody listens at.
-fn free_address() -> anyhow::Result<SocketAddr> {
+pub(crate) fn free_address() -> anyhow::Result<SocketAddr> {
     // Whoever asks at the same time begins elsewhere.
     let start = rand::random_range(PORTS);
     for port in (start..PORTS.end).chain(PORTS.start..start) {

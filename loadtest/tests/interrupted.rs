@@ -124,6 +124,18 @@ fn a_bench_that_is_interrupted_leaves_no_redis_either() {
     assert_eq!((bench.left(), bench.files()), (vec![], vec![]));
 }
 
+#[test]
+fn chaos_that_is_terminated_leaves_neither_of_its_engines() {
+    let people = ["--drivers", "4", "--passengers", "4"];
+    let arguments = [&["chaos"], &people[..]].concat();
+    let mut bench = Running::until("4 drivers race", &arguments);
+    for program in ["node.id=a", "node.id=b", "postgres"] {
+        assert!(bench.runs(program), "{program} runs");
+    }
+    assert_eq!(bench.stop("TERM"), Some(143));
+    assert_eq!((bench.left(), bench.files()), (vec![], vec![]));
+}
+
 #[expect(clippy::print_stderr, reason = "a test that did not run says so")]
 fn skipped(why: &str) {
     eprintln!("skipped: {why}");

@@ -30,9 +30,10 @@ use crate::realtime::{self, Hub, RealtimeState};
 
 /// Linux keeps twice as much: for its own books.
 const SEND_BUFFER_BYTES: usize = 64 << 10;
-/// How long sent bytes may be unacknowledged before the connection is given up: a phone in a tunnel
-/// comes back by a new connection.
-const UNTAKEN_FOR: Duration = Duration::from_secs(20);
+/// How long sent bytes may be untaken before the connection is given up, whatever still waits for
+/// it: a session that was closed as slow is really gone by then, not only for the engine. A phone
+/// in a tunnel comes back by a new connection, and resumes.
+const UNTAKEN_FOR: Duration = Duration::from_secs(8);
 /// Silence after which the system looks whether the other end is there.
 const SILENT_FOR: Duration = Duration::from_secs(60);
 /// Connections that may wait to be accepted: thousands come back at once after a restart.
