@@ -13,7 +13,7 @@ use crate::place::Coordinates;
 use crate::units::{Metres, Millis, Seconds, UnixMillis};
 
 /// How long a wave waits for the drivers' slots.
-const SLOTS_WITHIN: Millis = Millis(1500);
+pub(super) const SLOTS_WITHIN: Millis = Millis(1500);
 
 /// What a dispatcher reacts to.
 #[derive(Debug)]
