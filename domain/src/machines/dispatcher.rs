@@ -19,7 +19,7 @@ use crate::place::Coordinates;
 use crate::units::{Metres, Millis, Seconds, UnixMillis};
 
 /// How long a wave waits for the drivers' slots.
-const SLOTS_WITHIN: Millis = Millis(1500);
+pub(super) const SLOTS_WITHIN: Millis = Millis(1500);
 
 /// How long a policy may hold a wave back. Then its ride goes on without.
 const HELD_MAX: Millis = Millis::from_secs(10);

@@ -8,8 +8,10 @@ use super::{
 };
 use crate::category::Category;
 use crate::facts::{Row, StreamId, StreamRow, WaveOffer, WaveRow, Zone};
+use crate::machines::dispatcher::SLOTS_WITHIN;
 use crate::machines::{DispatcherInput, Seek, Slot};
 use crate::money::{Centavos, reais};
+use crate::policy::RidePolicy;
 use crate::ride::{Ride, Status};
 use crate::units::{Metres, Seconds, rfc3339};
 
@@ -47,13 +49,20 @@ impl<R> RideMachine<R> {
             count: self.policy.wave_size(wave),
             since: ride.search.since,
             excluded: ride.not_to_ask(wave, &self.policy),
-            slots_until: self.policy.offer_ttl,
+            slots_until: self.slots_for(),
         };
         turn.tell_dispatcher(WHOLE_AREA, DispatcherInput::Seek(Box::new(seek)));
         let ask_again = turn.now + ASK_AGAIN_AFTER;
         let end = ride.search_deadline(&self.policy);
         turn.alarm(Some(end.map_or(ask_again, |end| end.min(ask_again))));
         self.sought = Some(WaveId { search, wave });
+    }
+
+    /// How long a driver keeps a slot that he was asked for: to the last moment at which the offer may
+    /// be accepted, however late the wave is complete, for its word may come later than that.
+    fn slots_for(&self) -> Millis {
+        let RidePolicy { offer_ttl, accept_grace, .. } = &*self.policy;
+        Millis(SLOTS_WITHIN.0 + offer_ttl.0 + accept_grace.0)
     }
 
     /// Makes the offers of a wave. A wave that comes too late only gives its slots back.
