@@ -3,6 +3,7 @@
 //! Whatever a test did, and however it ended: no server and no file stays behind.
 
 use std::fs::{self, Permissions};
+use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -80,7 +81,19 @@ impl Dir {
     }
 
     pub(super) fn spawn_child_engine(&self, uid: u32) -> Child {
-        self.child_engine(uid).spawn().expect("runs")
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            match self.child_engine(uid).spawn() {
+                // A child that another test forked meanwhile has the copy open until its own exec.
+                Err(error)
+                    if error.kind() == ErrorKind::ExecutableFileBusy
+                        && Instant::now() < deadline =>
+                {
+                    std::thread::yield_now();
+                }
+                spawned => return spawned.expect("runs"),
+            }
+        }
     }
 
     pub(super) async fn start_child_engine(&self, uid: u32) -> (Child, u32) {
