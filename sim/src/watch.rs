@@ -229,8 +229,9 @@ impl World {
 
     fn is_newly_built(&self, entity: Entity) -> bool {
         let engines = self.nodes.iter().filter_map(|node| node.engine.as_ref());
-        let mut built = engines.filter_map(|engine| engine.built_at(entity));
-        built.all(|built| self.now.saturating_sub(built) < NEWLY_BUILT)
+        // An engine that was replaced may still have an old one.
+        let built = engines.filter_map(|engine| engine.built_at(entity)).max();
+        built.is_none_or(|built| self.now.saturating_sub(built) < NEWLY_BUILT)
     }
 
     /// A decision was refused: only where its person's machine could not know is an index needed,
