@@ -70,8 +70,8 @@ impl OnRide {
         &self.stripes[usize::from(Shard::of(person).number()) % STRIPES]
     }
 
-    /// Takes note of a ride's new state that is decided and not recorded yet: who has it is asked of
-    /// the ride, which answers with the record; that somebody has it no more is said only after.
+    /// Takes note of a ride's new state that is decided and not recorded yet: who has it is asked
+    /// of the ride, which answers with the record; that somebody has it no more is said only after.
     pub(super) fn decided(
         &self,
         (driver, passenger): (Option<DriverId>, PassengerId),

@@ -183,8 +183,8 @@ metrics! {
     mailbox_depth: IntGaugeVec = "ibora_mailbox_depth" ["actor"]
         "Messages admitted and not yet handled, over all actors of a kind.";
     positions: IntCounterVec = "ibora_positions_total" ["outcome"]
-        "Positions of drivers received; `shed`: the ride was not told, for the journal is more than \
-         half full.";
+        "Positions of drivers received; `shed`: the ride was not told, for the journal is more \
+         than half full.";
     commands: IntCounterVec = "ibora_commands_total" ["op", "outcome"]
         "Commands answered, over REST and sessions.";
     rate_limited: IntCounterVec = "ibora_rate_limited_total" ["limit"]

@@ -58,8 +58,8 @@ impl<R> RideMachine<R> {
         self.sought = Some(WaveId { search, wave });
     }
 
-    /// How long a driver keeps a slot that he was asked for: to the last moment at which the offer may
-    /// be accepted, however late the wave is complete, for its word may come later than that.
+    /// How long a driver keeps a slot that he was asked for: to the last moment at which the offer
+    /// may be accepted, however late the wave is complete, for its word may come later than that.
     fn slots_for(&self) -> Millis {
         let RidePolicy { offer_ttl, accept_grace, .. } = &*self.policy;
         Millis(SLOTS_WITHIN.0 + offer_ttl.0 + accept_grace.0)
