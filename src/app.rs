@@ -53,6 +53,9 @@ const SETTLE_WITHIN: Duration = Duration::from_millis(700);
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 /// Time in which the pool is closed.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+/// An engine that starts reads together who was here lately. Nobody is answered before, so that the
+/// first who come do not wait for it; but longer than this it keeps nobody away.
+const READ_FIRST: Duration = Duration::from_millis(250);
 /// Then its sessions are sent away, a moment for each, since each comes back elsewhere.
 const DRAIN_A_SESSION: Duration = Duration::from_millis(1);
 /// All of them within so much at least, and at most.
@@ -213,7 +216,13 @@ impl App {
         );
         let api = web::api(config, &store.db(), (&dispatch, &accounts), (&metrics, &ready), &hub);
         let routes = web::Routes { api, sessions, more };
-        let (address, server) = web::listen(config, &place, routes)?;
+        timeout(READ_FIRST, journal.preloaded()).await.ok();
+        let listening = web::listen(config, &place, routes);
+        if listening.is_err() {
+            // Another listens there since: the shards shall not be kept from it.
+            timeout(LEAVE_WITHIN, journal.leave()).await.ok();
+        }
+        let (address, server) = listening?;
         failpoint!(StartListening);
         drop(answering);
         let stepping_down = tokio::spawn(step_down(Arc::clone(&dispatch), Arc::clone(&hub)));

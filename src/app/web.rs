@@ -1,7 +1,7 @@
 //! The listeners: every route of the engine on one, `/metrics` on its own where it has one.
 //!
 //! The address is taken before the shards are, and kept through: an engine that cannot have it
-//! takes nothing from another, and one that takes over answers where it stood by. It listens once
+//! keeps nothing from another, and one that takes over answers where it stood by. It listens once
 //! it can answer: who comes while it starts is refused at once and comes again, each at a time of
 //! his own. Taken into a queue, thousands would be served in one moment, and those for whom it has
 //! no room would wait for their system's next try, seconds later.

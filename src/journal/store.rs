@@ -62,14 +62,11 @@ impl Store {
                     Heard::Nothing
                 }),
             };
-            let in_doubt = heard == Heard::Nothing;
             if let Some(verdict) = inquiry.hear(heard) {
                 return verdict;
             }
-            if in_doubt {
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(RETRY_MAX);
-            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(RETRY_MAX);
         }
     }
 

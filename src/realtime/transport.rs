@@ -151,10 +151,14 @@ async fn begin(
     let latest = Instant::now() + patience;
     let read = timeout(patience, shared.dispatch.journal().preloaded()).await;
     let place = match read {
-        Ok(()) => shared.turnstile.pass(latest).await,
+        Ok(()) => shared.turnstile.pass(holder.caller.user, latest).await,
         Err(_) => None,
     };
     let Some(_place) = place else { return Err(Close::Overload) };
+    // Once more: of those who waited many may have come in meanwhile.
+    if shared.hub.sessions() >= shared.options.sessions_max {
+        return Err(Close::Connections);
+    }
     let outbox = Arc::new(Outbox::new(Bounds {
         frames: shared.options.outbox_frames_max,
         bytes: shared.options.outbox_bytes_max,

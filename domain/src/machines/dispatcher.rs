@@ -2,8 +2,8 @@
 //! offers itself. It keeps nothing on disk; a ride asks again when it hears nothing.
 //!
 //! Who is asked for a wave, and when, is the policy's decision over all waves that wait; what the
-//! policy says is checked first. What always holds: a wave is handed to its ride, if only with
-//! nobody, within [`HELD_MAX`] and the time that slots take.
+//! policy says is checked first. What always holds: a wave for which somebody was found is offered
+//! to somebody, and handed to its ride, within [`HELD_MAX`] and the time that slots take.
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -21,8 +21,9 @@ use crate::units::{Metres, Millis, Seconds, UnixMillis};
 /// How long a wave waits for the drivers' slots.
 pub(super) const SLOTS_WITHIN: Millis = Millis(1500);
 
-/// How long a policy may hold a wave back. Then its ride goes on without.
-const HELD_MAX: Millis = Millis::from_secs(10);
+/// How long a policy may hold a wave back. Then its ride gets its own nearest: in a sparse town the
+/// far car is the only one, and a passenger waits for it rather than for the policy.
+const HELD_MAX: Millis = Millis::from_secs(4);
 
 /// What a dispatcher reacts to.
 #[derive(Debug)]
@@ -82,8 +83,6 @@ pub struct DispatcherMachine<R> {
 /// A wave in the making.
 struct Wave {
     seek: Seek,
-    /// When the ride asked for it.
-    asked_at: UnixMillis,
     /// Found, best first, until the policy has decided.
     found: Option<Vec<Candidate>>,
     /// Asked and not yet answered, in order of rank.
@@ -110,7 +109,6 @@ impl<R> DispatcherMachine<R> {
         turn.out.push(Output::Find(seek.clone()));
         let wave = Wave {
             seek,
-            asked_at: turn.now,
             found: None,
             asked: vec![],
             reserve: vec![],
@@ -144,7 +142,7 @@ impl<R> DispatcherMachine<R> {
             self.close(turn, ride);
         } else {
             wave.found = Some(candidates);
-            wave.give_up_at = wave.asked_at + HELD_MAX;
+            wave.give_up_at = turn.now + HELD_MAX;
             self.decide(turn);
         }
         self.arm(turn);
@@ -248,7 +246,11 @@ impl<R> DispatcherMachine<R> {
         let mut late: Vec<RideId> = late.map(|wave| wave.seek.ride).collect();
         late.sort_unstable();
         for ride in late {
-            self.close(turn, ride);
+            if self.waves.get(&ride).is_some_and(|wave| wave.found.is_some()) {
+                self.ask(turn, ride, &[]);
+            } else {
+                self.close(turn, ride);
+            }
         }
         self.arm(turn);
     }

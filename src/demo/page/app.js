@@ -337,7 +337,7 @@ async function ask() {
     } else {
       // Another demo runs now.
       if (run && answer.run !== run) return location.reload();
-      if (!run) void ride.begin(answer.run);
+      if (!run) await ride.begin(answer.run);
       run = answer.run;
       yours = answer.yours;
       change = answer.change;
