@@ -3,6 +3,8 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -314,7 +316,17 @@ impl Drop for Process {
     }
 }
 
+/// Below the ports that a system gives to those who connect: while an engine is away, a client of
+/// any test could otherwise get the engine's own.
+const PORTS: std::ops::Range<u16> = 10_000..20_000;
+
+/// A port that nobody listens on, and that no other engine of this run is given.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
+    static NEXT: OnceLock<AtomicU16> = OnceLock::new();
+    let next = NEXT.get_or_init(|| AtomicU16::new(rand::random_range(0..PORTS.len() as u16)));
+    let ports = std::iter::repeat_with(|| {
+        PORTS.start + next.fetch_add(1, Ordering::Relaxed) % PORTS.len() as u16
+    });
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports.take(PORTS.len()).find(is_free).expect("a port")
 }

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { chmodSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -134,13 +134,16 @@ export function postmaster(dir: string): number | null {
   }
 }
 
+/**
+ * A port that nobody listens on, below those that a system gives to clients: while an engine is
+ * away, one of them could otherwise get the engine's own.
+ */
 export function freePort(): Promise<number> {
   const server = createServer();
+  const port = 10_000 + Math.floor(Math.random() * 10_000);
   return new Promise((resolve) => {
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
+    server.once('error', () => resolve(freePort()));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(port)));
   });
 }
 
