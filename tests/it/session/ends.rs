@@ -261,7 +261,8 @@ async fn a_client_that_does_not_read_its_events_is_cut_off_and_others_do_not_not
     let mut client = Client::open(&world, frozen).await;
     let mut witness = Client::open(&world, world.passenger().await).await;
     let seq = client.welcome["stream"]["seq"].as_u64().expect("a seq");
-    let body: std::sync::Arc<str> = json!("x".repeat(16_000)).to_string().into();
+    let payment = json!({"payment_id": Uuid::nil(), "status": "x".repeat(16_000)});
+    let body: std::sync::Arc<str> = json!({"payment": payment}).to_string().into();
     let event = |seq| {
         let stream = StreamId::Passenger(frozen.user.into());
         let (op, key, body) = ("payment.updated", Uuid::nil(), std::sync::Arc::clone(&body));
