@@ -8,13 +8,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use ibora_domain::dispatch::PolicyKind;
+use ibora_domain::ledger::Rate;
 use ibora_domain::money::Centavos;
 use ibora_domain::units::{Metres, Millis};
 use rust_decimal::Decimal;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::values::{amount, optional, path, rate, secret};
+use super::values::{amount, optional, path, rate, secret, share};
 use crate::obs::{LogFormat, LogOutput};
 
 macro_rules! section {
@@ -212,6 +213,16 @@ section! {
         arrived_accuracy_m: Metres,
         arrive_said_within_m: Metres,
         quote_ttl_ms: Millis,
+    }
+}
+
+section! {
+    /// `[money]`: how what passengers pay is shared.
+    Money {
+        #[serde(deserialize_with = "share")]
+        commission: Rate,
+        #[serde(deserialize_with = "share")]
+        driver_fee_share: Rate,
     }
 }
 

@@ -5,6 +5,7 @@
 //! sum to zero. It is recorded in the same commit as the decision that caused it.
 
 mod account;
+mod booking;
 mod books;
 mod event;
 mod payouts;
@@ -18,6 +19,7 @@ mod tests;
 mod wallet;
 
 pub use account::{Account, Guard, Side};
+pub use booking::{Terms, of_ride};
 pub use books::{BookError, Books};
 pub use event::{FinancialEvent, LedgerError, Posting, Subject};
 pub use payouts::{Payee, PayoutTerms};

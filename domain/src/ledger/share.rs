@@ -18,6 +18,12 @@ impl Rate {
         (Decimal::ZERO..=Decimal::ONE).contains(&rate).then_some(Self(rate))
     }
 
+    /// So many hundredths, 100 at most.
+    #[must_use]
+    pub fn percent(hundredths: u8) -> Self {
+        Self(Decimal::new(i64::from(hundredths.min(100)), 2))
+    }
+
     /// What is left of the whole.
     #[must_use]
     pub fn rest(self) -> Self {
@@ -88,10 +94,6 @@ impl Shares {
 mod tests {
     use super::*;
 
-    fn percent(percent: i64) -> Rate {
-        Rate::new(Decimal::new(percent, 2)).expect("a share")
-    }
-
     /// Amounts without a pattern, up to `i64::MAX`.
     fn large() -> impl Iterator<Item = i64> {
         let mut state = 0x9E37_79B9_7F4A_7C15_u64;
@@ -108,7 +110,7 @@ mod tests {
     fn the_parts_sum_to_the_whole_and_a_part_of_a_centavo_goes_to_the_driver() {
         for amount in (1..=1000).chain(large()) {
             for rate in [0, 1, 5, 15, 20, 25, 33, 99, 100] {
-                let shares = Shares::of(Centavos(amount), percent(rate)).expect("fits");
+                let shares = Shares::of(Centavos(amount), Rate::percent(rate)).expect("fits");
                 assert_eq!(shares.whole(), Ok(Centavos(amount)), "{amount} at {rate} %");
                 let hundredths = i128::from(shares.platform.0) * 100;
                 let exact = i128::from(amount) * i128::from(rate);
@@ -120,7 +122,7 @@ mod tests {
     #[test]
     fn however_a_refund_is_cut_everybody_gives_back_his_share() {
         for amount in 1..=1000_i64 {
-            let shares = Shares::of(Centavos(amount), percent(25)).expect("fits");
+            let shares = Shares::of(Centavos(amount), Rate::percent(25)).expect("fits");
             for cuts in 1..=5.min(amount) {
                 let (mut before, mut driver, mut platform) = (0, 0, 0);
                 for cut in 1..=cuts {
@@ -142,9 +144,9 @@ mod tests {
     fn what_is_no_share_and_what_was_not_there_is_refused() {
         assert_eq!(Rate::new(Decimal::new(101, 2)), None);
         assert_eq!(Rate::new(Decimal::NEGATIVE_ONE), None);
-        let negative = Shares::of(Centavos(-1), percent(20));
+        let negative = Shares::of(Centavos(-1), Rate::percent(20));
         assert_eq!(negative, Err(LedgerError::OutOfRange));
-        let shares = Shares::of(Centavos(1000), percent(20)).expect("fits");
+        let shares = Shares::of(Centavos(1000), Rate::percent(20)).expect("fits");
         let more = shares.given_back(Centavos(600), Centavos(401));
         assert_eq!(more, Err(LedgerError::OutOfRange));
     }
