@@ -10,6 +10,7 @@ mod embedded_postgres;
 #[cfg(feature = "failpoints")]
 mod failpoints;
 mod faults;
+mod ledger;
 mod model;
 mod overload;
 mod pg;
