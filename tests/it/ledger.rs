@@ -2,8 +2,10 @@
 
 use ibora::actors::{Caller, Command, Sent};
 use ibora_domain::ids::RideId;
+use ibora_domain::ledger::{Account, Guard, Side};
 use ibora_domain::ride::{CancelReason, PaymentMethod};
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use crate::pg;
 use crate::world::{World, json, request};
@@ -86,6 +88,23 @@ async fn a_ride_called_off_costs_its_fee_and_one_without_a_fee_costs_nothing() {
     world.send(passenger, cancel(ride)).await.expect("canceled");
     assert_eq!(booked(&world, ride).await, [(1100, 500), (2005, -400), (4010, -100)]);
     world.stop().await;
+}
+
+#[actix_web::test]
+async fn the_chart_in_the_database_is_the_one_in_the_code() {
+    let pool = PgPool::connect_with(pg::database().await).await.expect("connects");
+    let chart: Vec<(i16, String, bool)> =
+        sqlx::query_as("SELECT code, side, floored FROM ledger_accounts ORDER BY code")
+            .fetch_all(&pool)
+            .await
+            .expect("a chart");
+    let known = (0..10_000).filter_map(|code| Account::of(code, Uuid::nil()));
+    let line = |account: Account| {
+        let side = if account.side() == Side::Debit { "debit" } else { "credit" };
+        let code = i16::try_from(account.code()).expect("small");
+        (code, side.to_owned(), account.guard() == Guard::Floor)
+    };
+    assert_eq!(chart, known.map(line).collect::<Vec<_>>());
 }
 
 /// The platform, as owner of accounts.
