@@ -1,6 +1,7 @@
 //! Sessions over real sockets: how they begin, what they carry, and why they end.
 
 mod client;
+mod doors;
 mod ends;
 mod resume;
 mod rides;

@@ -159,7 +159,7 @@ impl Told {
 }
 
 /// Puts the ride as it now is on the streams of its people. `driver` had it before the event: one
-/// who gave it back is not told what happens next, his answer says it.
+/// who gave it back is told this too, for his other devices, and nothing that happens later.
 pub(super) fn tell_people(decision: &mut Decision, ride: &Ride, driver: Option<DriverId>) -> Told {
     let mut event = |stream, reader| {
         let told: Arc<str> = ride.json_for(reader).into();
@@ -175,7 +175,7 @@ pub(super) fn tell_people(decision: &mut Decision, ride: &Ride, driver: Option<D
         Some(told)
     };
     let passenger = event(StreamId::Passenger(ride.order.passenger.id), Reader::Passenger);
-    let driver = ride.driver_id().or(driver.filter(|_| ride.status.is_final()));
+    let driver = ride.driver_id().or(driver);
     let driver = driver.and_then(|driver| event(StreamId::Driver(driver), Reader::Driver));
     Told { passenger, driver }
 }
