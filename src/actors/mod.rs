@@ -32,7 +32,7 @@ use ibora_domain::policy::RidePolicy;
 use ibora_domain::refusal::Refusal;
 use ibora_domain::ride::{DriverPosition, Order, PassengerCard, Pin};
 use ibora_domain::units::{Metres, Millis, UnixMillis};
-use tokio::sync::{RwLock, oneshot};
+use tokio::sync::{RwLock, Semaphore, oneshot};
 
 use crate::geo::{LiveIndex, Router};
 use crate::journal::{Journal, ReadError, Standing};
@@ -129,6 +129,7 @@ impl Dispatch {
                 router: parts.router,
                 clock: parts.clock,
                 positions: positions::Counts::new(&parts.metrics),
+                asking: Arc::new(Semaphore::new(ports::ASKING_MAX)),
                 metrics: parts.metrics,
                 push: parts.push,
                 alarms: Arc::clone(&alarms),
@@ -256,12 +257,13 @@ impl Dispatch {
             None => self.quote(caller.user, &trip, request.category).ok_or(Refusal::TooFar)?,
         };
         let records = self.registry.ports.journal.records();
-        let name = records.name(caller.user).await.map_err(|_| Refusal::Unavailable)?;
+        let person = records.person(caller.user).await.map_err(|_| Refusal::Unavailable)?;
+        let person = person.ok_or(Refusal::NotFound)?;
         Ok(Box::new(Order {
             passenger: PassengerCard {
                 id: PassengerId::from(caller.user),
-                name: name.ok_or(Refusal::NotFound)?,
-                rating: 500,
+                name: person.name,
+                rating: person.rating.hundredths,
             },
             category: request.category,
             pickup: request.pickup,

@@ -211,6 +211,8 @@ section! {
         arrived_m: Metres,
         arrived_accuracy_m: Metres,
         arrive_said_within_m: Metres,
+        rating_within_ms: Millis,
+        eta_every_ms: Millis,
         quote_ttl_ms: Millis,
     }
 }
