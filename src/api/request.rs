@@ -8,6 +8,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use tracing::Span;
 use uuid::Uuid;
 
+use crate::network::Proxies;
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 /// Longest id taken from a client.
@@ -35,12 +37,12 @@ pub(super) struct Meta {
 
 impl Meta {
     /// Takes what the client named, makes what it did not.
-    pub(super) fn of(request: &HttpRequest) -> Self {
+    pub(super) fn of(request: &HttpRequest, proxies: &Proxies) -> Self {
         let agent = request.headers().get("user-agent").and_then(|agent| agent.to_str().ok());
         Self {
             request_id: named(request.headers(), &REQUEST_ID),
             trace_id: named(request.headers(), &TRACE_ID),
-            address: request.peer_addr().map(|peer| peer.ip()),
+            address: proxies.client_of(request),
             user_agent: agent.map(|agent| agent.chars().take(AGENT_CHARS_MAX).collect()),
         }
     }

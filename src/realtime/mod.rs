@@ -31,6 +31,7 @@ use actix_web::web;
 
 use crate::accounts::{Accounts, Clock};
 use crate::actors::Dispatch;
+use crate::network::Proxies;
 use crate::obs::Metrics;
 use counters::Counters;
 use strangers::Strangers;
@@ -78,6 +79,8 @@ pub struct SessionOptions {
     pub resend: Duration,
     /// Origins of browsers that may open a session.
     pub allowed_origins: Vec<String>,
+    /// Whose word on where a handshake comes from is taken.
+    pub proxies: Proxies,
 }
 
 /// What all sessions of an engine share.

@@ -42,7 +42,7 @@ pub(super) async fn open(
     if let Some(refused) = refused(&request, &shared) {
         return refused;
     }
-    let address = request.peer_addr().map(|peer| peer.ip());
+    let address = shared.options.proxies.client_of(&request);
     let Some(stranger) = shared.strangers.enter(address) else {
         shared.counters.turned_away();
         return problem(StatusCode::SERVICE_UNAVAILABLE, "overloaded", None);

@@ -134,6 +134,24 @@ async fn handshakes_need_the_protocol_and_a_known_origin() {
 }
 
 #[actix_web::test]
+async fn behind_a_trusted_proxy_each_address_has_its_own_room() {
+    let limits = [("limits.enabled", "true"), ("session.strangers_per_address_max", "1")];
+    let protocol = ("Sec-WebSocket-Protocol", "ibora.v1");
+    let from = |address| [protocol, ("X-Forwarded-For", address)];
+    let cases =
+        [("127.0.0.1", StatusCode::SWITCHING_PROTOCOLS), ("", StatusCode::SERVICE_UNAVAILABLE)];
+    for (proxies, expected) in cases {
+        let mut settings = limits.to_vec();
+        settings.push(("http.trusted_proxies", proxies));
+        let world = World::with(&settings).await;
+        let _first = Client::dial(&world).await;
+        assert_eq!(handshake(&world, &[protocol]).await, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(handshake(&world, &from("198.51.100.7")).await, expected, "trusts `{proxies}`");
+        world.stop().await;
+    }
+}
+
+#[actix_web::test]
 async fn a_driver_has_one_session_and_a_passenger_three() {
     let world = World::start().await;
     let driver = world.driver().await;
