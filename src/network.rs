@@ -1,5 +1,6 @@
-//! Where a request comes from, and what counts as one address wherever something is limited by
-//! address. `api` and `realtime` ask here, `config` reads ranges; it knows no other room.
+//! What both edges read of a request the same way: its id, where it comes from, and what counts as
+//! one address wherever something is limited by address. `api` and `realtime` ask here, `config`
+//! reads ranges; it knows no other room.
 //!
 //! An address of IPv6 counts by its first 64 bits, for whoever has one has all of these. What
 //! `X-Forwarded-For` says counts only where a trusted proxy wrote it: anybody may send one. Its
@@ -11,10 +12,25 @@ use std::str::FromStr;
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderName};
 use thiserror::Error;
+use uuid::Uuid;
 
+/// What an answer calls its request.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longest id taken from a client.
+const ID_CHARS_MAX: usize = 128;
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// How many bits of a mapped address come before those of IPv4.
 const MAPPED_BITS: u32 = 96;
+
+/// The name that a client gave its request in this header; a new one where it gave none.
+#[must_use]
+pub fn named(headers: &HeaderMap, name: &HeaderName) -> String {
+    let given = headers.get(name).and_then(|value| value.to_str().ok());
+    let plain = |text: &&str| {
+        (1..=ID_CHARS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    given.filter(plain).map_or_else(|| Uuid::new_v4().to_string(), str::to_owned)
+}
 
 /// The network that an address stands for. Nobody's is everybody's.
 #[must_use]

@@ -3,17 +3,13 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use tracing::Span;
-use uuid::Uuid;
 
-use crate::network::Proxies;
+use crate::network::{Proxies, REQUEST_ID, named};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
-/// Longest id taken from a client.
-const ID_CHARS_MAX: usize = 128;
 /// Characters of a user agent that are logged.
 const AGENT_CHARS_MAX: usize = 200;
 
@@ -77,12 +73,4 @@ impl Meta {
 pub(super) fn log(method: &str, route: &str, status: u16, took: Duration) {
     let duration_ms = took.as_secs_f64() * 1000.0;
     tracing::info!(method, route, status, duration_ms, "request answered");
-}
-
-fn named(headers: &HeaderMap, name: &HeaderName) -> String {
-    let given = headers.get(name).and_then(|value| value.to_str().ok());
-    let plain = |text: &&str| {
-        (1..=ID_CHARS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
-    };
-    given.filter(plain).map_or_else(|| Uuid::new_v4().to_string(), str::to_owned)
 }

@@ -128,5 +128,6 @@ impl RealtimeState {
 pub fn configure(cfg: &mut web::ServiceConfig, state: &RealtimeState) {
     let state = web::Data::from(Arc::clone(&state.0));
     let open = web::get().to(transport::open);
-    cfg.service(web::resource("/v1/session").app_data(state).route(open));
+    let session = web::resource("/v1/session").app_data(state);
+    cfg.service(session.route(open).default_service(web::to(transport::other_method)));
 }
