@@ -14,7 +14,8 @@ use rust_decimal::Decimal;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::values::{amount, optional, path, rate, secret};
+use super::values::{amount, list, optional, path, rate, secret};
+use crate::network::Range;
 use crate::obs::{LogFormat, LogOutput};
 
 macro_rules! section {
@@ -52,6 +53,8 @@ section! {
         workers: usize,
         max_body_bytes: usize,
         allowed_origins: Vec<String>,
+        #[serde(deserialize_with = "list")]
+        trusted_proxies: Vec<Range>,
     }
 }
 
