@@ -53,6 +53,7 @@ invariants! {
     Result1 RESULT_1 "A principal and a key have one result."
     Stream1 STREAM_1 "The sequence numbers of a stream have no gap."
     Timer1 TIMER_1 "A ride that searches has a deadline on disk, one that ended has none."
+    Rate1 RATE_1 "What is counted of a person's ratings is what the events say."
     Fence1 FENCE_1 "The epoch of a shard never decreases."
     Money1 MONEY_1 "The postings of a financial event are all there and sum to zero."
     Money2 MONEY_2 "The balance of an account is the sum of its postings."

@@ -53,6 +53,10 @@ pub struct RidePolicy {
     pub arrived_accuracy: Metres,
     /// A driver may say "arrived" within this distance of the pickup.
     pub arrive_said_within: Metres,
+    /// After its end, the people of a ride may rate each other for this long.
+    pub rating_within: Millis,
+    /// A passenger is told at most this often when his driver will be there.
+    pub eta_every: Millis,
 }
 
 impl RidePolicy {
@@ -135,6 +139,8 @@ impl Default for RidePolicy {
             arrived_within: Metres(40),
             arrived_accuracy: Metres(50),
             arrive_said_within: Metres(150),
+            rating_within: Millis::from_secs(7 * 24 * 3600),
+            eta_every: Millis::from_secs(5),
         }
     }
 }

@@ -8,7 +8,7 @@ use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId, UserId};
 use ibora_domain::machines::{
     Ask, DriverCommand, DriverInput, Envelope, PassengerInput, RideInput,
 };
-use ibora_domain::ride::{Cancel, CancelAs, CancelReason, Status};
+use ibora_domain::ride::{Cancel, CancelAs, CancelReason, Rating, Stars, Status};
 use serde::Deserialize;
 
 use crate::database::OpenOffer;
@@ -43,6 +43,10 @@ pub enum Command {
     Cancel {
         ride: RideId,
     },
+    Rate {
+        ride: RideId,
+        stars: Stars,
+    },
 }
 
 impl Command {
@@ -59,6 +63,7 @@ impl Command {
             Self::Start { ride, .. } => ("start", Some(ride)),
             Self::Complete { ride } => ("complete", Some(ride)),
             Self::Cancel { ride } => ("cancel", Some(ride)),
+            Self::Rate { ride, .. } => ("rate", Some(ride)),
         };
         ride.map_or_else(|| op.to_owned(), |ride| format!("{op} {}", people::name(ride.0)))
     }
@@ -111,6 +116,10 @@ impl Command {
                 };
                 let cancel = Cancel { by, reason: CancelReason::Other, note: None };
                 Envelope::Ride(*ride, RideInput::Cancel { ask, cancel })
+            }
+            Self::Rate { ride, stars } => {
+                let rating = Rating { stars: *stars, comment: None };
+                Envelope::Ride(*ride, RideInput::Rate { ask, rating })
             }
         }
     }

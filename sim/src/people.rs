@@ -5,7 +5,7 @@
 use ibora_domain::category::Category;
 use ibora_domain::fare::{Breakdown, Fare};
 use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId, UserId, VehicleId};
-use ibora_domain::machines::DriverProfile;
+use ibora_domain::machines::{DriverProfile, MeanRating};
 use ibora_domain::money::Centavos;
 use ibora_domain::place::Coordinates;
 use ibora_domain::ride::{Order, PassengerCard, PaymentMethod, Pin, VehicleCard};
@@ -107,7 +107,7 @@ pub fn profile(of: DriverId) -> DriverProfile {
     };
     DriverProfile {
         name: name(of.0),
-        rating: 492,
+        rating: MeanRating { hundredths: 492, of: 1 },
         approved: true,
         approval: "approved".to_owned(),
         vehicles: vec![(vehicle, vec![Category::Economy])],

@@ -12,7 +12,9 @@ use ibora_domain::machines::{
 use ibora_domain::person::Role;
 use ibora_domain::place::Coordinates;
 use ibora_domain::refusal::Refusal;
-use ibora_domain::ride::{Cancel, CancelAs, CancelReason, DriverPosition, Order, PaymentMethod};
+use ibora_domain::ride::{
+    Cancel, CancelAs, CancelReason, DriverPosition, Order, PaymentMethod, Rating, Stars,
+};
 use parking_lot::Mutex;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -63,6 +65,8 @@ pub enum Command {
     Complete { ride: RideId, location: Option<Coordinates>, reason: Option<String> },
     #[serde(rename = "ride.cancel")]
     Cancel { ride: RideId, reason: CancelReason, note: Option<String> },
+    #[serde(rename = "ride.rate")]
+    Rate { ride: RideId, stars: Stars, comment: Option<String> },
 }
 
 /// A ride asked for.
@@ -91,6 +95,7 @@ impl Command {
             Self::Start { .. } => "ride.start",
             Self::Complete { .. } => "ride.complete",
             Self::Cancel { .. } => "ride.cancel",
+            Self::Rate { .. } => "ride.rate",
         }
     }
 
@@ -106,6 +111,7 @@ impl Command {
             | Self::Start { .. }
             | Self::Complete { .. } => matches!(role, Role::Driver),
             Self::Request(_) => matches!(role, Role::Passenger),
+            Self::Rate { .. } => matches!(role, Role::Passenger | Role::Driver),
             Self::Cancel { .. } => matches!(role, Role::Passenger | Role::Driver | Role::Admin),
         }
     }
@@ -168,6 +174,10 @@ pub(super) fn envelope(
             let cancel = Cancel { by, reason, note };
             Envelope::Ride(ride, RideInput::Cancel { ask, cancel })
         }
+        Command::Rate { ride, stars, comment } => {
+            let rating = Rating { stars, comment };
+            Envelope::Ride(ride, RideInput::Rate { ask, rating })
+        }
         Command::Request(_) => {
             let passenger = PassengerId::from(caller.user);
             let ride = RideId(Uuid::now_v7());
@@ -200,6 +210,7 @@ pub(super) fn refuse_overloaded(envelope: Envelope<Reply>) {
         Envelope::Ride(_, input) => match input {
             RideInput::Drive { ask, .. }
             | RideInput::Cancel { ask, .. }
+            | RideInput::Rate { ask, .. }
             | RideInput::Decline { ask, .. } => ask.reply,
             RideInput::Read { reply, .. } => reply,
             _ => return,

@@ -3,18 +3,18 @@
 use std::sync::{Arc, Weak};
 
 use ibora_domain::category::Category;
-use ibora_domain::facts::{Answer, CommandKey, ResultRow, Row, Zone};
+use ibora_domain::facts::{Answer, CommandKey, ResultRow, Row, StreamId, Zone};
 use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId};
 use ibora_domain::machines::{
-    Candidate, DispatcherInput, DriverPolicy, Envelope, Ephemeral, Leave, Lost, Market, Note, Seek,
-    lose,
+    Ahead, Candidate, DispatcherInput, DriverInput, DriverPolicy, Envelope, Ephemeral, Leave, Lost,
+    Market, Note, RideInput, Seek, lose,
 };
 use ibora_domain::place::Coordinates;
 use ibora_domain::policy::RidePolicy;
 use ibora_domain::refusal::Refusal;
 use ibora_domain::ride::Status;
 use ibora_domain::units::{Metres, Millis, Seconds};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
 
 use super::alarms::Alarms;
@@ -26,6 +26,9 @@ use crate::obs::{Metrics, failpoint};
 
 /// Where an answer goes. Dropped without one, its asker hears `unavailable`.
 pub(super) type Reply = oneshot::Sender<Answer>;
+
+/// Rides that wait at once for a server's word of how long their way takes.
+pub(super) const ASKING_MAX: usize = 4;
 
 /// Takes frames that are shown and forgotten. Must not wait.
 pub type PushEphemeral = Arc<dyn Fn(Ephemeral) + Send + Sync>;
@@ -46,6 +49,8 @@ pub(super) struct Ports {
     pub(super) driver_policy: Arc<DriverPolicy>,
     pub(super) on_ride: super::positions::OnRide,
     pub(super) positions: super::positions::Counts,
+    /// Places for rides that ask a server how long their way takes.
+    pub(super) asking: Arc<Semaphore>,
     /// The registry holds the ports; they hold it only loosely.
     pub(super) registry: Weak<Registry>,
 }
@@ -60,6 +65,7 @@ impl Ports {
                 Leave::Repeat(reply, key) => self.repeat(reply, key),
                 Leave::Send(envelope) => self.send(envelope),
                 Leave::Push(frame) => (self.push)(frame),
+                Leave::Rated(person) => self.rated(person),
             }
         }
     }
@@ -108,6 +114,22 @@ impl Ports {
         });
     }
 
+    /// Somebody's mean is a new one: reads it for whoever asks next, and for the driver's actor.
+    fn rated(&self, person: StreamId) {
+        let (journal, registry) = (Arc::clone(&self.journal), self.registry.clone());
+        self.spawn(async move {
+            let rated = match journal.records().person_anew(person.user()).await {
+                Ok(rated) => rated,
+                Err(error) => return tracing::warn!(%error, "a mean rating cannot be read"),
+            };
+            if let (StreamId::Driver(driver), Some(rated), Some(registry)) =
+                (person, rated, registry.upgrade())
+            {
+                registry.send(Envelope::Driver(driver, DriverInput::Rated(rated.rating)));
+            }
+        });
+    }
+
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         if let Some(registry) = self.registry.upgrade() {
             registry.spawn(task);
@@ -139,6 +161,29 @@ impl Ports {
         } else {
             work();
         }
+    }
+
+    /// Says how long a way takes, to the ride whose it is. Where the router asks a server, on a
+    /// thread that may wait, and only for a few rides at once: the others are told next time.
+    pub(super) fn look_ahead(self: &Arc<Self>, ride: RideId, ahead: Ahead) {
+        let ports = Arc::clone(self);
+        let work = move || {
+            ports.router.tell_time(ports.clock.now());
+            let eta = ports.router.route(ahead.from, ahead.to).duration;
+            ports.send(Envelope::Ride(ride, RideInput::Ahead { to: ahead.to, eta }));
+        };
+        let count = |outcome| self.metrics.ride_etas.with_label_values(&[outcome]).inc();
+        if !self.router.is_remote() {
+            work();
+        } else if let Ok(place) = Arc::clone(&self.asking).try_acquire_owned() {
+            drop(tokio::task::spawn_blocking(move || {
+                work();
+                drop(place);
+            }));
+        } else {
+            return count("shed");
+        }
+        count("asked");
     }
 
     /// Lets the router know how long a drive took.
@@ -176,14 +221,24 @@ impl Ports {
         candidates
     }
 
-    /// How long the nearest free driver would take to a place.
-    pub(super) fn nearest_eta(&self, at: Coordinates, category: Category) -> Option<Seconds> {
+    /// How long the nearest free driver of each category would take to a place.
+    pub(super) fn nearest_etas(
+        &self,
+        at: Coordinates,
+        categories: &[Category],
+    ) -> Vec<Option<Seconds>> {
         let radius = self.ride_policy.wave_radii.iter().copied().max().unwrap_or(Metres(0));
-        let category = CategoryBits(category.bit());
         let now = self.clock.now();
-        let query = Query { at, radius, limit: 1, category, now, excluded: &[] };
-        let nearest = self.index.nearest(&query).into_iter().next()?;
-        Some(self.router.route(nearest.position, at).duration)
+        let nearest = |category: &Category| {
+            let category = CategoryBits(category.bit());
+            let query = Query { at, radius, limit: 1, category, now, excluded: &[] };
+            Some(self.index.nearest(&query).into_iter().next()?.position)
+        };
+        let nearest: Vec<_> = categories.iter().map(nearest).collect();
+        // Asked for together: a server is asked once.
+        let places: Vec<_> = nearest.iter().copied().flatten().collect();
+        let mut routes = self.router.routes(&places, at).into_iter();
+        nearest.iter().map(|place| place.and_then(|_| Some(routes.next()?.duration))).collect()
     }
 
     /// Counts what operators watch.
@@ -221,6 +276,10 @@ impl Ports {
             }
             Note::Attempt { outcome } => {
                 metrics.accept_attempts.with_label_values(&[outcome]).inc();
+            }
+            Note::Rated { by, stars } => {
+                let labels = [by.as_str(), &u8::from(stars).to_string()];
+                metrics.rides_rated.with_label_values(&labels).inc();
             }
             Note::PlanRefused => metrics.dispatch_plans_refused.inc(),
             Note::OffersMade { count } => {

@@ -325,7 +325,8 @@ fn admitted_below(envelope: &Envelope<Reply>, mailbox_max: u32) -> Option<u32> {
 const fn is_telemetry(envelope: &Envelope<Reply>) -> bool {
     matches!(
         envelope,
-        Envelope::Ride(_, RideInput::Position { .. }) | Envelope::Driver(_, DriverInput::Seen)
+        Envelope::Ride(_, RideInput::Position { .. } | RideInput::Ahead { .. })
+            | Envelope::Driver(_, DriverInput::Seen)
     )
 }
 
@@ -336,6 +337,7 @@ fn is_refusable(envelope: &Envelope<Reply>) -> bool {
             RideInput::Drive { .. }
                 | RideInput::Cancel { .. }
                 | RideInput::Decline { .. }
+                | RideInput::Rate { .. }
                 | RideInput::Read { .. }
         ),
         Envelope::Driver(_, input) => matches!(

@@ -187,6 +187,11 @@ where
                     ports.look(zone, seek);
                 }
             }
+            Act::Route(ahead) => {
+                if let Entity::Ride(ride) = entity {
+                    ports.look_ahead(ride, ahead);
+                }
+            }
             Act::Note(note) => ports.note(note),
         });
         let after = self.machine.passivate_after().0;

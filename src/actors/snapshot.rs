@@ -14,9 +14,6 @@ use super::positions::Had;
 use super::{Caller, Dispatch};
 use crate::journal::{Published, ReadError};
 
-/// Hundredths of a star that a passenger has who was never rated.
-const UNRATED: u16 = 500;
-
 /// A person's truth, at least as new as whatever was recorded when it was asked for.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -148,13 +145,14 @@ impl Dispatch {
     }
 
     async fn snapshot_of_passenger(&self, caller: Caller) -> Result<Snapshot, Refusal> {
-        let name = self.journal().records().name(caller.user).await.map_err(unavailable)?;
+        let person = self.journal().records().person(caller.user).await.map_err(unavailable)?;
+        let person = person.ok_or(Refusal::NotFound)?;
         let ride = self.active_ride(caller).await?;
         let json = snapshot(&OfPassenger {
             passenger: PassengerView {
                 id: caller.user,
-                name: name.ok_or(Refusal::NotFound)?,
-                rating: rating(UNRATED),
+                name: person.name,
+                rating: rating(person.rating.hundredths),
             },
             ride: ride.as_ref().map(|(_, ride)| &**ride),
             payment: None,

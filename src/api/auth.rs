@@ -18,6 +18,8 @@ pub(super) const ANYBODY: &[Role] = &[Role::Passenger, Role::Driver, Role::Admin
 pub(super) const PASSENGER: &[Role] = &[Role::Passenger];
 pub(super) const DRIVER: &[Role] = &[Role::Driver];
 pub(super) const ADMIN: &[Role] = &[Role::Admin];
+/// Who rates the other.
+pub(super) const RIDERS: &[Role] = &[Role::Passenger, Role::Driver];
 pub(super) const RIDE_PEOPLE: &[Role] = &[Role::Passenger, Role::Driver, Role::Admin];
 
 /// The holder of the request's token, who may call a route for `roles` and `scope`.

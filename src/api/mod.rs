@@ -36,6 +36,7 @@ use ibora_domain::ids::UserId;
 
 use crate::accounts::Accounts;
 use crate::actors::Dispatch;
+use crate::network::Proxies;
 use crate::obs::Metrics;
 use crate::readmodel::Rides;
 
@@ -66,6 +67,8 @@ pub struct ApiOptions {
     /// Whether `/metrics` is served here; `false` where it has an address of its own.
     pub metrics_here: bool,
     pub limits: LimitOptions,
+    /// Whose word on where a request comes from is taken.
+    pub proxies: Proxies,
 }
 
 /// REST of one engine, shared by the threads that serve it.

@@ -3,15 +3,13 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use tracing::Span;
-use uuid::Uuid;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+use crate::network::{Proxies, REQUEST_ID, named};
+
 const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
-/// Longest id taken from a client.
-const ID_CHARS_MAX: usize = 128;
 /// Characters of a user agent that are logged.
 const AGENT_CHARS_MAX: usize = 200;
 
@@ -35,12 +33,12 @@ pub(super) struct Meta {
 
 impl Meta {
     /// Takes what the client named, makes what it did not.
-    pub(super) fn of(request: &HttpRequest) -> Self {
+    pub(super) fn of(request: &HttpRequest, proxies: &Proxies) -> Self {
         let agent = request.headers().get("user-agent").and_then(|agent| agent.to_str().ok());
         Self {
             request_id: named(request.headers(), &REQUEST_ID),
             trace_id: named(request.headers(), &TRACE_ID),
-            address: request.peer_addr().map(|peer| peer.ip()),
+            address: proxies.client_of(request),
             user_agent: agent.map(|agent| agent.chars().take(AGENT_CHARS_MAX).collect()),
         }
     }
@@ -75,12 +73,4 @@ impl Meta {
 pub(super) fn log(method: &str, route: &str, status: u16, took: Duration) {
     let duration_ms = took.as_secs_f64() * 1000.0;
     tracing::info!(method, route, status, duration_ms, "request answered");
-}
-
-fn named(headers: &HeaderMap, name: &HeaderName) -> String {
-    let given = headers.get(name).and_then(|value| value.to_str().ok());
-    let plain = |text: &&str| {
-        (1..=ID_CHARS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
-    };
-    given.filter(plain).map_or_else(|| Uuid::new_v4().to_string(), str::to_owned)
 }

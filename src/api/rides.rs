@@ -8,7 +8,7 @@ use ibora_domain::refusal::Refusal;
 use ibora_domain::ride::{Reader, Status};
 use serde::Serialize;
 
-use super::auth::{DRIVER, PASSENGER, RIDE_PEOPLE, caller};
+use super::auth::{DRIVER, PASSENGER, RIDE_PEOPLE, RIDERS, caller};
 use super::problem::Problem;
 use super::route::{self, Answered, Call, Entry, known};
 use super::{idempotency, query};
@@ -18,13 +18,14 @@ use crate::actors::{Command, Sent};
 use crate::readmodel::{RideFilter, Step};
 
 /// The commands about one ride: path, op, who may send it.
-const COMMANDS: [(&str, &str, &[Role]); 6] = [
+const COMMANDS: [(&str, &str, &[Role]); 7] = [
     ("/v1/rides/{id}/accept", "ride.accept", DRIVER),
     ("/v1/rides/{id}/decline", "ride.decline", DRIVER),
     ("/v1/rides/{id}/arrive", "ride.arrive", DRIVER),
     ("/v1/rides/{id}/start", "ride.start", DRIVER),
     ("/v1/rides/{id}/complete", "ride.complete", DRIVER),
     ("/v1/rides/{id}/cancel", "ride.cancel", RIDE_PEOPLE),
+    ("/v1/rides/{id}/rating", "ride.rate", RIDERS),
 ];
 
 pub(super) fn entries() -> Vec<Entry> {
@@ -68,7 +69,7 @@ async fn act(op: &'static str, call: Call, who: Identity) -> Answered {
 
 async fn estimate(call: Call, who: Identity) -> Answered {
     let asked = parse::estimate(&call.json()?)?;
-    let done = call.api.dispatch.estimate(caller(&who), &asked)?;
+    let done = call.api.dispatch.estimate(caller(&who), &asked).await?;
     Ok(route::done(StatusCode::OK, &done))
 }
 

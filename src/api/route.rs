@@ -193,7 +193,7 @@ async fn serve(
     mut payload: Payload,
 ) -> HttpResponse {
     let began = Instant::now();
-    let meta = Meta::of(&request);
+    let meta = Meta::of(&request, &api.options.proxies);
     let span = meta.span();
     async {
         let run = answer(&api, &entry, &meta, (request.clone(), &mut payload));

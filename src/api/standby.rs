@@ -16,6 +16,7 @@ use super::problem::Problem;
 use super::request::{Meta, log};
 use super::route::UNMATCHED;
 use super::{body, cors, ops};
+use crate::network::Proxies;
 use crate::obs::Metrics;
 
 /// What a browser may be about to send.
@@ -25,6 +26,7 @@ const METHODS: &str = "GET, POST, PUT, PATCH, DELETE";
 pub struct Standby {
     metrics: Arc<Metrics>,
     allowed_origins: Vec<String>,
+    proxies: Proxies,
     metrics_here: bool,
     body_bytes_max: usize,
 }
@@ -36,6 +38,7 @@ impl Standby {
         Arc::new(Self {
             metrics,
             allowed_origins: options.allowed_origins.clone(),
+            proxies: options.proxies.clone(),
             metrics_here: options.metrics_here,
             body_bytes_max: options.body_bytes_max,
         })
@@ -59,7 +62,7 @@ impl Standby {
 
     async fn serve(&self, request: HttpRequest, mut payload: Payload) -> HttpResponse {
         let began = Instant::now();
-        let meta = Meta::of(&request);
+        let meta = Meta::of(&request, &self.proxies);
         let span = meta.span();
         async {
             // Read although nobody looks at it: a client may listen only once it has sent all.
@@ -108,7 +111,13 @@ mod tests {
         };
         let (origin, body_bytes_max) = ("https://app.example.com".to_owned(), 1024);
         let allowed_origins = vec![origin.clone()];
-        let options = ApiOptions { body_bytes_max, allowed_origins, metrics_here: true, limits };
+        let options = ApiOptions {
+            body_bytes_max,
+            allowed_origins,
+            metrics_here: true,
+            limits,
+            proxies: Proxies::default(),
+        };
         let standby = Standby::new(Metrics::new(), &options);
         let app = actix_web::App::new().configure(|config| standby.configure(config));
         let app = init_service(app).await;

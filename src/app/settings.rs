@@ -16,6 +16,7 @@ use crate::config::{Config, RoutingKind};
 use crate::db::Db;
 use crate::geo::{IndexOptions, LiveIndex, Osrm, OsrmOptions, PowerLaw, RoadGraph, Router};
 use crate::journal::{Journal, JournalOptions};
+use crate::network::Proxies;
 use crate::postgres::{DatabaseSource, EmbeddedOptions};
 use crate::realtime::{Rate, SessionOptions, StrangersMax};
 
@@ -103,6 +104,7 @@ pub(super) fn session_options(config: &Config) -> SessionOptions {
         write_timeout: ms(session.write_timeout_ms),
         resend: ms(session.resend_ms),
         allowed_origins: config.http.allowed_origins.clone(),
+        proxies: Proxies::new(config.http.trusted_proxies.clone()),
     }
 }
 

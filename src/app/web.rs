@@ -24,6 +24,7 @@ use crate::actors::Dispatch;
 use crate::api::{Api, ApiOptions, ApiParts, LimitOptions, Standby};
 use crate::config::Config;
 use crate::db::Db;
+use crate::network::Proxies;
 use crate::obs::Metrics;
 use crate::readmodel::Rides;
 use crate::realtime::{self, Hub, RealtimeState};
@@ -90,6 +91,7 @@ pub(super) fn api_options(config: &Config) -> ApiOptions {
             anonymous_per_min: limits.anonymous_per_min,
             auth_per_min: limits.auth_per_min,
         },
+        proxies: Proxies::new(config.http.trusted_proxies.clone()),
     }
 }
 

@@ -42,10 +42,12 @@ pub struct PassengerHabits {
     pub patience_ms: RangeInclusive<u64>,
     /// Share of rides canceled while the driver is on the way.
     pub cancels: f64,
+    /// Share of completed rides that they rate.
+    pub rates: f64,
 }
 
 impl Default for PassengerHabits {
     fn default() -> Self {
-        Self { thinks_ms: 2000..=9000, patience_ms: 90_000..=400_000, cancels: 0.01 }
+        Self { thinks_ms: 2000..=9000, patience_ms: 90_000..=400_000, cancels: 0.01, rates: 0.4 }
     }
 }

@@ -23,6 +23,8 @@ use super::town::{Outcome, Ride, Story, Town, Trip};
 
 /// A waiting passenger looks up this often.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// Stars as passengers give them, by how often.
+const RATINGS: [u8; 10] = [5, 5, 5, 5, 5, 5, 5, 4, 4, 2];
 
 /// A passenger.
 pub struct PassengerBot {
@@ -97,7 +99,7 @@ impl PassengerBot {
     pub async fn ride(&mut self, trip: Trip) -> Result<Story, SessionError> {
         self.session.set_active(true);
         let outcome = match self.request(trip).await {
-            Ok(ride) => self.watch(ride).await,
+            Ok(ride) => self.follow(ride).await,
             Err(error) => Err(error),
         };
         self.session.set_active(false);
@@ -156,7 +158,21 @@ impl PassengerBot {
         Ok(ride)
     }
 
-    /// Follows a ride to its end.
+    /// Follows a ride to its end, and perhaps says what the driver was like.
+    async fn follow(&mut self, ride: Ride) -> Result<(Ride, Outcome), CommandError> {
+        let (ride, outcome) = self.watch(ride).await?;
+        if outcome == Outcome::Completed && self.rng.random_bool(self.habits.rates) {
+            let stars = RATINGS[self.rng.random_range(0..RATINGS.len())];
+            let d = json!({"stars": stars});
+            let said = self.session.command("ride.rate", Some(ride.id), &d).await;
+            if let Err(CommandError::Session(error)) = said {
+                return Err(error.into());
+            }
+        }
+        Ok((ride, outcome))
+    }
+
+    /// Watches a ride until it ends.
     async fn watch(&mut self, ride: Ride) -> Result<(Ride, Outcome), CommandError> {
         let now = self.session.clock().now();
         let patience = Millis(self.rng.random_range(self.habits.patience_ms.clone()));

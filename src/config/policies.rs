@@ -42,6 +42,8 @@ impl Config {
             arrived_within: rides.arrived_m,
             arrived_accuracy: rides.arrived_accuracy_m,
             arrive_said_within: rides.arrive_said_within_m,
+            rating_within: rides.rating_within_ms,
+            eta_every: rides.eta_every_ms,
         }
     }
 }

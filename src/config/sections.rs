@@ -15,7 +15,8 @@ use rust_decimal::Decimal;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::values::{amount, optional, path, rate, secret, share};
+use super::values::{amount, list, optional, path, rate, secret, share};
+use crate::network::Range;
 use crate::obs::{LogFormat, LogOutput};
 
 macro_rules! section {
@@ -53,6 +54,8 @@ section! {
         workers: usize,
         max_body_bytes: usize,
         allowed_origins: Vec<String>,
+        #[serde(deserialize_with = "list")]
+        trusted_proxies: Vec<Range>,
     }
 }
 
@@ -212,6 +215,8 @@ section! {
         arrived_m: Metres,
         arrived_accuracy_m: Metres,
         arrive_said_within_m: Metres,
+        rating_within_ms: Millis,
+        eta_every_ms: Millis,
         quote_ttl_ms: Millis,
     }
 }

@@ -189,6 +189,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("log.level", "inof", "log.level: \"inof\" is no level"),
     ("http.allowed_origins", "*", "http.allowed_origins: `*` is no origin"),
     ("http.allowed_origins", "https://a.example/x", "http.allowed_origins: "),
+    ("http.trusted_proxies", "::1,10.0.0.1/8", "http.trusted_proxies: a range of addresses is"),
     ("routing.kind", "road_graph", "routing.nodes: needed when routing.kind"),
     ("auth.issuer", " ", "auth.issuer: must not be empty"),
     ("auth.signing_key", "short", "auth.signing_key: must have at least 32 bytes"),

@@ -127,6 +127,8 @@ fn domain_ranges(config: &Config) -> Vec<Range> {
         ("rides.arrived_m", rides.arrived_m.0.into(), 1..=100_000),
         ("rides.arrived_accuracy_m", rides.arrived_accuracy_m.0.into(), 1..=100_000),
         ("rides.arrive_said_within_m", rides.arrive_said_within_m.0.into(), 1..=100_000),
+        ("rides.rating_within_ms", rides.rating_within_ms.0, 0..=MS_MAX),
+        ("rides.eta_every_ms", rides.eta_every_ms.0, 100..=MS_MAX),
         ("rides.quote_ttl_ms", rides.quote_ttl_ms.0, 1..=MS_MAX),
         ("routing.a_seconds", routing.a_seconds.into(), 1..=100_000),
         ("routing.osrm_timeout_ms", routing.osrm_timeout_ms, 1..=10_000),

@@ -50,6 +50,16 @@ pub(super) fn path<'de, D: Deserializer<'de>>(d: D) -> Result<Option<PathBuf>, D
     optional(d)
 }
 
+/// A list of texts, each read as what it means.
+pub(super) fn list<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    T: FromStr<Err: fmt::Display>,
+    D: Deserializer<'de>,
+{
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
+}
+
 /// A secret text; `""` is none.
 pub(super) fn secret<'de, D>(deserializer: D) -> Result<Option<SecretString>, D::Error>
 where

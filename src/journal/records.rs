@@ -22,6 +22,7 @@ use uuid::Uuid;
 use super::moment;
 use crate::db::Db;
 use crate::obs::Metrics;
+use people::Person;
 use preload::Preloaded;
 
 mod people;
@@ -31,8 +32,8 @@ mod streams;
 /// How long an answered command is known.
 const KNOWN_FOR: &str = "24 hours";
 
-/// Names that are kept in memory.
-const NAMES_MAX: usize = 100_000;
+/// People of whom name and rating are kept in memory.
+const PERSONS_MAX: usize = 100_000;
 
 /// A row that cannot be read as what it should be is a broken record, not a missing one.
 fn broken(error: serde_json::Error) -> sqlx::Error {
@@ -46,8 +47,8 @@ pub struct Records {
     patient: Db,
     /// Rides in flight at the start, read by one statement, until each is first asked for.
     warm: Mutex<HashMap<RideId, WarmRide>>,
-    /// Names of those who asked for rides lately. A name never changes.
-    names: Mutex<HashMap<UserId, String>>,
+    /// Those who asked for rides lately.
+    persons: Mutex<HashMap<UserId, Person>>,
     preloaded: Mutex<Preloaded>,
     /// Statements that read.
     reads: IntCounter,
@@ -117,7 +118,7 @@ impl Records {
             patient: db.patient(),
             db,
             warm: Mutex::default(),
-            names: Mutex::default(),
+            persons: Mutex::default(),
             preloaded: Mutex::new(Preloaded::Reading(HashSet::new())),
             reads: metrics.db_reads.clone(),
         }

@@ -125,6 +125,8 @@ metrics! {
         "Rides completed.";
     rides_canceled: IntCounterVec = "rides_canceled_total" ["canceled_by", "reason_category"]
         "Rides canceled.";
+    rides_rated: IntCounterVec = "rides_rated_total" ["rated_by", "stars"]
+        "Ratings given.";
     ride_accept_duration_seconds: Histogram = "ride_accept_duration_seconds" [] ACCEPT_S
         "Time from a ride's request to its acceptance.";
     ride_duration_minutes: HistogramVec = "ride_duration_minutes" ["category"] RIDE_MIN
@@ -185,6 +187,9 @@ metrics! {
     positions: IntCounterVec = "ibora_positions_total" ["outcome"]
         "Positions of drivers received; `shed`: the ride was not told, for the journal is more \
          than half full.";
+    ride_etas: IntCounterVec = "ibora_ride_etas_total" ["outcome"]
+        "Ways of drivers to their passengers that a router was asked for; `shed`: too many waited \
+         for a remote one.";
     commands: IntCounterVec = "ibora_commands_total" ["op", "outcome"]
         "Commands answered, over REST and sessions.";
     rate_limited: IntCounterVec = "ibora_rate_limited_total" ["limit"]

@@ -98,6 +98,16 @@ const CHECKS: &[(Invariant, &str)] = &[
             OR (r.active_passenger_id IS NULL AND t.entity_id IS NOT NULL)",
     ),
     (
+        invariants::RATE_1,
+        "SELECT coalesce(p.user_id, g.user_id) FROM person_ratings p FULL JOIN (
+             SELECT r.user_id, count(*) AS ratings, sum(r.stars) AS stars
+             FROM ride_ratings r JOIN users u ON u.id = r.user_id GROUP BY r.user_id) g
+             ON g.user_id = p.user_id
+         WHERE p.ratings IS DISTINCT FROM g.ratings OR p.stars IS DISTINCT FROM g.stars
+         UNION ALL
+         SELECT ride_id FROM ride_ratings GROUP BY ride_id, by HAVING count(*) > 1",
+    ),
+    (
         invariants::FENCE_1,
         "SELECT entity_id FROM (
              SELECT entity_id, epoch,

@@ -166,8 +166,10 @@ impl People {
     /// [`ReadError`].
     pub async fn driver(&self, id: DriverId) -> Result<Option<DriverProfile>, ReadError> {
         let row: Option<DriverRecord> = sqlx::query_as(
-            "SELECT d.id, u.name, d.rating_hundredths, d.approval
+            "SELECT d.id, u.name, d.approval,
+                    coalesce(r.hundredths, d.rating_hundredths) AS rating_hundredths
              FROM drivers d JOIN users u ON u.id = d.id
+             LEFT JOIN person_ratings r ON r.user_id = d.id
              WHERE d.id = $1",
         )
         .bind(id.0)
@@ -192,8 +194,10 @@ impl People {
             None => Uuid::max(),
         };
         let rows: Vec<DriverRecord> = sqlx::query_as(
-            "SELECT d.id, u.name, d.rating_hundredths, d.approval
+            "SELECT d.id, u.name, d.approval,
+                    coalesce(r.hundredths, d.rating_hundredths) AS rating_hundredths
              FROM drivers d JOIN users u ON u.id = d.id
+             LEFT JOIN person_ratings r ON r.user_id = d.id
              WHERE ($1::text IS NULL OR d.approval = $1) AND d.id < $2
              ORDER BY d.id DESC LIMIT $3",
         )

@@ -34,6 +34,9 @@ pub struct Step {
     pub outcome: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<&'static str>,
+    /// Of a rating; for admins only, as its comment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stars: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -134,6 +137,7 @@ fn step(at: UnixMillis, kind: &'static str) -> Step {
         rank: None,
         outcome: None,
         by: None,
+        stars: None,
         reason: None,
         latency_ms: None,
         distance_m: None,
@@ -201,6 +205,11 @@ fn steps_of(at: UnixMillis, event: &RideEvent, status: Option<Status>) -> Vec<To
             step.by = Some(by.as_str());
             step.reason = Some(reason.as_str().to_owned());
         }
+        RideEvent::Rated { by, of: _, rating } => {
+            step.by = Some(by.as_str());
+            step.stars = Some(rating.stars.into());
+            step.reason.clone_from(&rating.comment);
+        }
         RideEvent::Requested { .. }
         | RideEvent::Arriving
         | RideEvent::Arrived
@@ -213,6 +222,10 @@ fn steps_of(at: UnixMillis, event: &RideEvent, status: Option<Status>) -> Vec<To
 fn show(told: Vec<Told>, viewer: Viewer) -> Vec<Step> {
     let mut numbers: HashMap<Uuid, usize> = HashMap::new();
     let shown = |Told { mut step, driver }: Told| {
+        if let (Viewer::Person { .. }, Some(_)) = (viewer, step.stars) {
+            // What is said of somebody is not told to him.
+            return Step { stars: None, reason: None, ..step };
+        }
         let Some(driver) = driver else { return step };
         let known = match viewer {
             Viewer::Admin => true,

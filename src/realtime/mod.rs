@@ -31,6 +31,7 @@ use actix_web::web;
 
 use crate::accounts::{Accounts, Clock};
 use crate::actors::Dispatch;
+use crate::network::Proxies;
 use crate::obs::Metrics;
 use counters::Counters;
 use strangers::Strangers;
@@ -78,6 +79,8 @@ pub struct SessionOptions {
     pub resend: Duration,
     /// Origins of browsers that may open a session.
     pub allowed_origins: Vec<String>,
+    /// Whose word on where a handshake comes from is taken.
+    pub proxies: Proxies,
 }
 
 /// What all sessions of an engine share.
@@ -125,5 +128,6 @@ impl RealtimeState {
 pub fn configure(cfg: &mut web::ServiceConfig, state: &RealtimeState) {
     let state = web::Data::from(Arc::clone(&state.0));
     let open = web::get().to(transport::open);
-    cfg.service(web::resource("/v1/session").app_data(state).route(open));
+    let session = web::resource("/v1/session").app_data(state);
+    cfg.service(session.route(open).default_service(web::to(transport::other_method)));
 }

@@ -10,8 +10,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use actix_http::ws::verify_handshake;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ORIGIN, SEC_WEBSOCKET_PROTOCOL};
+use actix_web::http::header::{ALLOW, HeaderValue, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 use actix_web::{HttpRequest, HttpResponse, web};
 use ibora_domain::ids::DriverId;
 use ibora_domain::person::Role;
@@ -28,6 +29,7 @@ use super::socket::{self, Broken, Reader, Writer};
 use super::strangers::Stranger;
 use super::wire::{Message, Op};
 use super::work::Link;
+use crate::network::{REQUEST_ID, named};
 use crate::obs::failpoint;
 
 /// The name of the protocol.
@@ -42,10 +44,10 @@ pub(super) async fn open(
     if let Some(refused) = refused(&request, &shared) {
         return refused;
     }
-    let address = request.peer_addr().map(|peer| peer.ip());
+    let address = shared.options.proxies.client_of(&request);
     let Some(stranger) = shared.strangers.enter(address) else {
         shared.counters.turned_away();
-        return problem(StatusCode::SERVICE_UNAVAILABLE, "overloaded", None);
+        return problem(&request, StatusCode::SERVICE_UNAVAILABLE, "overloaded", None);
     };
     let frame_max = shared.options.frame_bytes_max;
     socket::upgrade(&request, body, (Some(PROTOCOL), frame_max), |reader, writer| {
@@ -53,13 +55,25 @@ pub(super) async fn open(
     })
 }
 
+/// The path has no other method.
+pub(super) async fn other_method(request: HttpRequest) -> HttpResponse {
+    let (status, detail) = (StatusCode::METHOD_NOT_ALLOWED, "this path takes GET");
+    let mut response = problem(&request, status, "method_not_allowed", Some(detail));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+    response
+}
+
 /// Why a handshake is refused, if it is.
 fn refused(request: &HttpRequest, shared: &Shared) -> Option<HttpResponse> {
+    if verify_handshake(request.head()).is_err() {
+        let detail = "this is no handshake of a WebSocket";
+        return Some(problem(request, StatusCode::BAD_REQUEST, "malformed", Some(detail)));
+    }
     let origins = &shared.options.allowed_origins;
     let foreign = |origin: &_| !origins.iter().any(|allowed| allowed.as_bytes() == origin);
     if request.headers().get_all(ORIGIN).any(|origin| foreign(origin.as_bytes())) {
         let detail = "this origin may open no session";
-        return Some(problem(StatusCode::FORBIDDEN, "forbidden", Some(detail)));
+        return Some(problem(request, StatusCode::FORBIDDEN, "forbidden", Some(detail)));
     }
     let mut named = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL);
     let spoken = named.any(|names| {
@@ -67,20 +81,27 @@ fn refused(request: &HttpRequest, shared: &Shared) -> Option<HttpResponse> {
     });
     if !spoken {
         let detail = "Sec-WebSocket-Protocol must name ibora.v1";
-        return Some(problem(StatusCode::BAD_REQUEST, "malformed", Some(detail)));
+        return Some(problem(request, StatusCode::BAD_REQUEST, "malformed", Some(detail)));
     }
     let stays_away = match shared.dispatch.may_act() {
         Err(refusal) => Some(refusal.code()),
         Ok(()) => shared.hub.is_draining().then_some("unavailable"),
     };
-    stays_away.map(|code| problem(StatusCode::SERVICE_UNAVAILABLE, code, None))
+    stays_away.map(|code| problem(request, StatusCode::SERVICE_UNAVAILABLE, code, None))
 }
 
-fn problem(status: StatusCode, code: &str, detail: Option<&str>) -> HttpResponse {
+fn problem(
+    request: &HttpRequest,
+    status: StatusCode,
+    code: &str,
+    detail: Option<&str>,
+) -> HttpResponse {
+    let id = named(request.headers(), &REQUEST_ID);
     let title = status.canonical_reason().unwrap_or_default();
     let kind = format!("urn:ibora:problem:{code}");
     let mut body = serde_json::json!({
         "type": kind, "title": title, "status": status.as_u16(), "code": code,
+        "request_id": id,
     });
     if let Some(detail) = detail {
         body["detail"] = detail.into();
@@ -90,6 +111,7 @@ fn problem(status: StatusCode, code: &str, detail: Option<&str>) -> HttpResponse
         // Nor is the connection kept, which would cost as much as what was refused.
         response.insert_header(("Retry-After", "1")).force_close();
     }
+    response.insert_header((REQUEST_ID, id));
     response.content_type("application/problem+json").body(body.to_string())
 }
 

@@ -15,6 +15,7 @@ mod model;
 mod overload;
 mod pg;
 mod process;
+mod ratings;
 mod replay;
 mod rest;
 mod rides;

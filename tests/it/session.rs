@@ -1,7 +1,9 @@
 //! Sessions over real sockets: how they begin, what they carry, and why they end.
 
-mod client;
+pub(crate) mod client;
+mod doors;
 mod ends;
+mod eta;
 mod resume;
 mod rides;
 mod schema;

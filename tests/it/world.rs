@@ -131,7 +131,8 @@ impl World {
             .expect("deleted");
     }
 
-    async fn owner_pool(&self) -> Arc<PgPool> {
+    /// The database as its owner, who may do what the engine may not.
+    pub(crate) async fn owner_pool(&self) -> Arc<PgPool> {
         let url = self.setting("database.migrate_url");
         Arc::new(PgPool::connect(&url).await.expect("connects"))
     }

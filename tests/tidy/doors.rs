@@ -34,7 +34,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("pix", LEAF),
     ("webhooks", LEAF),
     ("bus", LEAF),
-    ("config", LEAF),
+    ("config", &["network", "domain", "obs"]),
     // A city in virtual time: the policies of the domain over the roads, no engine.
     ("simulate", &["geo", "domain"]),
     ("seed", &["accounts", "journal", "domain", "obs"]),

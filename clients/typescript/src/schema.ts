@@ -123,6 +123,12 @@ export interface Cancellation {
   at: string;
 }
 
+/** What its reader said of the other. */
+export interface Rating {
+  stars: number;
+  comment: string | null;
+}
+
 export interface RidePayment {
   status: string;
   payment_id: string;
@@ -153,6 +159,7 @@ export interface Ride {
   completed_at: string | null;
   canceled_at: string | null;
   cancellation: Cancellation | null;
+  rating?: Rating;
 }
 
 /** A driver as they see themselves. */
@@ -223,6 +230,7 @@ export interface Payout {
   amount?: string;
 }
 
+/** To a driver who gave the ride back it is told once that it is searching. */
 export interface RideUpdated {
   ride: Ride;
 }
@@ -244,7 +252,10 @@ export interface DriverPosition {
   location: Place;
 }
 
-/** Seconds until the driver is at the pickup or, after the start, at the drop-off. */
+/**
+ * Seconds until the driver is at the pickup or, after the start, at the drop-off. Told when it has
+ * changed, at most every `rides.eta_every_ms`. Not for rides with stops once they have started.
+ */
 export interface RideEta {
   ride_id: string;
   eta_s: number;
@@ -449,7 +460,7 @@ export interface CmdRideRequest {
   d: RequestBody;
 }
 
-/** Rate a ride that has ended. By passenger. */
+/** Rate the other, after a completed ride. By passenger or driver. */
 export interface CmdRideRate {
   t: 'cmd';
   id: CommandId;

@@ -73,6 +73,10 @@ test('a visitor rides through a tunnel and over a reload', SKIP, async () => {
   await go();
   await isStep('started');
   await isStep('completed');
+  await browser.press('#stars button:nth-child(4)');
+  const given = `document.querySelectorAll('#stars .given').length`;
+  const isRated = async () => (await browser.run<number>(given)) === 4;
+  await until('four stars', isRated, PATIENCE_MS);
   assert.deepEqual(browser.errors, []);
 });
 

@@ -58,6 +58,7 @@ pub fn of_ride(
         | RideEvent::Started
         | RideEvent::Completed { .. }
         | RideEvent::Canceled { .. }
+        | RideEvent::Rated { .. }
         | RideEvent::NoDriver => Ok(None),
     }
 }

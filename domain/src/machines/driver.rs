@@ -22,7 +22,7 @@ use crate::units::{Millis, UnixMillis};
 mod account;
 mod input;
 
-pub use account::{DriverProfile, OnlineAs};
+pub use account::{DriverProfile, MeanRating, OnlineAs};
 pub use input::{DriverInput, DriverPolicy, DriverRecords};
 
 /// After this long without word of an accept's outcome, the ride is asked.
@@ -366,7 +366,13 @@ impl DriverMachine {
 
     fn account_changed<R>(&mut self, turn: &mut Turn<'_, R>, profile: DriverProfile) {
         let banned = !profile.approved && self.online.is_some();
-        self.profile = Some(profile);
+        let earlier = self.profile.replace(profile).map(|earlier| earlier.rating);
+        // It was read before he was last rated.
+        if let (Some(profile), Some(earlier)) = (&mut self.profile, earlier)
+            && profile.rating.of < earlier.of
+        {
+            profile.rating = earlier;
+        }
         let mut decision = Decision::new(Entity::Driver(self.id), turn.now);
         if banned {
             self.leave(turn, "account_changed", &mut decision);
@@ -375,6 +381,19 @@ impl DriverMachine {
         }
         turn.persist(decision);
         self.present(turn);
+    }
+
+    /// His mean is this now, or was a while ago.
+    fn rated<R>(&mut self, turn: &mut Turn<'_, R>, mean: MeanRating) {
+        let Some(profile) = self.profile.as_mut().filter(|known| known.rating.of < mean.of) else {
+            return;
+        };
+        let shown = std::mem::replace(&mut profile.rating, mean).hundredths;
+        if shown != mean.hundredths {
+            let mut decision = Decision::new(Entity::Driver(self.id), turn.now);
+            self.record("account_changed", &mut decision);
+            turn.persist(decision);
+        }
     }
 
     /// Slots that are taken at `now`. For those who watch machines, as the next two.
@@ -447,6 +466,7 @@ impl<R> Machine for Driving<R> {
                 turn.alarm(machine.deadline());
             }
             DriverInput::Profile(profile) => machine.account_changed(turn, *profile),
+            DriverInput::Rated(mean) => machine.rated(turn, mean),
             DriverInput::Stand { reply } => {
                 let answer = machine.seen().map(|view| machine.stand(&view, now));
                 turn.reply(reply, answer);

@@ -2,9 +2,9 @@
 //!
 //! The rules that every interpreter of outputs keeps, in production as in simulation:
 //! 1. outputs are carried out in order;
-//! 2. what leaves ([`Output::Reply`], [`Output::Repeat`], [`Output::Send`], [`Output::Push`]) waits
-//!    until every decision that this machine has made is durable, those of the same turn included;
-//!    memory may run ahead of disk, an answer may not;
+//! 2. what leaves ([`Output::Reply`], [`Output::Repeat`], [`Output::Send`], [`Output::Push`],
+//!    [`Output::Rated`]) waits until every decision that this machine has made is durable, those of
+//!    the same turn included; memory may run ahead of disk, an answer may not;
 //! 3. a decision that could not be made durable ends the machine. It is rebuilt from the records.
 //!
 //! `R` is a place to answer to: opaque here, a channel in production, a number in a simulation.
@@ -24,19 +24,21 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::category::Category;
-use crate::facts::{Answer, CommandKey, Decision, Entity, Zone};
+use crate::facts::{Answer, CommandKey, Decision, Entity, StreamId, Zone};
 use crate::ids::{DriverId, PassengerId, RideId, UserId};
 use crate::place::Coordinates;
+use crate::ride::{Rater, Stars};
 use crate::units::{Millis, UnixMillis};
 
 pub use dispatcher::{Candidate, DispatcherInput, DispatcherMachine, Seek};
 pub use driver::{
-    DriverInput, DriverMachine, DriverPolicy, DriverProfile, DriverRecords, Driving, OnlineAs,
+    DriverInput, DriverMachine, DriverPolicy, DriverProfile, DriverRecords, Driving, MeanRating,
+    OnlineAs,
 };
 pub(crate) use known::KeyHasher;
 pub use known::PastCommand;
 pub use passenger::{PassengerInput, PassengerMachine, Riding};
-pub use ride::{DriverCommand, ReadAs, RideInput, RideMachine, RideRecords};
+pub use ride::{Ahead, DriverCommand, ReadAs, RideInput, RideMachine, RideRecords};
 pub use turns::{Act, Leave, Lost, TurnEnd, Turns, lose};
 
 /// Something that decides.
@@ -78,12 +80,16 @@ pub enum Output<R> {
     Send(Envelope<R>),
     /// Show a person something that is not worth recording; the newest wins.
     Push(Ephemeral),
+    /// This person was rated: what is known of his mean is old.
+    Rated(StreamId),
     /// Call again at this time, instead of any time named before; `None`: not at all.
     Alarm(Option<UnixMillis>),
     /// Change what the live index says of a driver.
     Market(DriverId, Market),
     /// Look for drivers near a place; answered by [`DispatcherInput::Found`].
     Find(Seek),
+    /// Say how long a way takes; answered by [`RideInput::Ahead`], or not at all under load.
+    Route(Ahead),
     /// Count this, for the metrics.
     Note(Note),
 }
@@ -117,6 +123,10 @@ pub enum Note {
     },
     /// A dispatch policy said what cannot be carried out.
     PlanRefused,
+    Rated {
+        by: Rater,
+        stars: Stars,
+    },
 }
 
 /// The outputs of a turn.

@@ -16,12 +16,17 @@ use crate::mutants::{Mutant, is};
 use crate::place::Coordinates;
 use crate::policy::RidePolicy;
 use crate::refusal::Refusal;
-use crate::ride::{Bid, Cancel, CancelAs, DriverPosition, Offer, Order, Reader, Ride, RideEvent};
-use crate::units::{Millis, UnixMillis};
+use crate::ride::{
+    Bid, Cancel, CancelAs, DriverPosition, Offer, Order, Rating, Reader, Ride, RideEvent,
+};
+use crate::units::{Millis, Seconds, UnixMillis};
 
+mod eta;
 mod offers;
 mod race;
 mod record;
+
+pub use eta::Ahead;
 
 /// What a ride's machine reacts to.
 #[derive(Debug)]
@@ -52,6 +57,11 @@ pub enum RideInput<R> {
         ask: Ask<R>,
         cancel: Cancel,
     },
+    /// From one of the ride's people, about the other.
+    Rate {
+        ask: Ask<R>,
+        rating: Rating,
+    },
     /// Asks for the ride as its reader may see it.
     Read {
         by: ReadAs,
@@ -71,6 +81,11 @@ pub enum RideInput<R> {
     Position {
         driver: DriverId,
         position: DriverPosition,
+    },
+    /// He takes so long to `to`: the answer to [`Output::Route`].
+    Ahead {
+        to: Coordinates,
+        eta: Seconds,
     },
     /// A driver's machine lost track of its ride, or of its accept. Answered by won or not won.
     WhoseIsIt {
@@ -134,6 +149,7 @@ pub struct RideMachine<R> {
     timer: Option<Timer>,
     /// The wave last asked for; once it has come, it is no longer the next.
     sought: Option<offers::WaveId>,
+    eta: eta::Eta,
     /// Offers closed in this turn, whose drivers are still to be told.
     withdrawn: Vec<(Offer, &'static str)>,
 }
@@ -164,6 +180,7 @@ impl<R> RideMachine<R> {
             losers: Vec::new(),
             timer: None,
             sought: None,
+            eta: eta::Eta::default(),
             withdrawn: Vec::new(),
         }
     }
@@ -236,6 +253,20 @@ impl<R> RideMachine<R> {
         }
     }
 
+    fn rate(&mut self, turn: &mut Turn<'_, R>, ask: Ask<R>, rating: Rating) {
+        let rater = self.ride.as_ref().and_then(|ride| ride.rater(ask.by));
+        let Some(by) = rater else {
+            turn.reply(ask.reply, Err(Refusal::NotFound));
+            return;
+        };
+        if let Some(ask) = self.known.replay(turn, ask) {
+            let now = turn.now;
+            self.command(turn, ask, by.reader(), |ride, policy| {
+                ride.rate(by, rating, now, policy).into()
+            });
+        }
+    }
+
     fn read(&self, by: ReadAs, turn: &mut Turn<'_, R>, reply: R) {
         let shown = self.ride.as_ref().and_then(|ride| {
             let reader = match by {
@@ -268,6 +299,7 @@ impl<R> RideMachine<R> {
             self.record(turn, &event, &mut decision);
             self.finish(turn, decision);
         }
+        self.look_ahead(turn);
     }
 
     /// Tells a driver's machine whether this ride is his.
@@ -338,12 +370,14 @@ impl<R> Machine for RideMachine<R> {
                     self.cancel(turn, ask, cancel);
                 }
             }
+            RideInput::Rate { ask, rating } => self.rate(turn, ask, rating),
             RideInput::Read { by, reply } => self.read(by, turn, reply),
             RideInput::Offers { search, wave, candidates } => {
                 self.offers_found(turn, offers::WaveId { search, wave }, candidates);
             }
             RideInput::OfferUnwanted { driver } => self.offer_unwanted(turn, driver),
             RideInput::Position { driver, position } => self.position(turn, driver, position),
+            RideInput::Ahead { to, eta } => self.ahead(turn, to, eta),
             RideInput::WhoseIsIt { driver } => self.whose(turn, driver),
             RideInput::DoesItExist { passenger } => self.exists(turn, passenger),
             RideInput::Alarm => self.alarm(turn),

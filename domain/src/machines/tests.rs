@@ -7,6 +7,7 @@ mod bots;
 mod cases;
 mod disk;
 mod dispatching;
+mod eta;
 mod offers;
 mod races;
 mod world;

@@ -7,8 +7,8 @@
 
 use std::collections::VecDeque;
 
-use super::{Envelope, Ephemeral, Market, Note, Output, Seek};
-use crate::facts::{Answer, CommandKey, Decision, ResultRow};
+use super::{Ahead, Envelope, Ephemeral, Market, Note, Output, Seek};
+use crate::facts::{Answer, CommandKey, Decision, ResultRow, StreamId};
 use crate::ids::DriverId;
 use crate::journal::CommitError;
 use crate::mutants::{Mutant, is};
@@ -22,6 +22,7 @@ pub enum Leave<R> {
     Repeat(R, CommandKey),
     Send(Envelope<R>),
     Push(Ephemeral),
+    Rated(StreamId),
 }
 
 /// What is done at once: it rests on nothing durable.
@@ -30,6 +31,7 @@ pub enum Act {
     Alarm(Option<UnixMillis>),
     Market(DriverId, Market),
     Find(Seek),
+    Route(Ahead),
     Note(Note),
 }
 
@@ -85,9 +87,11 @@ impl<R> Turns<R> {
                 Output::Repeat(reply, key) => leaves.push(Leave::Repeat(reply, key)),
                 Output::Send(envelope) => leaves.push(Leave::Send(envelope)),
                 Output::Push(frame) => leaves.push(Leave::Push(frame)),
+                Output::Rated(person) => leaves.push(Leave::Rated(person)),
                 Output::Alarm(at) => act(Act::Alarm(at)),
                 Output::Market(driver, market) => act(Act::Market(driver, market)),
                 Output::Find(seek) => act(Act::Find(seek)),
+                Output::Route(ahead) => act(Act::Route(ahead)),
                 Output::Note(note) => act(Act::Note(note)),
             }
         }
@@ -156,7 +160,7 @@ pub fn lose<R>(
                 say(Lost::Answer(reply, refusal_of(&answer, error, keyed)));
             }
             Leave::Repeat(reply, key) => say(Lost::Repeat(reply, key)),
-            Leave::Send(_) | Leave::Push(_) => {}
+            Leave::Send(_) | Leave::Push(_) | Leave::Rated(_) => {}
         }
     }
 }

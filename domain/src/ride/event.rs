@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CancelReason, Cancellation, DriverCard, Offer, Order, Party, Ride, Status};
-use crate::ids::{DriverId, OfferId};
+use super::{
+    CancelReason, Cancellation, DriverCard, Offer, Order, Party, Rater, Rating, Ride, Status,
+};
+use crate::ids::{DriverId, OfferId, UserId};
 use crate::money::Centavos;
 use crate::mutants::{Mutant, is};
 use crate::units::UnixMillis;
@@ -62,6 +64,13 @@ pub enum RideEvent {
         fee: Centavos,
     },
     NoDriver,
+    /// After the end, one of its people rated the other, whose id is `of`.
+    Rated {
+        by: Rater,
+        of: UserId,
+        #[serde(flatten)]
+        rating: Rating,
+    },
 }
 
 impl RideEvent {
@@ -83,6 +92,7 @@ impl RideEvent {
             Self::Completed { .. } => "completed",
             Self::Canceled { .. } => "canceled",
             Self::NoDriver => "no_driver",
+            Self::Rated { .. } => "rated",
         }
     }
 
@@ -103,7 +113,8 @@ impl RideEvent {
             | Self::Started
             | Self::Completed { .. }
             | Self::Canceled { .. }
-            | Self::NoDriver => true,
+            | Self::NoDriver
+            | Self::Rated { .. } => true,
         }
     }
 }
@@ -156,6 +167,7 @@ impl Ride {
                 });
             }
             RideEvent::NoDriver => self.move_to(Status::NoDriver, at),
+            RideEvent::Rated { by, rating, .. } => self.ratings.give(*by, rating.clone()),
         }
         self.version += 1;
     }

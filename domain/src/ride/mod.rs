@@ -5,6 +5,7 @@
 
 mod decide;
 mod event;
+mod rating;
 #[cfg(test)]
 pub(crate) mod sample;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use crate::units::{Metres, Seconds, UnixMillis};
 
 pub use decide::{Bid, Cancel, CancelAs};
 pub use event::RideEvent;
+pub use rating::{NoStars, Rater, Rating, Ratings, Stars};
 pub(crate) use view::{RIDE_JSON, json_text};
 pub use view::{Reader, rating};
 
@@ -278,6 +280,8 @@ pub struct Ride {
     pub pin_locked_until: Option<UnixMillis>,
     pub final_fare: Option<Centavos>,
     pub cancellation: Option<Cancellation>,
+    #[serde(default, skip_serializing_if = "Ratings::is_empty")]
+    pub ratings: Ratings,
     /// The newest offer to each driver ever asked. Rebuilt from the wave rows.
     #[serde(skip)]
     offers: BTreeMap<DriverId, Offer>,
@@ -322,6 +326,7 @@ impl Ride {
             pin_locked_until: None,
             final_fare: None,
             cancellation: None,
+            ratings: Ratings::default(),
             offers: BTreeMap::new(),
             driver_at: None,
         }

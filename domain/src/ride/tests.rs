@@ -5,6 +5,7 @@ use super::sample::{
     position, requested, ride_id, ride_in, way_to,
 };
 use super::*;
+use crate::ids::UserId;
 use crate::refusal::Refusal;
 use crate::units::Millis;
 
@@ -397,4 +398,48 @@ fn no_debug_text_shows_people_places_or_pins() {
             assert!(!text.contains(secret), "{secret} in {text}");
         }
     }
+}
+
+fn rating(stars: u8) -> Rating {
+    Rating { stars: Stars::try_from(stars).expect("1 to 5"), comment: None }
+}
+
+#[test]
+fn a_completed_ride_is_rated_once_a_side_and_within_its_time() {
+    let end = after(200_000);
+    let late = end + policy().rating_within;
+    for status in ALL {
+        let expected = match status {
+            Status::Completed => None,
+            _ => Some(Refusal::IllegalTransition),
+        };
+        let ride = ride_in(status);
+        for by in [Rater::Passenger, Rater::Driver] {
+            assert_eq!(ride.rate(by, rating(5), late, &policy()).err(), expected, "{status:?}");
+        }
+    }
+    let mut ride = ride_in(Status::Completed);
+    let before = serde_json::to_string(&ride).expect("JSON");
+    assert!(!before.contains("ratings"), "rows of rides that nobody rated stay what they were");
+    let event = ride.rate(Rater::Passenger, rating(2), late, &policy()).expect("in time");
+    let event = event.expect("an event");
+    let of = UserId::from(driver(1));
+    assert_eq!(event, RideEvent::Rated { by: Rater::Passenger, of, rating: rating(2) });
+    let text = serde_json::to_string(&event).expect("JSON");
+    assert_eq!(serde_json::from_str::<RideEvent>(&text).expect("reads back"), event);
+    ride.apply(&event, late);
+    let too_late = late + Millis(1);
+    let rate = |by, stars| ride.rate(by, rating(stars), too_late, &policy());
+    assert_eq!(rate(Rater::Passenger, 2), Ok(None), "said again");
+    assert_eq!(rate(Rater::Passenger, 3), Err(Refusal::IllegalTransition));
+    assert_eq!(rate(Rater::Driver, 3), Err(Refusal::RideClosed));
+    assert!(ride.json_for(Reader::Passenger).contains(r#""rating":{"stars":2"#));
+    assert!(!ride.json_for(Reader::Driver).contains(r#""rating":{"#), "not told what was said");
+}
+
+#[test]
+fn there_are_one_to_five_stars() {
+    let read = |number: u8| Stars::try_from(number).map(u8::from);
+    assert_eq!([1, 5].map(read), [Ok(1), Ok(5)]);
+    assert_eq!([0, 6, 255].map(read), [0, 6, 255].map(|number| Err(NoStars(number))));
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Cancellation, DriverCard, PassengerCard, PaymentMethod, Ride, Status};
+use super::{Cancellation, DriverCard, PassengerCard, PaymentMethod, Rater, Rating, Ride, Status};
 use crate::category::Category;
 use crate::fare::BreakdownView;
 use crate::ids::{DriverId, PassengerId, RideId, VehicleId};
@@ -18,6 +18,17 @@ pub enum Reader {
     /// A driver who was offered the ride and does not have it: who drives it is not his business.
     Offered,
     Admin,
+}
+
+impl Reader {
+    /// As whom this reader rates.
+    const fn rater(self) -> Option<Rater> {
+        match self {
+            Self::Passenger => Some(Rater::Passenger),
+            Self::Driver => Some(Rater::Driver),
+            Self::Offered | Self::Admin => None,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -52,6 +63,9 @@ struct RideView<'a> {
     #[serde(serialize_with = "rfc3339_option")]
     canceled_at: Option<UnixMillis>,
     cancellation: Option<CancellationView<'a>>,
+    /// What its reader said of the other; what the other said is not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rating: Option<&'a Rating>,
 }
 
 #[derive(Serialize)]
@@ -156,6 +170,7 @@ impl Ride {
             completed_at: self.completed_at,
             canceled_at: ended_early.map(|cancellation| cancellation.at),
             cancellation: ended_early.filter(|_| !stranger).map(cancellation),
+            rating: reader.rater().and_then(|by| self.ratings.by(by)),
         }
     }
 

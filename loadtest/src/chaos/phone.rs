@@ -156,11 +156,6 @@ impl Phone {
         match told {
             Some(told) if told.is_kept() => {
                 offer.into_iter().for_each(|offer| view.answered(offer));
-                if let (true, "ride.cancel", Some(ride), Told::Yes { version, .. }) =
-                    (self.is_driver, op, key, told)
-                {
-                    view.gave_back(ride, version);
-                }
             }
             // What became of it is open: only a snapshot tells.
             Some(_) | None => {

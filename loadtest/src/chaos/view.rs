@@ -111,11 +111,6 @@ impl View {
         self.offers.remove(&offer);
     }
 
-    /// A driver gave this ride back, which made it this version: no event tells him.
-    pub(super) fn gave_back(&mut self, ride: Uuid, version: u64) {
-        self.ride.take_if(|known| known.id == ride && known.version <= version);
-    }
-
     fn ride_is(&mut self, ride: Seen) {
         match &self.ride {
             // The snapshot was newer than the event before which it was told.
@@ -167,19 +162,15 @@ mod tests {
     }
 
     #[test]
-    fn a_driver_has_no_ride_that_is_searching_and_none_that_he_gave_back() {
+    fn a_driver_who_gave_a_ride_back_reads_that_it_is_searching() {
         let mut view = View::new(true);
         let told = |view: &mut View, status, version| {
             let body = raw(&json!({"ride": ride(1, status, version)}));
             view.hear("ride.updated", &body).expect("an event");
         };
         told(&mut view, "accepted", 2);
-        view.gave_back(Uuid::from_u128(1), 1);
-        assert_eq!(known(&view), Some((1, 2)), "it was given back before");
-        view.gave_back(Uuid::from_u128(1), 3);
-        assert_eq!(known(&view), None);
-        told(&mut view, "accepted", 4);
-        told(&mut view, "searching", 5);
+        assert_eq!(known(&view), Some((1, 2)));
+        told(&mut view, "searching", 3);
         assert_eq!(known(&view), None);
     }
 

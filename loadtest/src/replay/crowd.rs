@@ -56,7 +56,8 @@ fn drivers() -> Arc<DriverHabits> {
 
 /// Passengers ask at once and wait until they are told that there is no driver.
 fn passengers() -> Arc<PassengerHabits> {
-    Arc::new(PassengerHabits { thinks_ms: 0..=0, patience_ms: NEVER_MS..=NEVER_MS, cancels: 0.0 })
+    let patience_ms = NEVER_MS..=NEVER_MS;
+    Arc::new(PassengerHabits { thinks_ms: 0..=0, patience_ms, cancels: 0.0, rates: 0.0 })
 }
 
 /// Drivers at work, and the seed of the next.

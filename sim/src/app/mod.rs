@@ -15,6 +15,7 @@ use ibora_domain::facts::{Answer, StreamRow};
 use ibora_domain::ids::{OfferId, RideId, UserId};
 use ibora_domain::mutants::{Mutant, is};
 use ibora_domain::refusal::Refusal;
+use ibora_domain::ride::Status;
 use serde::Deserialize;
 
 use crate::command::{Command, Down, Reply, Rest, Seen, Snapshot};
@@ -58,6 +59,9 @@ pub enum AppEvent {
         ride: RideId,
     },
     Waver {
+        ride: RideId,
+    },
+    Rate {
         ride: RideId,
     },
     /// An offer's time is over, as the app was told with it.
@@ -200,6 +204,7 @@ impl World {
             AppEvent::React { ride, offer } => self.react(app, ride, offer),
             AppEvent::Step { ride } => self.step(app, ride),
             AppEvent::Waver { ride } => self.waver(app, ride),
+            AppEvent::Rate { ride } => self.rate(app, ride),
             AppEvent::Over { ride, offer } => {
                 let offers = &mut self.apps[app].offers;
                 if offers.get(&ride) == Some(&offer) {
@@ -300,7 +305,8 @@ impl World {
             | Command::Arrive { .. }
             | Command::Start { .. }
             | Command::Complete { .. }
-            | Command::Cancel { .. } => {
+            | Command::Cancel { .. }
+            | Command::Rate { .. } => {
                 if let Some(seen) = Seen::of_answer(body) {
                     self.saw(app, seen);
                 }
@@ -314,6 +320,7 @@ impl World {
                 self.apps[app].offers.remove(ride);
             }
             Command::Start { .. } if refusal == Refusal::PinWrong => {}
+            Command::Rate { .. } => {}
             Command::Arrive { ride }
             | Command::Start { ride, .. }
             | Command::Complete { ride }
@@ -337,6 +344,10 @@ impl World {
     /// A ride as it is now.
     fn saw(&mut self, app: usize, seen: Seen) {
         self.apps[app].see(seen);
+        if seen.status == Status::Completed && !self.closing && self.chance.percent(30) {
+            let after = self.chance.between(SECOND, 40 * SECOND);
+            self.to_app(app, after, AppEvent::Rate { ride: seen.ride });
+        }
         let phone = &self.apps[app];
         let Some(ride) = phone.ride.map(|ride| ride.ride) else { return };
         if phone.is_driver() {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ibora_domain::ids::RideId;
+use ibora_domain::ride::Stars;
 
 use super::AppEvent;
 use crate::command::Command;
@@ -19,6 +20,13 @@ impl World {
             return;
         }
         self.ask(app, Command::Request { intent: Arc::from("") });
+    }
+
+    /// Passenger or driver says what the other was like, perhaps not for the first time.
+    pub(super) fn rate(&mut self, app: usize, ride: RideId) {
+        if let Ok(stars) = Stars::try_from(4 + u8::from(self.chance.percent(50))) {
+            self.ask(app, Command::Rate { ride, stars });
+        }
     }
 
     /// The passenger changes their mind.

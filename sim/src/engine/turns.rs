@@ -81,7 +81,8 @@ impl Engine {
                     self.send(world, Envelope::Dispatcher(zone, found));
                 }
             }
-            Act::Note(_) => {}
+            // Nothing rests on when a driver will be there.
+            Act::Note(_) | Act::Route(_) => {}
         }
     }
 
@@ -171,7 +172,7 @@ impl Engine {
                 Leave::Repeat(reply, key) => self.repeat(world, reply, key),
                 Leave::Send(envelope) => self.send(world, envelope),
                 // Shown and forgotten: nobody may rely on it.
-                Leave::Push(_) => {}
+                Leave::Push(_) | Leave::Rated(_) => {}
             }
         }
     }

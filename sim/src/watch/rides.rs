@@ -86,7 +86,8 @@ impl Watch {
             | RideEvent::Arrived
             | RideEvent::PinRefused { .. }
             | RideEvent::Started
-            | RideEvent::Completed { .. } => {}
+            | RideEvent::Completed { .. }
+            | RideEvent::Rated { .. } => {}
         }
         let Some(ride) = self.rides.get(&id) else { return };
         let same = ride.search.open == told.values().copied().collect();
@@ -172,5 +173,6 @@ fn may_follow(before: Option<Status>, event: &RideEvent) -> bool {
         RideEvent::PinRefused { .. } | RideEvent::Started => before == Status::Arrived,
         RideEvent::Completed { .. } => before == Status::Started,
         RideEvent::Canceled { .. } => !before.is_final(),
+        RideEvent::Rated { .. } => before == Status::Completed,
     }
 }

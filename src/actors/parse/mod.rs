@@ -10,7 +10,7 @@ use ibora_domain::category::Category;
 use ibora_domain::field::FieldError;
 use ibora_domain::ids::{OfferId, RideId, VehicleId};
 use ibora_domain::place::{Coordinates, whole};
-use ibora_domain::ride::PaymentMethod;
+use ibora_domain::ride::{PaymentMethod, Stars};
 use ibora_domain::units::{Metres, UnixMillis};
 use serde_json::Value;
 use uuid::Uuid;
@@ -24,7 +24,7 @@ pub use json::{JsonFault, json};
 pub const DEPTH_MAX: usize = 16;
 /// Stops on the way.
 pub const STOPS_MAX: usize = 5;
-/// Characters of a passenger's notes, of a cancellation's note and of a reason.
+/// Characters of a passenger's notes, of a cancellation's note, of a reason and of a comment.
 pub const NOTE_CHARS_MAX: usize = 500;
 /// Positions reported at once.
 pub const POINTS_MAX: usize = 100;
@@ -53,7 +53,7 @@ pub fn command(op: &str, key: Option<Uuid>, d: &Value) -> Read<Command> {
         "driver.offline" => Form::of(d).close(Some(Command::Offline)),
         "ride.request" => request(d),
         "ride.accept" | "ride.decline" | "ride.arrive" | "ride.start" | "ride.complete"
-        | "ride.cancel" => of_ride(op, key, d),
+        | "ride.cancel" | "ride.rate" => of_ride(op, key, d),
         _ => Err(vec![FieldError::new("op", "unknown_value", "there is no such op")]),
     }
 }
@@ -109,6 +109,13 @@ fn of_ride(op: &str, key: Option<Uuid>, d: &Value) -> Read<Command> {
             let reason = form.optional("reason", text(1..=NOTE_CHARS_MAX));
             Some(Command::Complete { ride, location, reason })
         }
+        "ride.rate" => {
+            let stars = form.required("stars", stars);
+            let comment = form.optional("comment", text(0..=NOTE_CHARS_MAX));
+            // One who says nothing has no comment.
+            let comment = comment.filter(|comment| !comment.is_empty());
+            stars.map(|stars| Command::Rate { ride, stars, comment })
+        }
         _ => {
             let reason = form.required("reason", name);
             let note = form.optional("note", text(0..=NOTE_CHARS_MAX));
@@ -120,6 +127,12 @@ fn of_ride(op: &str, key: Option<Uuid>, d: &Value) -> Read<Command> {
 
 fn offer_id(form: &mut Form<'_>) -> Option<OfferId> {
     form.optional("offer_id", uuid).map(OfferId)
+}
+
+fn stars(value: &Value) -> Read<Stars> {
+    let number = integer(1..=5)(value)?;
+    let stars = u8::try_from(number).ok().and_then(|number| Stars::try_from(number).ok());
+    stars.ok_or_else(|| vec![FieldError::whole("out_of_range", "1 to 5 stars")])
 }
 
 fn pin(value: &Value) -> Read<String> {

@@ -10,6 +10,7 @@ import { length, money, text, time } from './texts.js';
 
 /** A ride requested in a tunnel should not come a quarter of an hour later. */
 const TTL_MS = 60_000;
+const STARS = [1, 2, 3, 4, 5];
 const ENDED = ['completed', 'canceled', 'no_driver'];
 const WITH_DRIVER = ['accepted', 'arriving', 'arrived', 'started'];
 const CANCELABLE = ['searching', 'accepted', 'arriving', 'arrived'];
@@ -24,6 +25,8 @@ export class RidePanel {
   #quote = null;
   #ride = null;
   #car = null;
+  /** Seconds until the driver is where he is going, as the engine said last. */
+  #eta = null;
   /** The ride whose PIN was told. */
   #told = null;
   /** The op of the command that waits for its answer. */
@@ -42,6 +45,7 @@ export class RidePanel {
       if (this.#ride) void this.#cancel();
       else this.#plan.anywhere();
     });
+    $('stars').append(...STARS.map((n) => this.#star(n)));
     this.#render();
   }
 
@@ -58,6 +62,10 @@ export class RidePanel {
       client.on('ride.updated', ({ d }) => this.#hear(d.ride));
       client.on('driver.position', ({ d }) => {
         if (d.ride_id === this.#ride?.id) this.#hearCar(d.location);
+        this.#render();
+      });
+      client.on('ride.eta', ({ d }) => {
+        if (d.ride_id === this.#ride?.id) this.#eta = d.eta_s;
         this.#render();
       });
       // Also of commands that an earlier life of the page had sent.
@@ -145,6 +153,17 @@ export class RidePanel {
     });
   }
 
+  #star(n) {
+    const star = document.createElement('button');
+    star.type = 'button';
+    star.textContent = '★';
+    star.setAttribute('aria-label', text.stars(n));
+    star.addEventListener('click', () => {
+      void this.#command('ride.rate', { key: this.#ride.id, d: { stars: n } });
+    });
+    return star;
+  }
+
   #cancel() {
     return this.#command('ride.cancel', { key: this.#ride.id, d: { reason: 'changed_mind' } });
   }
@@ -207,6 +226,7 @@ export class RidePanel {
 
   #turned(status) {
     this.#problem = '';
+    this.#eta = null;
     this.#map.onRide();
     if (status === 'searching' || status === 'started') {
       this.#map.show([this.#plan.from, this.#plan.to]);
@@ -232,6 +252,7 @@ export class RidePanel {
     $('ride-status').classList.toggle('problem', this.#problem !== '');
     $('plan').hidden = ride !== null;
     $('trip').hidden = ride === null;
+    if (!ride) $('stars').hidden = true;
     $('driver').hidden = !WITH_DRIVER.includes(step);
     $('pin-part').hidden = !WITH_DRIVER.includes(step) || step === 'started';
     if (ride) this.#renderRide(ride);
@@ -269,9 +290,18 @@ export class RidePanel {
     $('hint').hidden = this.id !== null;
     if (driver) renderDriver(driver);
     put('pin', pin ?? '');
+    this.#renderStars(ride);
     put('away', this.#away(status));
     $('done').hidden = status !== 'started';
     $('done').value = this.#car ? 1 - Math.min(1, apart(this.#car.last, to) / apart(from, to)) : 0;
+  }
+
+  #renderStars({ status, rating }) {
+    $('stars').hidden = status !== 'completed';
+    for (const [at, star] of [...$('stars').children].entries()) {
+      star.disabled = this.#isBusy || rating !== undefined;
+      star.classList.toggle('given', at < (rating?.stars ?? 0));
+    }
   }
 
   #away(status) {
@@ -279,7 +309,8 @@ export class RidePanel {
     if (!this.#car) return '';
     const rides = status === 'started';
     const left = length(apart(this.#car.last, rides ? this.#plan.to : this.#plan.from));
-    return rides ? text.toGo(left) : text.carAway(left);
+    const away = rides ? text.toGo(left) : text.carAway(left);
+    return this.#eta === null ? away : `${away}, ${minutes(this.#eta)}`;
   }
 
   /** The word for a command that waits. */

@@ -35,7 +35,8 @@ const TEXTS = {
     waitsForPin: 'waits for your PIN',
     pin: 'PIN', pinWhy: 'Only you know it. The driver cannot start without it.',
     tellPin: 'Get in and tell the PIN', told: 'The driver types it in …',
-    cancel: 'Cancel', again: 'Ride again',
+    cancel: 'Cancel', again: 'Ride again', rate: 'Rate your driver',
+    stars: (n) => (n === 1 ? '1 star' : `${n} stars`),
     summary: (found, came, rode) =>
       `A driver in ${found}, the car after ${came}, the ride ${rode}, by the city's clock.`,
     by: {
@@ -101,7 +102,8 @@ const TEXTS = {
     waitsForPin: 'espera seu PIN',
     pin: 'PIN', pinWhy: 'Só você sabe. Sem ele o motorista não pode iniciar.',
     tellPin: 'Embarcar e dizer o PIN', told: 'O motorista está digitando …',
-    cancel: 'Cancelar', again: 'Pedir outra',
+    cancel: 'Cancelar', again: 'Pedir outra', rate: 'Avalie o motorista',
+    stars: (n) => (n === 1 ? '1 estrela' : `${n} estrelas`),
     summary: (found, came, rode) =>
       `Motorista em ${found}, carro após ${came}, corrida de ${rode}, no relógio da cidade.`,
     by: {

@@ -2,13 +2,30 @@
 
 use ibora_domain::category::Category;
 use ibora_domain::ids::{DriverId, PassengerId, RideId, UserId, VehicleId};
-use ibora_domain::machines::{DriverProfile, DriverRecords, OnlineAs, PastCommand, Slot};
+use ibora_domain::machines::{
+    DriverProfile, DriverRecords, MeanRating, OnlineAs, PastCommand, Slot,
+};
 use ibora_domain::units::UnixMillis;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::super::{moment, timestamp};
-use super::{NAMES_MAX, Records, VehicleRow, vehicle_of};
+use super::{PERSONS_MAX, Records, VehicleRow, vehicle_of};
+
+/// What others see of a person.
+#[derive(Debug, Clone)]
+pub struct Person {
+    pub name: String,
+    pub rating: MeanRating,
+}
+
+/// Hundredths of a star of a passenger who was never rated.
+pub(super) const UNRATED: i16 = 500;
+
+/// A mean as its columns hold it.
+pub(super) fn mean(hundredths: i16, of: i32) -> MeanRating {
+    MeanRating { hundredths: hundredths.unsigned_abs(), of: of.unsigned_abs() }
+}
 
 impl Records {
     /// What is known of a driver. `now` is domain time: older offers are over.
@@ -62,14 +79,16 @@ impl Records {
     /// # Errors
     /// Whatever the database reports.
     pub async fn driver_profile(&self, id: DriverId) -> Result<Option<DriverProfile>, sqlx::Error> {
-        let account: Option<(String, i16, String)> = sqlx::query_as(
-            "SELECT u.name, d.rating_hundredths, d.approval
-             FROM drivers d JOIN users u ON u.id = d.id WHERE d.id = $1",
+        let account: Option<(String, i16, i32, String)> = sqlx::query_as(
+            "SELECT u.name, coalesce(r.hundredths, d.rating_hundredths), coalesce(r.ratings, 0),
+                    d.approval
+             FROM drivers d JOIN users u ON u.id = d.id
+             LEFT JOIN person_ratings r ON r.user_id = d.id WHERE d.id = $1",
         )
         .bind(id.0)
         .fetch_optional(self.read())
         .await?;
-        let Some((name, rating, approval)) = account else { return Ok(None) };
+        let Some((name, hundredths, of, approval)) = account else { return Ok(None) };
         let vehicles: Vec<VehicleRow> = sqlx::query_as(
             "SELECT id, plate, make, model, color, categories FROM vehicles
              WHERE driver_id = $1 ORDER BY id",
@@ -79,7 +98,7 @@ impl Records {
         .await?;
         Ok(Some(DriverProfile {
             name,
-            rating: u16::try_from(rating).unwrap_or(0),
+            rating: mean(hundredths, of),
             approved: approval == "approved",
             approval,
             vehicles: vehicles.into_iter().map(vehicle_of).collect(),
@@ -111,26 +130,50 @@ impl Records {
         Ok(rows.into_iter().map(|(ride, at, body)| (RideId(ride), moment(at), body)).collect())
     }
 
-    /// A person's name; `None`: no such person.
+    /// A person's name and mean rating; `None`: no such person.
     ///
     /// # Errors
     /// Whatever the database reports.
-    pub async fn name(&self, user: UserId) -> Result<Option<String>, sqlx::Error> {
-        if let Some(name) = self.names.lock().get(&user) {
-            return Ok(Some(name.clone()));
+    pub async fn person(&self, user: UserId) -> Result<Option<Person>, sqlx::Error> {
+        if let Some(person) = self.persons.lock().get(&user) {
+            return Ok(Some(person.clone()));
         }
-        let name: Option<String> = sqlx::query_scalar("SELECT name FROM users WHERE id = $1")
-            .bind(user.0)
-            .fetch_optional(self.read())
-            .await?;
-        if let Some(name) = &name {
-            let mut names = self.names.lock();
-            if names.len() >= NAMES_MAX {
-                names.clear();
-            }
-            names.insert(user, name.clone());
+        self.person_anew(user).await
+    }
+
+    /// As [`Records::person`], for one who was just rated: what is kept of him is old.
+    ///
+    /// # Errors
+    /// Whatever the database reports.
+    pub async fn person_anew(&self, user: UserId) -> Result<Option<Person>, sqlx::Error> {
+        self.persons.lock().remove(&user);
+        let row: Option<(String, i16, i32)> = sqlx::query_as(
+            "SELECT u.name, coalesce(r.hundredths, d.rating_hundredths, $2), coalesce(r.ratings, 0)
+             FROM users u LEFT JOIN drivers d ON d.id = u.id
+             LEFT JOIN person_ratings r ON r.user_id = u.id WHERE u.id = $1",
+        )
+        .bind(user.0)
+        .bind(UNRATED)
+        .fetch_optional(self.read())
+        .await?;
+        Ok(row.map(|(name, hundredths, of)| {
+            let person = Person { name, rating: mean(hundredths, of) };
+            self.keep_person(user, person.clone());
+            person
+        }))
+    }
+
+    /// Keeps what was read of a person, unless it is older than what is kept: reads overtake each
+    /// other.
+    pub(super) fn keep_person(&self, user: UserId, person: Person) {
+        let mut persons = self.persons.lock();
+        if persons.len() >= PERSONS_MAX {
+            persons.clear();
         }
-        Ok(name)
+        let newer = persons.get(&user).is_some_and(|kept| kept.rating.of > person.rating.of);
+        if !newer {
+            persons.insert(user, person);
+        }
     }
 
     /// The one ride that this person has not ended, as its driver or as its passenger.

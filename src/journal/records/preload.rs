@@ -15,6 +15,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::super::{moment, timestamp};
+use super::people::{Person, UNRATED, mean};
 use super::{KNOWN_FOR, Records, VehicleRow, past_command, vehicle_of};
 
 /// People who are read, those first who were here last.
@@ -30,7 +31,8 @@ pub(super) enum Preloaded {
 type PersonRow = (
     Uuid,
     String,
-    Option<i16>,
+    i16,
+    i32,
     Option<String>,
     Option<bool>,
     Option<String>,
@@ -50,7 +52,8 @@ impl Records {
         .await
     }
 
-    /// Reads names and drivers of `people`, in a few statements for all. `now` is domain time.
+    /// Reads names, ratings and drivers of `people`, in a few statements for all. `now` is domain
+    /// time.
     pub(in super::super) async fn preload(
         &self,
         people: &[Uuid],
@@ -66,9 +69,9 @@ impl Records {
         let (mut vehicles, mut offers) = (group(vehicles), group(offers));
         let mut commands = group(commands);
         let mut drivers = HashMap::new();
-        let mut names = self.names.lock();
         for row in rows {
-            names.insert(UserId(row.0), row.1.clone());
+            let person = Person { name: row.1.clone(), rating: mean(row.2, row.3) };
+            self.keep_person(UserId(row.0), person);
             let id = DriverId(row.0);
             let vehicles = vehicles.remove(&row.0).unwrap_or_default();
             if let Some(mut driver) = driver_of(row, vehicles) {
@@ -78,7 +81,6 @@ impl Records {
                 drivers.insert(id, driver);
             }
         }
-        drop(names);
         let mut preloaded = self.preloaded.lock();
         if let Preloaded::Reading(meanwhile) = &*preloaded {
             drivers.retain(|id, _| !meanwhile.contains(id));
@@ -100,13 +102,16 @@ impl Records {
 
     async fn persons(&self, people: &[Uuid]) -> Result<Vec<PersonRow>, sqlx::Error> {
         sqlx::query_as(
-            "SELECT u.id, u.name, d.rating_hundredths, d.approval,
-                    s.online, s.category, s.vehicle_id, s.version
+            "SELECT u.id, u.name, coalesce(r.hundredths, d.rating_hundredths, $2),
+                    coalesce(r.ratings, 0), d.approval, s.online, s.category, s.vehicle_id,
+                    s.version
              FROM users u LEFT JOIN drivers d ON d.id = u.id
              LEFT JOIN driver_states s ON s.id = u.id
+             LEFT JOIN person_ratings r ON r.user_id = u.id
              WHERE u.id = ANY ($1)",
         )
         .bind(people)
+        .bind(UNRATED)
         .fetch_all(self.read_all())
         .await
     }
@@ -174,14 +179,14 @@ fn group<T>(rows: Vec<(Uuid, T)>) -> HashMap<Uuid, Vec<T>> {
 
 /// A driver's account and state; `None`: a person who is none.
 fn driver_of(
-    (_, name, rating, approval, online, category, vehicle, version): PersonRow,
+    (_, name, hundredths, of, approval, online, category, vehicle, version): PersonRow,
     vehicles: Vec<(VehicleCard, Vec<Category>)>,
 ) -> Option<DriverRecords> {
-    let (rating, approval) = rating.zip(approval)?;
+    let approval = approval?;
     let category = category.and_then(|name| name.parse::<Category>().ok());
     let profile = DriverProfile {
         name,
-        rating: u16::try_from(rating).unwrap_or(0),
+        rating: mean(hundredths, of),
         approved: approval == "approved",
         approval,
         vehicles,

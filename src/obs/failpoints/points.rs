@@ -46,6 +46,7 @@ points! {
     ToRideStart = "to_ride.start": "A start goes to its ride."
     ToRideComplete = "to_ride.complete": "A completion goes to its ride."
     ToRideCancel = "to_ride.cancel": "A cancellation goes to its ride."
+    ToRideRate = "to_ride.rate": "A rating goes to its ride."
     ToRideOffers = "to_ride.offers": "A wave with the slots of its drivers goes to its ride."
     ToRideOfferUnwanted = "to_ride.offer_unwanted":
         "A driver who can take no offer tells the ride that made one."
@@ -71,6 +72,7 @@ points! {
     ToDriverSessionClosed = "to_driver.session_closed":
         "A driver's session ended; his actor is told."
     ToDriverProfile = "to_driver.profile": "A driver's account changed; his actor is told."
+    ToDriverRated = "to_driver.rated": "A driver was rated; his actor is told."
     ToDriverAlarm = "to_driver.alarm": "A driver's timer rings."
     ToDispatcherSeek = "to_dispatcher.seek": "A ride asks for a wave."
     ToDispatcherFound = "to_dispatcher.found": "The drivers near a pickup are found."
@@ -130,6 +132,8 @@ points! {
         "Decided, and not handed to the journal: a search given up."
     NoDriverRecorded = "ride.no_driver.recorded":
         "Durable, sessions told, nobody answered: a search given up."
+    RatedDecided = "ride.rated.decided": "Decided, and not handed to the journal: a rating."
+    RatedRecorded = "ride.rated.recorded": "Durable, sessions told, nobody answered: a rating."
     OnlineDecided = "driver.online.decided":
         "Decided, and not handed to the journal: a driver online."
     OnlineRecorded = "driver.online.recorded":

@@ -26,6 +26,7 @@ const KINDS: &[(EntityKind, &str, Failpoint, Failpoint)] = {
         (Ride, "completed", CompletedDecided, CompletedRecorded),
         (Ride, "canceled", CanceledDecided, CanceledRecorded),
         (Ride, "no_driver", NoDriverDecided, NoDriverRecorded),
+        (Ride, "rated", RatedDecided, RatedRecorded),
         (Driver, "online", OnlineDecided, OnlineRecorded),
         (Driver, "offline", OfflineDecided, OfflineRecorded),
         (Driver, "lost", LostDecided, LostRecorded),
@@ -95,12 +96,15 @@ pub(crate) fn message<R>(envelope: &Envelope<R>) -> Option<Failpoint> {
                 DriverCommand::Complete { .. } => ToRideComplete,
             },
             RideInput::Cancel { .. } => ToRideCancel,
+            RideInput::Rate { .. } => ToRideRate,
             RideInput::Offers { .. } => ToRideOffers,
             RideInput::OfferUnwanted { .. } => ToRideOfferUnwanted,
             RideInput::WhoseIsIt { .. } => ToRideWhoseIsIt,
             RideInput::DoesItExist { .. } => ToRideDoesItExist,
             RideInput::Alarm => ToRideAlarm,
-            RideInput::Read { .. } | RideInput::Position { .. } => return None,
+            RideInput::Read { .. } | RideInput::Position { .. } | RideInput::Ahead { .. } => {
+                return None;
+            }
         },
         Envelope::Driver(_, input) => match input {
             DriverInput::Online { .. } => ToDriverOnline,
@@ -115,6 +119,7 @@ pub(crate) fn message<R>(envelope: &Envelope<R>) -> Option<Failpoint> {
             DriverInput::SessionOpened => ToDriverSessionOpened,
             DriverInput::SessionClosed => ToDriverSessionClosed,
             DriverInput::Profile(_) => ToDriverProfile,
+            DriverInput::Rated(_) => ToDriverRated,
             DriverInput::Alarm => ToDriverAlarm,
             DriverInput::Seen | DriverInput::Stand { .. } | DriverInput::Read { .. } => {
                 return None;

@@ -152,6 +152,9 @@ fn why(event: &RideEvent, before: Option<&Ride>, after: Option<&Ride>) -> String
             let (by, reason) = (by.as_str(), reason.as_str());
             format!("by {by} ({reason}), fee {} centavos; {open} offers closed", fee.0)
         }
+        RideEvent::Rated { by, rating, .. } => {
+            format!("{} gave {} of 5 stars", by.as_str(), u8::from(rating.stars))
+        }
         RideEvent::NoDriver => format!("the search is over; {open} offers closed"),
     }
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Session, Turn};
+use crate::network::Proxies;
 use crate::realtime::close::Close;
 use crate::realtime::rates::Rate;
 use crate::realtime::say::{Kind, Mark, Outgoing, Urgency};
@@ -44,6 +45,7 @@ impl Table {
             write_timeout: Duration::from_secs(5),
             resend: Duration::from_secs(3),
             allowed_origins: Vec::new(),
+            proxies: Proxies::default(),
         };
         let session = Session::new(Arc::new(options), role, start, start + LIFE, 7);
         Self { session, start }

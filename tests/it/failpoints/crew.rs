@@ -52,7 +52,7 @@ impl Crew {
         self.reconnected(&phones[0]).await
     }
 
-    /// A ride is won by one of two, and driven to its end.
+    /// A ride is won by one of two, driven to its end, and rated by both.
     async fn raced(&self, phones: &mut [Phone; 2]) -> Option<()> {
         let passenger = &self.passengers[0];
         let mut app = self.phone(passenger).await?;
@@ -81,7 +81,9 @@ impl Crew {
         self.rest(driver, &step("start"), json!({"pin": wrong})).await?;
         self.over(phone, driver, &step("start"), json!({"pin": pin})).await?;
         self.rest(driver, &step("complete"), json!({})).await?;
-        app.sees(id, "completed").await
+        app.sees(id, "completed").await?;
+        self.over(&mut app, passenger, &step("rating"), json!({"stars": 4})).await?;
+        self.rest(driver, &step("rating"), json!({"stars": 5})).await.map(drop)
     }
 
     /// A ride is declined by one, given back by the other, and canceled.

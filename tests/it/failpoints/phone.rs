@@ -144,7 +144,7 @@ pub(super) fn as_frame(told: &Told) -> Option<Value> {
         ["rides"] => "ride.request".to_owned(),
         ["rides", id, step] => {
             key = json!(id);
-            format!("ride.{step}")
+            format!("ride.{}", if step == "rating" { "rate" } else { step })
         }
         ["me", "availability"] => {
             let status = d.as_object_mut()?.remove("status")?;

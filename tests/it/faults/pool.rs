@@ -55,3 +55,18 @@ async fn one_who_gives_up_in_the_midst_costs_no_place() {
         assert!(Instant::now() < deadline, "no place is left");
     }
 }
+
+#[tokio::test]
+async fn one_slow_statement_costs_its_own_connection_alone() {
+    let (_proxy, db) = behind_a_proxy().await;
+    let server_of = || sqlx::query_scalar::<_, i32>("SELECT pg_backend_pid()").fetch_one(&db);
+    let slow = async { sqlx::query("SELECT pg_sleep(60)").execute(&db).await };
+    let other = async {
+        // Not before the slow one has its connection.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        server_of().await.expect("reads")
+    };
+    let (slow, before) = tokio::join!(slow, other);
+    slow.expect_err("too slow");
+    assert_eq!(server_of().await.expect("reads"), before, "the other connection is kept");
+}

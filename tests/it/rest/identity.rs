@@ -225,6 +225,41 @@ async fn who_asks_too_often_waits() {
 }
 
 #[actix_web::test]
+async fn behind_a_trusted_proxy_each_address_has_its_own_limits() {
+    let limits = [
+        ("limits.enabled", "true"),
+        ("limits.anonymous_per_min", "2"),
+        ("limits.auth_per_min", "2"),
+    ];
+    for (proxies, expected) in [("127.0.0.1", 401), ("", 429)] {
+        let mut settings = limits.to_vec();
+        settings.push(("http.trusted_proxies", proxies));
+        let world = World::with(&settings).await;
+        let guess = async |from: &str| {
+            let call = world.call(Method::GET, "/v1/me").header("X-Forwarded-For", from);
+            call.token("guess").empty().await.status
+        };
+        let login = async |from: &str, email: &str| {
+            let call = world.call(Method::POST, "/v1/auth/login").header("X-Forwarded-For", from);
+            call.json(&json!({"email": email, "password": "not the password"})).await.status
+        };
+        for at in 0..2 {
+            assert_eq!(guess("203.0.113.5, 198.51.100.7").await, 401);
+            assert_eq!(login("203.0.113.5, 198.51.100.7", &format!("{at}@example.com")).await, 401);
+        }
+        assert_eq!(
+            guess("203.0.113.6, 198.51.100.7").await,
+            429,
+            "what a client writes is nothing"
+        );
+        assert_eq!(login("198.51.100.7", "ana@example.com").await, 429);
+        assert_eq!(guess("198.51.100.8").await, expected, "trusts `{proxies}`");
+        assert_eq!(login("198.51.100.8", "bia@example.com").await, expected);
+        world.stop().await;
+    }
+}
+
+#[actix_web::test]
 async fn sessions_of_people_begin_rotate_and_end() {
     let world = World::start().await;
     let auth = async |path: &str, body: Value| {

@@ -124,6 +124,11 @@ impl Client {
         panic!("never came: {what}");
     }
 
+    /// What was passed over so far.
+    pub(crate) fn take_passed(&mut self) -> Vec<Value> {
+        std::mem::take(&mut self.passed)
+    }
+
     /// The answer to a command.
     pub(crate) async fn answer(&mut self, id: &str) -> Value {
         self.until("an answer", |frame| frame["id"] == id).await

@@ -1,5 +1,6 @@
 //! How sessions begin and why they end, each with its close code.
 
+use actix_web::http::Method;
 use ibora::accounts::Identity;
 use ibora::actors::{Caller, Command};
 use ibora_domain::facts::{StreamId, StreamRow};
@@ -7,6 +8,8 @@ use ibora_domain::ids::UserId;
 use ibora_domain::person::Role;
 use ibora_domain::units::Millis;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::http::StatusCode;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
@@ -131,6 +134,61 @@ async fn handshakes_need_the_protocol_and_a_known_origin() {
     let other = ("Sec-WebSocket-Protocol", "ibora.v2");
     assert_eq!(handshake(&world, &[other]).await, StatusCode::BAD_REQUEST);
     world.stop().await;
+}
+
+/// The answer to a handshake that is refused, as it is on the wire.
+async fn refused_handshake(world: &World, more: &str) -> String {
+    let mut socket = TcpStream::connect(world.app().address).await.expect("connects");
+    let head = format!(
+        "GET /v1/session HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Protocol: ibora.v1\r\nX-Request-ID: mine\r\n{more}\r\n"
+    );
+    socket.write_all(head.as_bytes()).await.expect("sends");
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"}") {
+        assert_ne!(socket.read_buf(&mut answer).await.expect("reads"), 0, "a whole answer");
+    }
+    String::from_utf8(answer).expect("UTF-8")
+}
+
+#[actix_web::test]
+async fn a_refused_handshake_is_a_problem_like_any_other() {
+    let world = World::with(&[("session.strangers_max", "1")]).await;
+    let plain = world.call(Method::GET, "/v1/session").empty().await;
+    assert_eq!(plain.problem(400), "malformed", "no WebSocket is asked for");
+    let other = world.call(Method::POST, "/v1/session").empty().await;
+    assert_eq!(other.problem(405), "method_not_allowed");
+    assert_eq!(other.header("allow"), "GET");
+    let foreign = refused_handshake(&world, "Origin: https://evil.example.com\r\n").await;
+    assert!(foreign.starts_with("HTTP/1.1 403 "), "{foreign}");
+    let _first = Client::dial(&world).await;
+    let crowded = refused_handshake(&world, "").await;
+    assert!(crowded.starts_with("HTTP/1.1 503 "), "{crowded}");
+    assert!(crowded.contains(r#""code":"overloaded""#), "{crowded}");
+    for answer in [foreign, crowded] {
+        assert!(answer.to_ascii_lowercase().contains("\r\nx-request-id: mine\r\n"), "{answer}");
+        assert!(answer.contains(r#""request_id":"mine""#), "{answer}");
+    }
+    world.stop().await;
+}
+
+#[actix_web::test]
+async fn behind_a_trusted_proxy_each_address_has_its_own_room() {
+    let limits = [("limits.enabled", "true"), ("session.strangers_per_address_max", "1")];
+    let protocol = ("Sec-WebSocket-Protocol", "ibora.v1");
+    let from = |address| [protocol, ("X-Forwarded-For", address)];
+    let cases =
+        [("127.0.0.1", StatusCode::SWITCHING_PROTOCOLS), ("", StatusCode::SERVICE_UNAVAILABLE)];
+    for (proxies, expected) in cases {
+        let mut settings = limits.to_vec();
+        settings.push(("http.trusted_proxies", proxies));
+        let world = World::with(&settings).await;
+        let _first = Client::dial(&world).await;
+        assert_eq!(handshake(&world, &[protocol]).await, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(handshake(&world, &from("198.51.100.7")).await, expected, "trusts `{proxies}`");
+        world.stop().await;
+    }
 }
 
 #[actix_web::test]

@@ -203,8 +203,8 @@ async fn a_passenger_sees_the_driver_come() {
     let now = world.dispatch().now().0;
     let tel = format!(r#"{{"t":"tel","n":1,"pts":[[{now},-23.56,-46.64,5,8,90]]}}"#);
     car.text(&tel).await;
-    let shown = phone.until("a position", |frame| frame["t"] == "eph").await;
-    assert_eq!(shown["op"], "driver.position");
+    let shown = phone.until("a position", |frame| frame["op"] == "driver.position").await;
+    assert_eq!(shown["t"], "eph");
     assert_eq!(shown["d"]["location"], json!({"lat": -23.56, "lng": -46.64}));
     assert_eq!(shown["key"], ride.to_string());
     world.stop().await;

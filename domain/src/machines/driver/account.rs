@@ -13,11 +13,20 @@ use crate::ride::{DriverCard, VehicleCard, rating};
 #[derive(Clone, PartialEq)]
 pub struct DriverProfile {
     pub name: String,
-    pub rating: u16,
+    pub rating: MeanRating,
     pub approved: bool,
     /// As shown: `pending`, `approved`, ...
     pub approval: String,
     pub vehicles: Vec<(VehicleCard, Vec<Category>)>,
+}
+
+/// How a person was rated so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MeanRating {
+    /// Mean in hundredths, 500 is the best; what somebody is shown with who was never rated.
+    pub hundredths: u16,
+    /// Of how many ratings. Of two means the one of more ratings is the newer.
+    pub of: u32,
 }
 
 impl fmt::Debug for DriverProfile {
@@ -78,7 +87,7 @@ pub(super) fn card(
     DriverCard {
         id,
         name: profile.map(|profile| profile.name.clone()).unwrap_or_default(),
-        rating: profile.map_or(0, |profile| profile.rating),
+        rating: mean(profile),
         vehicle: vehicle(profile, online).cloned(),
     }
 }
@@ -98,9 +107,13 @@ pub(super) fn json(
         approval: profile.map_or("pending", |profile| &profile.approval),
         category: online.map(|online| online.category),
         vehicle: vehicle(profile, online),
-        rating: rating(profile.map_or(0, |profile| profile.rating)),
+        rating: rating(mean(profile)),
     };
     serde_json::to_string(&view).unwrap_or_default()
+}
+
+fn mean(profile: Option<&DriverProfile>) -> u16 {
+    profile.map_or(0, |profile| profile.rating.hundredths)
 }
 
 fn vehicle(profile: Option<&DriverProfile>, online: Option<OnlineAs>) -> Option<&VehicleCard> {

@@ -1,6 +1,6 @@
 //! What a driver's machine is told: its inputs, and what it is built from.
 
-use super::{DriverProfile, OnlineAs};
+use super::{DriverProfile, MeanRating, OnlineAs};
 use crate::category::Category;
 use crate::facts::Zone;
 use crate::ids::{OfferId, RideId, VehicleId};
@@ -58,6 +58,8 @@ pub enum DriverInput<R> {
     Seen,
     /// His account changed: approval, name, vehicles.
     Profile(Box<DriverProfile>),
+    /// He was rated.
+    Rated(MeanRating),
     /// Asks for `{"driver": .., "offered": ..}`: whether an offer may be open to him.
     Stand {
         reply: R,

@@ -213,7 +213,8 @@ impl<R> RideMachine<R> {
             | RideEvent::Arrived
             | RideEvent::PinRefused { .. }
             | RideEvent::Started
-            | RideEvent::Completed { .. } => None,
+            | RideEvent::Completed { .. }
+            | RideEvent::Rated { .. } => None,
         };
         let closed = ride.open_offers();
         let closed = closed.filter_map(|offer| Some((offer.clone(), closes(offer)?)));

@@ -1,5 +1,6 @@
 //! The race: accepts, the one that wins, and those that are refused.
 
+use super::eta::Eta;
 use super::record::is_stale;
 use super::{
     Ask, Attempt, Bid, CommandKey, Decision, Done, DriverId, Loser, Reader, RideMachine, done,
@@ -84,6 +85,8 @@ impl<R> RideMachine<R> {
         self.known.answer(turn, ask, Ok(won), &mut decision);
         self.whose(turn, driver);
         self.finish(turn, decision);
+        self.eta = Eta::default();
+        self.look_ahead(turn);
     }
 
     fn lose(&mut self, turn: &mut Turn<'_, R>, ask: Ask<R>, bid: &Bid, refusal: Refusal) {

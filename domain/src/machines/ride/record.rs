@@ -6,10 +6,10 @@ use super::{DriverInput, Millis, Note, PassengerInput, RideMachine, Turn};
 use crate::facts::{Decision, Done, EventRow, RideRow, Row, StreamId, StreamRow, Timer};
 use crate::ids::DriverId;
 use crate::ledger;
-use crate::machines::Ask;
+use crate::machines::{Ask, Output};
 use crate::policy::RidePolicy;
 use crate::refusal::Refusal;
-use crate::ride::{RIDE_JSON, Reader, Ride, RideEvent, Status, json_text};
+use crate::ride::{RIDE_JSON, Rater, Reader, Ride, RideEvent, Status, json_text};
 
 /// Bytes that an event as JSON usually takes at most.
 const EVENT_JSON: usize = 512;
@@ -91,7 +91,10 @@ impl<R> RideMachine<R> {
         // What was priced is an amount, so there is nothing that could not be booked.
         let booked = ledger::of_ride(ride, event, &self.policy.terms, turn.now);
         decision.money.extend(booked.ok().flatten());
-        if event.is_news() {
+        if let RideEvent::Rated { by, rating, .. } = event {
+            told = tell_rater(turn, decision, ride, *by);
+            turn.note(Note::Rated { by: *by, stars: rating.stars });
+        } else if event.is_news() {
             told = tell_people(decision, ride, driver);
         }
         if ride.status != before {
@@ -163,25 +166,54 @@ impl Told {
 }
 
 /// Puts the ride as it now is on the streams of its people. `driver` had it before the event: one
-/// who gave it back is not told what happens next, his answer says it.
+/// who gave it back is told this too, for his other devices, and nothing that happens later.
 pub(super) fn tell_people(decision: &mut Decision, ride: &Ride, driver: Option<DriverId>) -> Told {
-    let mut event = |stream, reader| {
-        let told: Arc<str> = ride.json_for(reader).into();
-        decision.streams.push(StreamRow {
-            stream,
-            op: "ride.updated",
-            key: ride.id.0,
-            version: ride.version,
-            expires_at: None,
-            urgent: false,
-            body: ["{\"ride\":", &*told, "}"].concat().into(),
-        });
-        Some(told)
-    };
-    let passenger = event(StreamId::Passenger(ride.order.passenger.id), Reader::Passenger);
-    let driver = ride.driver_id().or(driver.filter(|_| ride.status.is_final()));
-    let driver = driver.and_then(|driver| event(StreamId::Driver(driver), Reader::Driver));
+    let passenger = Some(tell_passenger(decision, ride));
+    let driver = ride.driver_id().or(driver).map(|driver| tell_driver(decision, ride, driver));
     Told { passenger, driver }
+}
+
+/// Tells the devices of whoever rated, and of the other's mean that it is a new one. What was said
+/// of him is not told to the other.
+fn tell_rater<R>(turn: &mut Turn<'_, R>, decision: &mut Decision, ride: &Ride, by: Rater) -> Told {
+    let (Some(driver), passenger) = (ride.driver_id(), ride.order.passenger.id) else {
+        return Told::default();
+    };
+    let (of, told) = match by {
+        Rater::Passenger => {
+            let passenger = Some(tell_passenger(decision, ride));
+            (StreamId::Driver(driver), Told { passenger, driver: None })
+        }
+        Rater::Driver => {
+            let driver = Some(tell_driver(decision, ride, driver));
+            (StreamId::Passenger(passenger), Told { passenger: None, driver })
+        }
+    };
+    turn.out.push(Output::Rated(of));
+    told
+}
+
+fn tell_passenger(decision: &mut Decision, ride: &Ride) -> Arc<str> {
+    let stream = StreamId::Passenger(ride.order.passenger.id);
+    tell(decision, ride, (stream, Reader::Passenger))
+}
+
+fn tell_driver(decision: &mut Decision, ride: &Ride, driver: DriverId) -> Arc<str> {
+    tell(decision, ride, (StreamId::Driver(driver), Reader::Driver))
+}
+
+fn tell(decision: &mut Decision, ride: &Ride, (stream, reader): (StreamId, Reader)) -> Arc<str> {
+    let told: Arc<str> = ride.json_for(reader).into();
+    decision.streams.push(StreamRow {
+        stream,
+        op: "ride.updated",
+        key: ride.id.0,
+        version: ride.version,
+        expires_at: None,
+        urgent: false,
+        body: ["{\"ride\":", &*told, "}"].concat().into(),
+    });
+    told
 }
 
 /// Tells the machines of its people that a ride was released or has ended.

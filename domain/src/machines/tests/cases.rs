@@ -164,6 +164,8 @@ fn one_who_gave_the_ride_back_is_not_asked_again() {
     assert_eq!(ask_and_wait(&mut world, back, Some("back")), Ok(()));
     assert_eq!(ask_and_wait(&mut world, back, Some("back")), Ok(()), "and again");
     assert_eq!(ask_and_wait(&mut world, back, None), Err(Refusal::NotFound));
+    let told = world.disk.streams[&StreamId::Driver(him)].last().expect("his stream");
+    assert!(told.op == "ride.updated" && told.body.contains(r#""status":"searching""#));
     run_until(&mut world, "an offer", |world| !world.offers.is_empty());
     let search = world.disk.ride(ride).expect("exists").search;
     assert_eq!((search.reassignments, search.wave), (1, 1), "waves count anew");

@@ -9,7 +9,9 @@ use crate::facts::{
     Timer, WaveRow,
 };
 use crate::ids::{DriverId, PassengerId, RideId, UserId};
-use crate::machines::{DriverProfile, DriverRecords, OnlineAs, PastCommand, RideRecords, Slot};
+use crate::machines::{
+    DriverProfile, DriverRecords, MeanRating, OnlineAs, PastCommand, RideRecords, Slot,
+};
 use crate::policy::RidePolicy;
 use crate::refusal::Refusal;
 use crate::ride::{Offer, Ride, RideEvent, Status, sample};
@@ -186,7 +188,7 @@ impl Disk {
         DriverRecords {
             profile: Some(DriverProfile {
                 name: card.name,
-                rating: card.rating,
+                rating: MeanRating { hundredths: card.rating, of: 1 },
                 approved: true,
                 approval: "approved".to_owned(),
                 vehicles: vec![(vehicle, vec![Category::Economy])],

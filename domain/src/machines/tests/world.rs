@@ -282,8 +282,12 @@ impl World {
                 }
                 Output::Market(driver, market) => drop(self.market.insert(driver, market)),
                 Output::Find(seek) => self.find(&seek),
-                Output::Note(_) => {}
-                Output::Reply(..) | Output::Repeat(..) | Output::Send(_) | Output::Push(_) => {
+                Output::Note(_) | Output::Route(_) => {}
+                Output::Reply(..)
+                | Output::Repeat(..)
+                | Output::Send(_)
+                | Output::Push(_)
+                | Output::Rated(_) => {
                     leaving.push(output);
                 }
             }
