@@ -23,9 +23,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix::Arbiter;
-use ibora_domain::category::Category;
 use ibora_domain::facts::{Answer, CommandKey, Entity};
-use ibora_domain::ids::{DriverId, PassengerId, RideId, UserId};
+use ibora_domain::ids::{DriverId, PassengerId, RideId};
 use ibora_domain::machines::{Ask, DriverInput, DriverPolicy, DriverProfile, Envelope, RideInput};
 use ibora_domain::place::Coordinates;
 use ibora_domain::policy::RidePolicy;
@@ -40,7 +39,7 @@ use crate::obs::{Metrics, failpoint};
 use alarms::Alarms;
 use commands::Running;
 use ports::Ports;
-use quotes::Quotes;
+use quotes::{Quotes, measure};
 use registry::Registry;
 
 /// An event of a stream, as sessions and long polls send it.
@@ -253,7 +252,13 @@ impl Dispatch {
                 .quotes
                 .find((caller.user, id), &trip, request.category, now)
                 .ok_or(Refusal::QuoteExpired)?,
-            None => self.quote(caller.user, &trip, request.category).ok_or(Refusal::TooFar)?,
+            None => {
+                let asked = trip.clone();
+                let measured = self.by_road(move |ports| measure(&asked, &*ports.router)).await?;
+                let quote =
+                    self.quotes.quote(caller.user, &trip, request.category, (measured, now));
+                quote.ok_or(Refusal::TooFar)?
+            }
         };
         let records = self.registry.ports.journal.records();
         let name = records.name(caller.user).await.map_err(|_| Refusal::Unavailable)?;
@@ -276,17 +281,18 @@ impl Dispatch {
         }))
     }
 
-    /// The price of a trip, guaranteed for a while; `None` where it cannot be priced.
-    #[must_use]
-    pub fn quote(&self, user: UserId, trip: &Trip, category: Category) -> Option<Quote> {
-        let router = &*self.registry.ports.router;
-        self.quotes.quote(user, trip, category, (router, self.now()))
-    }
-
-    /// How long the nearest free driver would take to a place.
-    #[must_use]
-    pub fn pickup_eta_s(&self, pickup: Coordinates, category: Category) -> Option<u32> {
-        self.registry.ports.nearest_eta(pickup, category).map(|eta| eta.0)
+    /// Does what asks the router. Where that asks a server, on a thread that may wait: this one
+    /// serves others.
+    async fn by_road<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Ports) -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let ports = Arc::clone(&self.registry.ports);
+        if !ports.router.is_remote() {
+            return Ok(work(&ports));
+        }
+        let done = tokio::task::spawn_blocking(move || work(&ports)).await;
+        done.map_err(|_| Refusal::Unavailable)
     }
 
     /// A ride as the caller may see it; its people and admins only.

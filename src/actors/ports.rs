@@ -176,14 +176,24 @@ impl Ports {
         candidates
     }
 
-    /// How long the nearest free driver would take to a place.
-    pub(super) fn nearest_eta(&self, at: Coordinates, category: Category) -> Option<Seconds> {
+    /// How long the nearest free driver of each category would take to a place.
+    pub(super) fn nearest_etas(
+        &self,
+        at: Coordinates,
+        categories: &[Category],
+    ) -> Vec<Option<Seconds>> {
         let radius = self.ride_policy.wave_radii.iter().copied().max().unwrap_or(Metres(0));
-        let category = CategoryBits(category.bit());
         let now = self.clock.now();
-        let query = Query { at, radius, limit: 1, category, now, excluded: &[] };
-        let nearest = self.index.nearest(&query).into_iter().next()?;
-        Some(self.router.route(nearest.position, at).duration)
+        let nearest = |category: &Category| {
+            let category = CategoryBits(category.bit());
+            let query = Query { at, radius, limit: 1, category, now, excluded: &[] };
+            Some(self.index.nearest(&query).into_iter().next()?.position)
+        };
+        let nearest: Vec<_> = categories.iter().map(nearest).collect();
+        // Asked for together: a server is asked once.
+        let places: Vec<_> = nearest.iter().copied().flatten().collect();
+        let mut routes = self.router.routes(&places, at).into_iter();
+        nearest.iter().map(|place| place.and_then(|_| Some(routes.next()?.duration))).collect()
     }
 
     /// Counts what operators watch.

@@ -56,17 +56,16 @@ impl Quotes {
         Self { tariffs, ttl, kept: Mutex::default() }
     }
 
-    /// Prices a trip, and keeps the price for this person. `None`: too long to be priced, or a
-    /// category that is not offered.
+    /// Prices a trip of this length and duration, and keeps the price for this person. `None`: too
+    /// long to be priced, or a category that is not offered.
     pub(super) fn quote(
         &self,
         user: UserId,
         trip: &Trip,
         category: Category,
-        (router, now): (&dyn Router, UnixMillis),
+        ((distance, duration), now): ((Metres, Seconds), UnixMillis),
     ) -> Option<Quote> {
         let tariff = (self.tariffs)(category)?;
-        let (distance, duration) = measure(trip, router);
         let fare = price(&tariff, distance, duration, Decimal::ONE).ok()?;
         let id = Uuid::now_v7();
         let expires_at = now + self.ttl;
@@ -102,7 +101,7 @@ impl Quotes {
 }
 
 /// Length and duration of a trip over its stops.
-fn measure(trip: &Trip, router: &dyn Router) -> (Metres, Seconds) {
+pub(super) fn measure(trip: &Trip, router: &dyn Router) -> (Metres, Seconds) {
     let ends = trip.stops.iter().chain([&trip.dropoff]);
     let starts = [&trip.pickup].into_iter().chain(&trip.stops);
     starts.zip(ends).fold((Metres(0), Seconds(0)), |(metres, seconds), (from, to)| {

@@ -68,7 +68,7 @@ async fn act(op: &'static str, call: Call, who: Identity) -> Answered {
 
 async fn estimate(call: Call, who: Identity) -> Answered {
     let asked = parse::estimate(&call.json()?)?;
-    let done = call.api.dispatch.estimate(caller(&who), &asked)?;
+    let done = call.api.dispatch.estimate(caller(&who), &asked).await?;
     Ok(route::done(StatusCode::OK, &done))
 }
 

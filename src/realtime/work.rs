@@ -178,7 +178,7 @@ fn asked(cmd: &Cmd) -> parse::Read<Asked> {
 
 async fn carry_out(shared: &Shared, caller: Caller, cmd: &Cmd, asked: Asked) -> Answer {
     match asked {
-        Asked::Price(estimate) => shared.dispatch.estimate(caller, &estimate),
+        Asked::Price(estimate) => shared.dispatch.estimate(caller, &estimate).await,
         Asked::Change(command) => {
             let id = Some(cmd.id.clone());
             let sent = Sent { id, if_version: cmd.if_version, command };

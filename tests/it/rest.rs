@@ -6,6 +6,7 @@ mod identity;
 mod input;
 mod lists;
 mod ride;
+mod routing;
 
 use serde_json::{Value, json};
 
