@@ -6,6 +6,8 @@
 //! and a connection that did not answer is used by nobody after.
 
 use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt, iter, once};
@@ -26,6 +28,8 @@ const LONG_STATEMENT: Duration = Duration::from_secs(10);
 const ACQUIRE: Duration = Duration::from_secs(3);
 /// How long a connection may take to say that it lives.
 const PING: Duration = Duration::from_secs(1);
+/// Waits in vain, one after another, that tell of the way to the database and not of a statement.
+const VAIN_MAX: u32 = 2;
 
 /// A pool whose connections are tried before and after each use.
 ///
@@ -67,19 +71,21 @@ fn too_late(_: &Elapsed) -> Error {
 pub struct Db {
     pool: PgPool,
     limit: Duration,
+    /// Waits in vain since the last answer, of all that use this pool.
+    vain: Arc<AtomicU32>,
 }
 
 impl Db {
     /// Through this pool.
     #[must_use]
-    pub const fn new(pool: PgPool) -> Self {
-        Self { pool, limit: STATEMENT }
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool, limit: STATEMENT, vain: Arc::default() }
     }
 
     /// The same, for statements that go over everything.
     #[must_use]
     pub fn patient(&self) -> Self {
-        Self { pool: self.pool.clone(), limit: LONG_STATEMENT }
+        Self { limit: LONG_STATEMENT, ..self.clone() }
     }
 
     /// A connection for oneself. It is closed when it is dropped, with what was not committed.
@@ -87,7 +93,26 @@ impl Db {
     /// # Errors
     /// There is none in time.
     pub async fn connection(&self) -> Result<PgConnection, Error> {
-        Ok(self.pool.acquire().await?.detach())
+        Ok(self.acquire().await?.detach())
+    }
+
+    async fn acquire(&self) -> Result<PoolConnection<Postgres>, Error> {
+        let acquired = self.pool.acquire().await;
+        if matches!(acquired, Err(Error::PoolTimedOut)) {
+            self.waited_in_vain();
+        }
+        acquired
+    }
+
+    /// One slow statement costs its own connection. Where several get no answer, the idle ones lead
+    /// the same way: they go too, and new ones tell whether it is open again.
+    fn waited_in_vain(&self) {
+        if self.vain.fetch_add(1, Ordering::Relaxed) + 1 < VAIN_MAX {
+            return;
+        }
+        while let Some(idle) = self.pool.try_acquire() {
+            drop(idle.detach());
+        }
     }
 
     /// What a statement came to, its connection given back, or away where it did not answer.
@@ -96,14 +121,17 @@ impl Db {
         connection: PoolConnection<Postgres>,
         outcome: Result<Result<T, Error>, Elapsed>,
     ) -> Result<T, Error> {
-        outcome.unwrap_or_else(|elapsed| {
-            drop(connection.detach());
-            // Those that lie idle lead the same way. New ones tell whether it is open again.
-            while let Some(idle) = self.pool.try_acquire() {
-                drop(idle.detach());
+        match outcome {
+            Ok(answered) => {
+                self.vain.store(0, Ordering::Relaxed);
+                answered
             }
-            Err(too_late(&elapsed))
-        })
+            Err(elapsed) => {
+                drop(connection.detach());
+                self.waited_in_vain();
+                Err(too_late(&elapsed))
+            }
+        }
     }
 }
 
@@ -121,7 +149,7 @@ impl<'c> Executor<'c> for &'_ Db {
     {
         let db = self.clone();
         let gathered = async move {
-            let mut connection = db.pool.acquire().await?;
+            let mut connection = db.acquire().await?;
             let rows = connection.fetch_many(query).try_collect::<Vec<_>>();
             let rows = timeout(db.limit, rows).await;
             Ok::<_, Error>(iter(db.settle(connection, rows)?.into_iter().map(Ok)))
@@ -136,7 +164,7 @@ impl<'c> Executor<'c> for &'_ Db {
     {
         let db = self.clone();
         async move {
-            let mut connection = db.pool.acquire().await?;
+            let mut connection = db.acquire().await?;
             let row = timeout(db.limit, connection.fetch_optional(query)).await;
             db.settle(connection, row)
         }
@@ -153,7 +181,7 @@ impl<'c> Executor<'c> for &'_ Db {
     {
         let db = self.clone();
         async move {
-            let mut connection = db.pool.acquire().await?;
+            let mut connection = db.acquire().await?;
             let statement = timeout(db.limit, connection.prepare_with(sql, parameters)).await;
             db.settle(connection, statement)
         }
@@ -166,7 +194,7 @@ impl<'c> Executor<'c> for &'_ Db {
     {
         let db = self.clone();
         async move {
-            let mut connection = db.pool.acquire().await?;
+            let mut connection = db.acquire().await?;
             let described = timeout(db.limit, connection.describe(sql)).await;
             db.settle(connection, described)
         }

@@ -133,7 +133,7 @@ impl Journal {
         tokio::spawn(Keeper::new(connect.clone(), kept, options.lease).run());
         let streams = Arc::new(Streams::new(db.clone(), usize::from(lanes), &metrics));
         let backlog = Arc::new(Backlog::default());
-        let acks = Acks::start(db.clone());
+        let acks = Acks::start(db.patient());
         let records = Records::new(db.clone(), &metrics);
         let start = |number: u16| {
             let (sender, inbox) = mpsc::channel(options.queue_max);
@@ -176,7 +176,7 @@ impl Journal {
     ) -> Result<Arc<Self>, sqlx::Error> {
         let fence = Arc::new(Fence::beside(&db).await?);
         let streams = Arc::new(Streams::new(db.clone(), 0, &metrics));
-        let (backlog, acks) = (Arc::new(Backlog::default()), Acks::start(db.clone()));
+        let (backlog, acks) = (Arc::new(Backlog::default()), Acks::start(db.patient()));
         let records = Records::new(db.clone(), &metrics);
         let hold = Hold::of_nothing(metrics.journal_owner.clone());
         let (accounts, inbox) = mpsc::channel(TOOL_QUEUE);

@@ -55,3 +55,25 @@ async fn one_who_gives_up_in_the_midst_costs_no_place() {
         assert!(Instant::now() < deadline, "no place is left");
     }
 }
+
+/// Whether a statement of this database is asleep.
+async fn is_asleep(db: &Db) -> bool {
+    let asleep = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'
+                                 AND datname = current_database())";
+    sqlx::query_scalar(asleep).fetch_one(db).await.expect("reads")
+}
+
+#[tokio::test]
+async fn one_slow_statement_costs_its_own_connection_alone() {
+    let (_proxy, db) = behind_a_proxy().await;
+    let server_of = || sqlx::query_scalar::<_, i32>("SELECT pg_backend_pid()").fetch_one(&db);
+    let slow = async { sqlx::query("SELECT pg_sleep(60)").execute(&db).await };
+    let other = async {
+        // Not before the slow one has its connection.
+        while !is_asleep(&db).await {}
+        server_of().await.expect("reads")
+    };
+    let (slow, before) = tokio::join!(slow, other);
+    slow.expect_err("too slow");
+    assert_eq!(server_of().await.expect("reads"), before, "the other connection is kept");
+}
