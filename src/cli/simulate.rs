@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
 use flate2::read::GzDecoder;
 use ibora_domain::dispatch::{PolicyKind, Rules};
 use ibora_domain::place::Coordinates;
@@ -40,6 +41,7 @@ pub(super) struct SimulateArgs {
     power_law: bool,
     /// Make up so many requests an hour instead of reading recorded ones
     #[arg(long, value_name = "REQUESTS", conflicts_with_all = ["data", "requests", "taxis"])]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=20_000_000))]
     generate: Option<u32>,
     /// Middle of the made-up town: LAT,LNG
     #[arg(long, default_value = "-8.0578,-34.8829", value_parser = place)]
@@ -47,33 +49,35 @@ pub(super) struct SimulateArgs {
     centre: Coordinates,
     /// Radius of the made-up town
     #[arg(long, default_value_t = 6000, value_name = "METRES")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=150_000))]
     radius_m: u32,
     /// Policies to compare; `nearest` is what the others are compared with
     #[arg(long, value_delimiter = ',', default_value = "default,nearest")]
     policies: Vec<PolicyKind>,
     /// Numbers of cars, each a comparison of its own
     #[arg(long, value_delimiter = ',', default_value = "550,450,400,350")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     cars: Vec<u32>,
     /// Share of the recorded requests that each seed draws
     #[arg(long, default_value_t = 1.0)]
     fraction: f64,
     /// How many seeds
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     seeds: u32,
     /// The first of them
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Seconds a passenger waits for a car to be found
-    #[arg(long, default_value_t = 300)]
+    #[arg(long, default_value_t = 300, value_parser = seconds(1))]
     patience_s: u64,
     /// Longest pickup in seconds
-    #[arg(long, default_value_t = 900)]
+    #[arg(long, default_value_t = 900, value_parser = seconds(1))]
     pickup_max_s: u64,
     /// Seconds at the beginning that are not counted
-    #[arg(long, default_value_t = 900)]
+    #[arg(long, default_value_t = 900, value_parser = seconds(0))]
     warm_up_s: u64,
     /// Seconds that the policy `batch` gathers
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = seconds(1))]
     window_s: u64,
     /// How many cars the policy `race` asks at once
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
@@ -87,6 +91,11 @@ pub(super) struct SimulateArgs {
     /// Also write a page with charts and a map
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+}
+
+/// So many seconds at least, and a week at most: the longest record.
+fn seconds(least: u64) -> RangedU64ValueParser {
+    RangedU64ValueParser::new().range(least..=7 * 86_400)
 }
 
 fn place(text: &str) -> Result<Coordinates, String> {
@@ -185,4 +194,42 @@ fn text(path: &Path) -> anyhow::Result<BufReader<Box<dyn Read>>> {
     let file = File::open(path).with_context(|| path.display().to_string())?;
     let packed = path.extension().is_some_and(|end| end == "gz");
     Ok(BufReader::new(if packed { Box::new(GzDecoder::new(file)) } else { Box::new(file) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::SimulateArgs;
+
+    #[derive(Parser)]
+    struct Called {
+        #[command(flatten)]
+        _args: SimulateArgs,
+    }
+
+    #[test]
+    fn figures_that_make_no_sense_are_refused_by_name() {
+        let called = |arg: &str| Called::try_parse_from(["simulate", arg]).map(|_| ());
+        let cases = [
+            ("--patience-s", ["0", "-1", "NaN", "18446744073709551615"]),
+            ("--pickup-max-s", ["0", "-1", "NaN", "604801"]),
+            ("--warm-up-s", ["-1", "1.5", "NaN", "18446744073709551615"]),
+            ("--window-s", ["0", "-1", "NaN", "604801"]),
+            ("--seeds", ["0", "-1", "NaN", "4294967296"]),
+            ("--cars", ["0", "-1", "30,0", "30,NaN"]),
+            ("--generate", ["0", "-1", "NaN", "4294967295"]),
+            ("--radius-m", ["0", "-1", "NaN", "4294967295"]),
+            ("--race", ["0", "-1", "NaN", "101"]),
+        ];
+        for (name, values) in cases {
+            for value in values {
+                let error = called(&format!("{name}={value}")).expect_err(value).to_string();
+                assert!(error.contains(name), "{error}");
+            }
+        }
+        for fine in ["--patience-s=1", "--warm-up-s=0", "--window-s=60", "--cars=30,12"] {
+            called(fine).expect(fine);
+        }
+    }
 }

@@ -20,7 +20,8 @@ pub(crate) struct Summary {
     pub(super) utilisation: Mean,
     pub(super) gini: Mean,
     pub(super) chained_share: Mean,
-    /// Mean wait as a multiple of that under `nearest`, seed by seed; none without `nearest`.
+    /// Mean wait as a multiple of that under `nearest`, seed by seed; none where nobody waited
+    /// under `nearest`, or without it.
     pub(super) wait_ratio: Option<Mean>,
     /// Points of completion above `nearest`, seed by seed.
     pub(super) completion_gain: Option<Mean>,
@@ -49,8 +50,14 @@ impl Summary {
             utilisation: mean(&|run| run.utilisation),
             gini: mean(&|run| run.gini),
             chained_share: mean(&|run| f64::from(run.chained) / f64::from(run.completed.max(1))),
-            wait_ratio: against(&|own, theirs| own.wait_mean_s / theirs.wait_mean_s.max(1e-9)),
+            wait_ratio: wait_ratio(&column.runs, nearest),
             completion_gain: against(&|own, theirs| own.completion() - theirs.completion()),
         }
     }
+}
+
+fn wait_ratio(own: &[Run], nearest: Option<&Column>) -> Option<Mean> {
+    let pairs = own.iter().zip(&nearest?.runs).filter(|(_, theirs)| theirs.wait_mean_s > 0.0);
+    let ratios: Vec<_> = pairs.map(|(own, theirs)| own.wait_mean_s / theirs.wait_mean_s).collect();
+    (!ratios.is_empty()).then(|| Mean::of(&ratios))
 }
