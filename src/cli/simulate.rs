@@ -24,10 +24,11 @@ pub(super) struct SimulateArgs {
     /// Folder with requests.csv, taxis.csv, road_nodes.csv and road_edges.csv, each also as .gz
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Requests (CSV): t_s or pickup_at, pickup_lat, pickup_lon, dropoff_lat, dropoff_lon
+    /// Requests (CSV), as `export-demand` writes them: t_s or pickup_at, pickup_lat, pickup_lon,
+    /// dropoff_lat, dropoff_lon
     #[arg(long, value_name = "FILE")]
     requests: Option<PathBuf>,
-    /// Places of cars (CSV): lat, lon
+    /// Places of cars (CSV): lat, lon; without it and --data, cars begin where rides end
     #[arg(long, value_name = "FILE")]
     taxis: Option<PathBuf>,
     /// Nodes of the road graph (CSV): node_id, lat, lon
@@ -173,14 +174,21 @@ fn demand(args: &SimulateArgs, streets: &Streets) -> anyhow::Result<Demand> {
         return Ok(Demand::generate(&town, streets));
     }
     let file = |given: &Option<PathBuf>, name: &str| match (given, &args.data) {
-        (Some(path), _) => Ok(path.clone()),
-        (None, Some(dir)) => find(dir, name),
-        (None, None) => bail!("give --data DIR, or --requests and --taxis, or --generate REQUESTS"),
+        (Some(path), _) => Ok(Some(path.clone())),
+        (None, Some(dir)) => find(dir, name).map(Some),
+        (None, None) => Ok(None),
     };
-    let (requests, taxis) =
-        (file(&args.requests, "requests.csv")?, file(&args.taxis, "taxis.csv")?);
+    let Some(requests) = file(&args.requests, "requests.csv")? else {
+        bail!("give --data DIR, or --requests FILE, or --generate REQUESTS");
+    };
     let reading = Reading { streets, skip_wrong: args.skip_wrong_rows, progress: &progress };
-    Ok(Demand::read(&requests, &taxis, &reading)?)
+    Ok(match file(&args.taxis, "taxis.csv")? {
+        Some(taxis) => Demand::read(&requests, &taxis, &reading)?,
+        None => {
+            let cars = args.cars.iter().copied().max().unwrap_or(0);
+            Demand::read_without_cars(&requests, cars, &reading)?
+        }
+    })
 }
 
 /// The file of this name, plain or packed.
