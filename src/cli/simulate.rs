@@ -89,6 +89,10 @@ pub(super) struct SimulateArgs {
     /// One line of JSON instead of the table
     #[arg(long)]
     json: bool,
+    /// Say in the JSON what CPU time the runs took, without reading and reporting; that is never
+    /// the same twice
+    #[arg(long, requires = "json")]
+    timing: bool,
     /// Also write a page with charts and a map
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -117,13 +121,39 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
             progress(&format!("{done} of {total} runs"));
         }
     };
-    let report = simulate::run(&demand, &streets, &options(args, threads), &tell)?;
+    let options = options(args, threads);
+    let before = cpu_seconds();
+    let report = simulate::run(&demand, &streets, &options, &tell)?;
+    let cpu_s = cpu_seconds() - before;
     if let Some(path) = &args.html {
         std::fs::write(path, report.page()).with_context(|| path.display().to_string())?;
         progress(&format!("{} written", path.display()));
     }
-    print(&if args.json { report.json().to_string() } else { report.table() });
+    if !args.json {
+        print(&report.table());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut line = report.json();
+    if args.timing {
+        let runs = args.cars.len() * args.policies.len() * args.seeds as usize;
+        #[expect(clippy::cast_precision_loss, reason = "few")]
+        let each = cpu_s / runs as f64;
+        let rounded = |seconds: f64| (seconds * 1000.0).round() / 1000.0;
+        line["runs"] = runs.into();
+        line["cpu_s"] = rounded(cpu_s).into();
+        line["cpu_s_a_run"] = rounded(each).into();
+    }
+    print(&line.to_string());
     Ok(ExitCode::SUCCESS)
+}
+
+/// CPU time of this process with all its threads, in steps of 10 ms.
+fn cpu_seconds() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name, in brackets, may hold anything; what follows it is numbers.
+    let numbers = text.rsplit_once(')').map_or("", |(_, numbers)| numbers).split_whitespace();
+    let ticks = numbers.skip(11).take(2).filter_map(|ticks| ticks.parse::<u32>().ok());
+    f64::from(ticks.sum::<u32>()) / 100.0
 }
 
 fn options(args: &SimulateArgs, threads: usize) -> Options {
