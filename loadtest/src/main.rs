@@ -19,6 +19,7 @@ mod recovery;
 mod redis;
 mod replay;
 mod report;
+mod road;
 mod served;
 mod sessions;
 mod slow;
@@ -56,6 +57,8 @@ enum Bench {
     Recovery(recovery::Options),
     /// A recorded hour of requests and cars goes through the engine over real sockets.
     Replay(replay::Options),
+    /// Random questions to the road graph, beside plain Dijkstra, whose answers they must equal.
+    Road(road::Options),
     /// Many idle sessions: what they cost, and how soon all are back after a kill.
     Sessions(sessions::Options),
     /// Clients that never read: when they are cut off, and who else notices.
@@ -110,6 +113,7 @@ async fn until_stopped(bench: Bench) -> Ended {
             Bench::Locations(options) => locations::run(options).await,
             Bench::Recovery(options) => recovery::run(options).await,
             Bench::Replay(options) => replay::run(options).await,
+            Bench::Road(options) => road::run(options).await,
             Bench::Sessions(options) => sessions::run(options).await,
             Bench::Slow(options) => slow::run(options).await,
             Bench::Chaos(options) => chaos::run(options).await,

@@ -56,8 +56,8 @@ impl Quotes {
         Self { tariffs, ttl, kept: Mutex::default() }
     }
 
-    /// Prices a trip of this length and duration, and keeps the price for this person. `None`: too long to be priced, or a
-    /// category that is not offered.
+    /// Prices a trip of this length and duration, and keeps the price for this person. `None`: too
+    /// long to be priced, or a category that is not offered.
     pub(super) fn quote(
         &self,
         user: UserId,

@@ -4,6 +4,7 @@
 mod admin;
 mod audit;
 mod demo;
+mod export_demand;
 mod replay;
 mod seed;
 mod serve;
@@ -50,6 +51,8 @@ enum Command {
     Audit,
     /// Tell a ride from its journal step by step, or check every ride against it
     Replay(replay::ReplayArgs),
+    /// Write the requests of a period as a file for `simulate`, without anybody's traces
+    ExportDemand(export_demand::ExportDemandArgs),
     /// Make simulated people for load tests; needs seed.enabled
     Seed(seed::SeedArgs),
     /// Watch the engine match a simulated city: in the terminal, and on a page at its address
@@ -115,6 +118,7 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
         Command::Admin(command) => admin::run(command, config).await,
         Command::Audit => audit::run(config).await,
         Command::Replay(args) => replay::run(args, config).await,
+        Command::ExportDemand(args) => export_demand::run(args, config).await,
         Command::Seed(args) => seed::run(args, config).await,
         Command::Demo(args) => demo::run(args, config).await,
         #[cfg(feature = "failpoints")]

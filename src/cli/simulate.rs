@@ -24,10 +24,11 @@ pub(super) struct SimulateArgs {
     /// Folder with requests.csv, taxis.csv, road_nodes.csv and road_edges.csv, each also as .gz
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Requests (CSV): t_s or pickup_at, pickup_lat, pickup_lon, dropoff_lat, dropoff_lon
+    /// Requests (CSV), as `export-demand` writes them: t_s or pickup_at, pickup_lat, pickup_lon,
+    /// dropoff_lat, dropoff_lon
     #[arg(long, value_name = "FILE")]
     requests: Option<PathBuf>,
-    /// Places of cars (CSV): lat, lon
+    /// Places of cars (CSV): lat, lon; without it and --data, cars begin where rides end
     #[arg(long, value_name = "FILE")]
     taxis: Option<PathBuf>,
     /// Nodes of the road graph (CSV): node_id, lat, lon
@@ -88,6 +89,10 @@ pub(super) struct SimulateArgs {
     /// One line of JSON instead of the table
     #[arg(long)]
     json: bool,
+    /// Say in the JSON what CPU time the runs took, without reading and reporting; that is never
+    /// the same twice
+    #[arg(long, requires = "json")]
+    timing: bool,
     /// Also write a page with charts and a map
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -116,13 +121,39 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
             progress(&format!("{done} of {total} runs"));
         }
     };
-    let report = simulate::run(&demand, &streets, &options(args, threads), &tell)?;
+    let options = options(args, threads);
+    let before = cpu_seconds();
+    let report = simulate::run(&demand, &streets, &options, &tell)?;
+    let cpu_s = cpu_seconds() - before;
     if let Some(path) = &args.html {
         std::fs::write(path, report.page()).with_context(|| path.display().to_string())?;
         progress(&format!("{} written", path.display()));
     }
-    print(&if args.json { report.json().to_string() } else { report.table() });
+    if !args.json {
+        print(&report.table());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut line = report.json();
+    if args.timing {
+        let runs = args.cars.len() * args.policies.len() * args.seeds as usize;
+        #[expect(clippy::cast_precision_loss, reason = "few")]
+        let each = cpu_s / runs as f64;
+        let rounded = |seconds: f64| (seconds * 1000.0).round() / 1000.0;
+        line["runs"] = runs.into();
+        line["cpu_s"] = rounded(cpu_s).into();
+        line["cpu_s_a_run"] = rounded(each).into();
+    }
+    print(&line.to_string());
     Ok(ExitCode::SUCCESS)
+}
+
+/// CPU time of this process with all its threads, in steps of 10 ms.
+fn cpu_seconds() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name, in brackets, may hold anything; what follows it is numbers.
+    let numbers = text.rsplit_once(')').map_or("", |(_, numbers)| numbers).split_whitespace();
+    let ticks = numbers.skip(11).take(2).filter_map(|ticks| ticks.parse::<u32>().ok());
+    f64::from(ticks.sum::<u32>()) / 100.0
 }
 
 fn options(args: &SimulateArgs, threads: usize) -> Options {
@@ -173,14 +204,21 @@ fn demand(args: &SimulateArgs, streets: &Streets) -> anyhow::Result<Demand> {
         return Ok(Demand::generate(&town, streets));
     }
     let file = |given: &Option<PathBuf>, name: &str| match (given, &args.data) {
-        (Some(path), _) => Ok(path.clone()),
-        (None, Some(dir)) => find(dir, name),
-        (None, None) => bail!("give --data DIR, or --requests and --taxis, or --generate REQUESTS"),
+        (Some(path), _) => Ok(Some(path.clone())),
+        (None, Some(dir)) => find(dir, name).map(Some),
+        (None, None) => Ok(None),
     };
-    let (requests, taxis) =
-        (file(&args.requests, "requests.csv")?, file(&args.taxis, "taxis.csv")?);
+    let Some(requests) = file(&args.requests, "requests.csv")? else {
+        bail!("give --data DIR, or --requests FILE, or --generate REQUESTS");
+    };
     let reading = Reading { streets, skip_wrong: args.skip_wrong_rows, progress: &progress };
-    Ok(Demand::read(&requests, &taxis, &reading)?)
+    Ok(match file(&args.taxis, "taxis.csv")? {
+        Some(taxis) => Demand::read(&requests, &taxis, &reading)?,
+        None => {
+            let cars = args.cars.iter().copied().max().unwrap_or(0);
+            Demand::read_without_cars(&requests, cars, &reading)?
+        }
+    })
 }
 
 /// The file of this name, plain or packed.

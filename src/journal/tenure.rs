@@ -86,6 +86,22 @@ impl Tenure {
         Ok(Taking::Ours(Self { fence, asked }))
     }
 
+    /// Renews the lease; false where it is no longer this engine's.
+    ///
+    /// # Errors
+    /// Whatever the database reports; the lease may be renewed or not.
+    pub async fn renew(&self, db: &Db, lease: Duration) -> Result<bool, sqlx::Error> {
+        renew(db, &self.fence, lease).await
+    }
+
+    /// Gives the shards up without having started a journal.
+    ///
+    /// # Errors
+    /// Whatever the database reports; the shards may be given up or not.
+    pub async fn leave(&self, db: &Db) -> Result<(), sqlx::Error> {
+        leave(db, &self.fence).await
+    }
+
     /// Whether anything can be asked about the shards, for one who could not.
     pub async fn can_be_asked_for(db: &Db, options: &JournalOptions) -> bool {
         holder(db, &options.node).await.is_ok()
@@ -162,16 +178,25 @@ impl Keeper {
             self.connection = Some(connected.await?);
         }
         let Some(connection) = self.connection.as_mut() else { return Ok(true) };
-        let asked = sqlx::query(
-            "UPDATE node_lease SET lease_until = clock_timestamp() + make_interval(secs => $3)
-             WHERE node = $1 AND incarnation = $2",
-        )
-        .bind(&self.fence.node)
-        .bind(self.fence.incarnation)
-        .bind(self.lease.as_secs_f64())
-        .execute(connection);
-        Ok(within(patience, asked).await?.rows_affected() > 0)
+        within(patience, renew(connection, &self.fence, self.lease)).await
     }
+}
+
+async fn renew<'e>(
+    database: impl PgExecutor<'e>,
+    fence: &Fence,
+    lease: Duration,
+) -> Result<bool, sqlx::Error> {
+    let renewed = sqlx::query(
+        "UPDATE node_lease SET lease_until = clock_timestamp() + make_interval(secs => $3)
+         WHERE node = $1 AND incarnation = $2",
+    )
+    .bind(&fence.node)
+    .bind(fence.incarnation)
+    .bind(lease.as_secs_f64())
+    .execute(database)
+    .await?;
+    Ok(renewed.rows_affected() > 0)
 }
 
 /// Gives the shards up, for whoever waits to take at once; nothing is written under `fence` after.

@@ -3,6 +3,7 @@
 //! For `accounts`, `api`, `realtime`, `console` and `jobs`. SQL takes bound parameters only.
 
 mod audit;
+mod demand;
 mod people;
 mod replay;
 mod rides;
@@ -13,6 +14,7 @@ use thiserror::Error;
 use tracing::warn;
 
 pub use audit::{Finding, audit};
+pub use demand::{Asked, demand};
 pub use people::{AuditEntry, Credentials, DriverProfile, Family, People, UserStatus, UserView};
 pub use replay::{Difference, Replay, Told, Verified, replay, verify};
 pub use rides::{RideFilter, Rides};

@@ -26,6 +26,9 @@ const TIME_MAX_S: f64 = 604_800.0;
 /// Nobody takes a car further within a city.
 const TRIP_MAX_M: u32 = 300_000;
 
+/// So many cars at most begin where rides end.
+const CARS_MADE_MAX: usize = 100_000;
+
 /// How often reading says how far it is.
 const TELL_EVERY: u64 = 1_000_000;
 
@@ -138,6 +141,26 @@ impl Demand {
         Ok(demand)
     }
 
+    /// Reads requests; so many cars, and more where there are more rides, begin where rides end.
+    ///
+    /// # Errors
+    /// [`DemandError`]: the first thing that is wrong.
+    pub fn read_without_cars(
+        requests: &Path,
+        cars: u32,
+        reading: &Reading<'_>,
+    ) -> Result<Self, DemandError> {
+        let mut demand = Self::default();
+        demand.read_asks(requests, reading)?;
+        let asks = demand.asks.len();
+        let count = asks.max(cars as usize).min(CARS_MADE_MAX);
+        // Evenly over the whole time, each more than once where there are too few.
+        let ask = |car| demand.asks[car * asks / count];
+        let ends = (0..count).filter_map(|car| ask(car).dropoff.place());
+        demand.cars = ends.collect();
+        Ok(demand)
+    }
+
     fn read_asks(&mut self, path: &Path, reading: &Reading<'_>) -> Result<(), DemandError> {
         let mut table = Table::open(path)?;
         let t_s = table.find("t_s");
@@ -245,7 +268,7 @@ impl Table {
             if rows.is_multiple_of(TELL_EVERY) {
                 (reading.progress)(&format!("{}: {rows} rows", self.path.display()));
             }
-            if demand.asks.len() > ROWS_MAX {
+            if demand.asks.len().max(demand.cars.len()) > ROWS_MAX {
                 return Err(DemandError::TooMany { path: self.path.clone() });
             }
         }

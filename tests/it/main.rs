@@ -4,6 +4,7 @@ mod accounts;
 mod clients;
 mod conformance;
 mod crash;
+mod demand;
 mod demo;
 mod deploy;
 mod embedded_postgres;

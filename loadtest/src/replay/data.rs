@@ -113,7 +113,8 @@ pub(super) fn roads((nodes, edges): &(PathBuf, PathBuf)) -> anyhow::Result<Arc<R
     Ok(Arc::new(graph))
 }
 
-fn open(dir: &Path, name: &str) -> anyhow::Result<impl Read + use<>> {
+/// A packed file of the folder.
+pub(crate) fn open(dir: &Path, name: &str) -> anyhow::Result<impl Read + use<>> {
     let path = dir.join(name);
     let file = File::open(&path).with_context(|| path.display().to_string())?;
     Ok(BufReader::new(GzDecoder::new(file)))

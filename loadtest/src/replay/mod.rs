@@ -5,7 +5,7 @@
 
 mod audit;
 mod crowd;
-mod data;
+pub(crate) mod data;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -18,10 +18,10 @@ const WITNESS_NODES: usize = 80;
 
 /// A way to a node, or from one.
 #[derive(Debug, Clone, Copy)]
-struct Hop {
-    node: u32,
-    ms: u32,
-    mm: u64,
+pub(super) struct Hop {
+    pub(super) node: u32,
+    pub(super) ms: u32,
+    pub(super) mm: u64,
 }
 
 /// Hops by the node that they start or end at.
@@ -51,6 +51,8 @@ pub(super) struct Hierarchy {
     /// From each node to more important ones, and to each node from more important ones.
     up: Hops,
     down: Hops,
+    /// The nodes, the least important first.
+    order: Vec<u32>,
     /// Working memory of searches that have ended, for the next ones.
     pool: Mutex<Vec<[Side; 2]>>,
 }
@@ -63,6 +65,7 @@ impl Hierarchy {
             queue.push(Reverse((rest.importance(node), node)));
         }
         let (mut up, mut down) = (vec![Vec::new(); nodes], vec![Vec::new(); nodes]);
+        let mut order = Vec::with_capacity(nodes);
         while let Some(Reverse((_, node))) = queue.pop() {
             // What was taken out since may have made it more important.
             let importance = rest.importance(node);
@@ -71,8 +74,24 @@ impl Hierarchy {
                 continue;
             }
             (up[node as usize], down[node as usize]) = rest.take_out(node);
+            order.push(node);
         }
-        Self { up: Hops::new(up), down: Hops::new(down), pool: Mutex::default() }
+        Self { up: Hops::new(up), down: Hops::new(down), order, pool: Mutex::default() }
+    }
+
+    /// The nodes, the least important first.
+    pub(super) fn order(&self) -> &[u32] {
+        &self.order
+    }
+
+    /// The ways from a node to more important ones.
+    pub(super) fn up(&self, node: u32) -> &[Hop] {
+        self.up.of(node)
+    }
+
+    /// The ways to a node from more important ones.
+    pub(super) fn down(&self, node: u32) -> &[Hop] {
+        self.down.of(node)
     }
 
     /// Milliseconds and millimetres of the fastest way, if there is one.

@@ -7,6 +7,7 @@
 //! What always holds: every edge joins two nodes of this graph, and has a length and a time.
 
 mod hierarchy;
+mod labels;
 mod parse;
 mod parts;
 mod search;
@@ -108,6 +109,13 @@ impl RoadGraph {
     #[must_use]
     pub fn edges(&self) -> usize {
         self.network.edges()
+    }
+
+    /// Memory of the hub labels, in bytes; none where the graph is too large for them, and answers
+    /// from its hierarchy.
+    #[must_use]
+    pub fn label_bytes(&self) -> Option<usize> {
+        self.network.label_bytes()
     }
 
     /// Both ends of every edge, for who draws a map.

@@ -1,5 +1,6 @@
-//! Shortest times over a directed graph: a hierarchy for how long and how far, Dijkstra's algorithm
-//! from both ends at once for the way itself, and from one end for all ways to a node.
+//! Shortest times over a directed graph: hub labels for how long and how far (a hierarchy, where
+//! those would be too many), Dijkstra's algorithm from both ends at once for the way itself, and
+//! from one end for all ways to a node.
 //!
 //! Only the road graph calls it. Costs are whole milliseconds, so a search has one answer on every
 //! machine. Labels and queues are kept between searches and shared by a pool; a label counts only
@@ -11,6 +12,7 @@ use std::collections::BinaryHeap;
 use parking_lot::Mutex;
 
 use super::hierarchy::Hierarchy;
+use super::labels::{self, Labels};
 use super::parts;
 
 /// A directed piece of road.
@@ -37,8 +39,14 @@ pub(super) struct Network {
     by_target: Vec<u32>,
     /// Where the edges to a node begin in `by_target`.
     entering: Vec<u32>,
-    hierarchy: Hierarchy,
+    times: Times,
     pool: Mutex<Vec<Scratch>>,
+}
+
+/// What times of fastest ways come from.
+enum Times {
+    Labels(Labels),
+    Hierarchy(Hierarchy),
 }
 
 #[derive(Clone, Copy)]
@@ -56,7 +64,11 @@ impl Network {
         by_target.sort_by_key(|&number| edges[number as usize].to);
         let entering = starts(nodes, by_target.iter().map(|&number| edges[number as usize].to));
         let hierarchy = Hierarchy::new(nodes, &edges);
-        Self { edges, leaving, by_target, entering, hierarchy, pool: Mutex::default() }
+        let times = match Labels::new(&hierarchy, labels::BYTES_MAX) {
+            Some(labels) => Times::Labels(labels),
+            None => Times::Hierarchy(hierarchy),
+        };
+        Self { edges, leaving, by_target, entering, times, pool: Mutex::default() }
     }
 
     pub(super) fn edges(&self) -> usize {
@@ -77,7 +89,18 @@ impl Network {
 
     /// Milliseconds and millimetres of the fastest way.
     pub(super) fn fastest(&self, from: u32, to: u32) -> Option<(u32, u64)> {
-        self.hierarchy.fastest(from, to)
+        match &self.times {
+            Times::Labels(labels) => labels.fastest(from, to),
+            Times::Hierarchy(hierarchy) => hierarchy.fastest(from, to),
+        }
+    }
+
+    /// Memory of the hub labels; none where there are none.
+    pub(super) fn label_bytes(&self) -> Option<usize> {
+        match &self.times {
+            Times::Labels(labels) => Some(labels.bytes()),
+            Times::Hierarchy(_) => None,
+        }
     }
 
     /// The times of the fastest ways from every node to this one, or [`UNREACHABLE`].
@@ -330,7 +353,9 @@ mod tests {
             };
             let edges: Vec<Edge> = (0..NODES * edges_per_node).map(|_| edge()).collect();
             let expected = all_pairs(&edges);
+            let hierarchy = Hierarchy::new(NODES as usize, &edges);
             let network = Network::new(NODES as usize, edges);
+            assert!(network.label_bytes().is_some(), "a small graph has labels");
             for from in 0..NODES {
                 for to in (0..NODES).filter(|&to| to != from) {
                     let (mut at, mut cost) = (from, 0_u64);
@@ -345,6 +370,8 @@ mod tests {
                     let fastest = network.fastest(from, to);
                     assert_eq!(fastest.map(|(ms, _)| u64::from(ms)), expected);
                     assert!(fastest.is_none_or(|(_, mm)| mm > 0 && mm % 1000 == 0));
+                    let without_labels = hierarchy.fastest(from, to);
+                    assert_eq!(without_labels.map(|(ms, _)| u64::from(ms)), expected);
                     let by_dijkstra = network.all_ms_to(to)[from as usize];
                     assert_eq!(u64::from(by_dijkstra), expected.unwrap_or(UNREACHABLE.into()));
                     *if found { &mut ways } else { &mut dead_ends } += 1;
@@ -352,6 +379,16 @@ mod tests {
             }
         }
         assert!(ways > 1000 && dead_ends > 1000, "{ways} ways, {dead_ends} dead ends");
+    }
+
+    #[test]
+    fn labels_take_no_more_memory_than_they_may() {
+        let edge = |from| Edge { from, to: (from + 1) % NODES, mm: 1000, ms: 10 };
+        let edges: Vec<Edge> = (0..NODES).map(edge).collect();
+        let hierarchy = Hierarchy::new(NODES as usize, &edges);
+        let bytes = Labels::new(&hierarchy, usize::MAX).map_or(0, |labels| labels.bytes());
+        assert!(Labels::new(&hierarchy, bytes).is_some_and(|labels| labels.bytes() == bytes));
+        assert!(Labels::new(&hierarchy, bytes - 1).is_none());
     }
 
     #[test]

@@ -126,22 +126,3 @@ fn a_thousand_ways_are_as_short_as_by_plain_dijkstra() {
     }
     assert_eq!(graph.largest_connected(), graph.nodes(), "every node reaches every other");
 }
-
-/// How fast times are; with optimisation on a quiet machine it is a figure.
-#[test]
-#[ignore = "a measurement: cargo test --profile fast -p ibora --lib -- --ignored eta_queries"]
-#[expect(clippy::print_stderr, reason = "the measurement's product")]
-fn eta_queries_a_second() {
-    let Some(data) = data() else { return };
-    let graph = manhattan(&data);
-    let nodes = u32::try_from(graph.nodes()).expect("few");
-    let mut chance = Lcg(23);
-    let began = std::time::Instant::now();
-    let mut sum = 0_u64;
-    for _ in 0..300_000 {
-        let (from, to) = (chance.below(nodes), chance.below(nodes));
-        sum += u64::from(graph.node_ms(from, to).unwrap_or(0));
-    }
-    let rate = 300_000.0 / began.elapsed().as_secs_f64();
-    eprintln!("{rate:.0} queries a second, mean {} s", sum / 300_000 / 1000);
-}

@@ -56,6 +56,13 @@ async fn one_who_gives_up_in_the_midst_costs_no_place() {
     }
 }
 
+/// Whether a statement of this database is asleep.
+async fn is_asleep(db: &Db) -> bool {
+    let asleep = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'
+                                 AND datname = current_database())";
+    sqlx::query_scalar(asleep).fetch_one(db).await.expect("reads")
+}
+
 #[tokio::test]
 async fn one_slow_statement_costs_its_own_connection_alone() {
     let (_proxy, db) = behind_a_proxy().await;
@@ -63,7 +70,7 @@ async fn one_slow_statement_costs_its_own_connection_alone() {
     let slow = async { sqlx::query("SELECT pg_sleep(60)").execute(&db).await };
     let other = async {
         // Not before the slow one has its connection.
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        while !is_asleep(&db).await {}
         server_of().await.expect("reads")
     };
     let (slow, before) = tokio::join!(slow, other);

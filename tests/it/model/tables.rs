@@ -10,7 +10,7 @@ use ibora_domain::facts::{
 use ibora_domain::journal::seal_of;
 use ibora_domain::ledger::FinancialEvent;
 use ibora_domain::units::UnixMillis;
-use ibora_sim::database::{Database, Fence, Write, Wrote};
+use ibora_sim::database::{Database, Fence, Owner, Write, Wrote};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -280,7 +280,7 @@ fn bind_money<'q>(query: Query<'q>, write: &Write) -> Query<'q> {
 }
 
 /// Each table in a line a row, as both have them.
-const TABLES: [(&str, &str); 12] = [
+const TABLES: [(&str, &str); 15] = [
     ("events", "SELECT concat_ws(' ', entity_id, seq, epoch, kind, body) FROM events"),
     (
         "rides",
@@ -297,6 +297,9 @@ const TABLES: [(&str, &str); 12] = [
         "results",
         "SELECT concat_ws(' ', principal, id, owner, fingerprint, outcome) FROM command_results",
     ),
+    ("leases", "SELECT concat_ws(' ', node, incarnation) FROM node_lease"),
+    ("fences", "SELECT concat_ws(' ', node, lane, incarnation) FROM node_fence"),
+    ("shards", "SELECT concat_ws(' ', shard, epoch, node) FROM shard_owner"),
     ("streams", "SELECT concat_ws(' ', user_id, epoch) FROM streams"),
     ("stream events", "SELECT concat_ws(' ', user_id, seq, op, key) FROM stream_events"),
     ("money", "SELECT concat_ws(' ', key, kind, lines, reverses) FROM financial_events"),
@@ -371,6 +374,15 @@ fn lines(model: &Database, table: &str) -> Vec<String> {
             })
             .collect()
         }
+        "leases" => {
+            let rows = model.leases.iter();
+            rows.map(|(node, row)| format!("{node} {}", row.incarnation)).collect()
+        }
+        "fences" => {
+            let rows = model.fences.iter();
+            rows.map(|((node, lane), incarnation)| format!("{node} {lane} {incarnation}")).collect()
+        }
+        "shards" => model.shards.iter().enumerate().map(shard_line).collect(),
         "streams" => model.streams.iter().map(|(user, epoch)| format!("{user} {epoch}")).collect(),
         _ => {
             let rows = model.stream_events.iter();
@@ -383,6 +395,11 @@ fn lines(model: &Database, table: &str) -> Vec<String> {
 fn money_line(event: &FinancialEvent) -> String {
     let reverses = event.reverses().map(|key| format!(" {key}")).unwrap_or_default();
     format!("{} {} {}{reverses}", event.key(), event.kind(), event.postings().len())
+}
+
+fn shard_line((shard, owner): (usize, &Owner)) -> String {
+    let node = owner.node.as_ref().map(|node| format!(" {node}")).unwrap_or_default();
+    format!("{shard} {}{node}", owner.epoch)
 }
 
 fn ride_line(row: &RideRow) -> String {
