@@ -58,7 +58,7 @@ invariants! {
     Money1 MONEY_1 "The postings of a financial event are all there and sum to zero."
     Money2 MONEY_2 "The balance of an account is the sum of its postings."
     Money3 MONEY_3 "No account that has a floor lies below it."
-    Money4 MONEY_4 "The postings of an account that has a floor are numbered without gap, and each balance follows from the one before."
+    Money4 MONEY_4 "Numbered postings have no gap, and each balance follows from the one before."
     Money5 MONEY_5 "A ride that ended with something to pay is booked."
 }
 

@@ -14,7 +14,8 @@ pub enum Side {
 /// Whether an account may say no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guard {
-    /// Anybody may post; nothing is read, nothing is locked. Its balance is the sum of its postings.
+    /// Anybody may post; nothing is read, nothing is locked. Its balance is what its postings sum
+    /// to.
     RecordOnly,
     /// Its balance never falls below zero. Who owns it decides what is taken from it, and the
     /// database checks once more.
