@@ -123,6 +123,8 @@ pub struct Seen {
     pub status: Status,
     pub version: u64,
     pub driver: Option<DriverId>,
+    /// Its driver first ends another.
+    pub chained: bool,
 }
 
 #[derive(Deserialize)]
@@ -131,6 +133,7 @@ struct RideBody {
     status: Status,
     version: u64,
     driver: Option<DriverBody>,
+    chained: bool,
 }
 
 #[derive(Deserialize)]
@@ -146,7 +149,8 @@ struct Told {
 impl From<RideBody> for Seen {
     fn from(body: RideBody) -> Self {
         let driver = body.driver.map(|driver| driver.id);
-        Self { ride: body.id, status: body.status, version: body.version, driver }
+        let RideBody { id, status, version, chained, .. } = body;
+        Self { ride: id, status, version, driver, chained }
     }
 }
 
@@ -170,6 +174,8 @@ pub struct Snapshot {
     pub online: bool,
     pub offers: Vec<OpenOffer>,
     pub ride: Option<Seen>,
+    /// The chained one, which comes after it.
+    pub next: Option<Seen>,
 }
 
 /// A frame to an engine.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CancelReason, Cancellation, DriverCard, Offer, Order, Party, Ride, Status};
+use super::{CancelReason, Cancellation, Chain, DriverCard, Offer, Order, Party, Ride, Status};
 use crate::ids::{DriverId, OfferId};
 use crate::money::Centavos;
 use crate::mutants::{Mutant, is};
@@ -38,7 +38,12 @@ pub enum RideEvent {
     Assigned {
         driver: Box<DriverCard>,
         offer: OfferId,
+        /// The ride that he is still on, if he is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        chain: Option<Chain>,
     },
+    /// Its driver has ended the ride that came before: now he comes.
+    Unchained,
     /// The driver gave the ride back before the start; the search begins anew.
     Released {
         driver: DriverId,
@@ -75,6 +80,7 @@ impl RideEvent {
             Self::OfferWithdrawn { .. } => "offer_withdrawn",
             Self::OffersExpired { .. } => "offers_expired",
             Self::Assigned { .. } => "assigned",
+            Self::Unchained => "unchained",
             Self::Released { .. } => "released",
             Self::Arriving => "arriving",
             Self::Arrived => "arrived",
@@ -96,6 +102,7 @@ impl RideEvent {
             | Self::OffersExpired { .. } => false,
             Self::Requested { .. }
             | Self::Assigned { .. }
+            | Self::Unchained
             | Self::Released { .. }
             | Self::Arriving
             | Self::Arrived
@@ -132,10 +139,12 @@ impl Ride {
                     self.close_offer(*driver);
                 }
             }
-            RideEvent::Assigned { driver, .. } => {
+            RideEvent::Assigned { driver, chain, .. } => {
                 self.move_to(Status::Accepted, at);
                 self.driver = Some((**driver).clone());
+                self.chain = *chain;
             }
+            RideEvent::Unchained => self.chain = None,
             RideEvent::Released { driver, .. } => self.search_again(*driver, at),
             RideEvent::Arriving => self.move_to(Status::Arriving, at),
             RideEvent::Arrived => self.move_to(Status::Arrived, at),
@@ -198,6 +207,7 @@ impl Ride {
     fn search_again(&mut self, without: DriverId, at: UnixMillis) {
         self.status = Status::Searching;
         self.driver = None;
+        self.chain = None;
         self.driver_at = None;
         self.accepted_at = None;
         self.arrived_at = None;

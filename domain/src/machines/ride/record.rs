@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{DriverInput, Millis, Note, PassengerInput, RideMachine, Turn};
+use super::{DriverInput, Millis, Note, PassengerInput, RideMachine, Turn, chain};
 use crate::facts::{Decision, Done, EventRow, RideRow, Row, StreamId, StreamRow, Timer};
 use crate::ids::DriverId;
-use crate::machines::Ask;
+use crate::machines::{Ask, Held};
 use crate::policy::RidePolicy;
 use crate::refusal::Refusal;
 use crate::ride::{RIDE_JSON, Reader, Ride, RideEvent, Status, json_text};
@@ -84,15 +84,23 @@ impl<R> RideMachine<R> {
             return told;
         };
         let before = ride.status;
-        let driver = ride.driver_id();
+        let (driver, chained) = (ride.driver_id(), ride.chain.is_some());
         ride.apply(event, turn.now);
         push_event(decision, ride, event);
         if event.is_news() {
             told = tell_people(decision, ride, driver);
         }
+        // He does nothing on a chained ride that would tell him that it is not his any more.
+        if let Some(driver) = driver.filter(|_| chained && ride.status == Status::Searching) {
+            let stream = StreamId::Driver(driver);
+            decision.streams.push(told_as(ride, stream, Reader::Offered).0);
+        }
         if ride.status != before {
             turn.note(moved(Some(before), ride));
             announce(turn, ride, driver);
+            if ride.status.is_final() {
+                self.tell_next(turn);
+            }
         }
         if let RideEvent::Canceled { by, reason, .. } = event {
             turn.note(Note::RideCanceled { by: by.as_str(), reason: reason.as_str() });
@@ -110,7 +118,8 @@ impl<R> RideMachine<R> {
             let timer = due.map_or(Timer::Off, Timer::Due);
             decision.timer = Some(timer).filter(|timer| self.timer != Some(*timer));
             self.timer = Some(timer);
-            turn.alarm(due);
+            let chained = ride.chain.map(|_| turn.now + chain::ASKED_EVERY);
+            turn.alarm(due.into_iter().chain(chained).min());
         }
         turn.persist(decision);
     }
@@ -132,6 +141,7 @@ fn row_of(ride: &Ride) -> RideRow {
         status: ride.status,
         passenger: ride.order.passenger.id,
         driver: ride.driver_id(),
+        chained: ride.chain.is_some(),
         category: ride.order.category,
         version: ride.version,
         requested_at: ride.requested_at,
@@ -162,16 +172,8 @@ impl Told {
 /// who gave it back is not told what happens next, his answer says it.
 pub(super) fn tell_people(decision: &mut Decision, ride: &Ride, driver: Option<DriverId>) -> Told {
     let mut event = |stream, reader| {
-        let told: Arc<str> = ride.json_for(reader).into();
-        decision.streams.push(StreamRow {
-            stream,
-            op: "ride.updated",
-            key: ride.id.0,
-            version: ride.version,
-            expires_at: None,
-            urgent: false,
-            body: ["{\"ride\":", &*told, "}"].concat().into(),
-        });
+        let (row, told) = told_as(ride, stream, reader);
+        decision.streams.push(row);
         Some(told)
     };
     let passenger = event(StreamId::Passenger(ride.order.passenger.id), Reader::Passenger);
@@ -180,9 +182,30 @@ pub(super) fn tell_people(decision: &mut Decision, ride: &Ride, driver: Option<D
     Told { passenger, driver }
 }
 
+/// The ride as it now is, on one stream, and the text of it.
+fn told_as(ride: &Ride, stream: StreamId, reader: Reader) -> (StreamRow, Arc<str>) {
+    let told: Arc<str> = ride.json_for(reader).into();
+    let row = StreamRow {
+        stream,
+        op: "ride.updated",
+        key: ride.id.0,
+        version: ride.version,
+        expires_at: None,
+        urgent: false,
+        body: ["{\"ride\":", &*told, "}"].concat().into(),
+    };
+    (row, told)
+}
+
 /// Tells the machines of its people that a ride was released or has ended.
 fn announce<R>(turn: &mut Turn<'_, R>, ride: &Ride, driver: Option<DriverId>) {
     let over = ride.status.is_final();
+    if ride.status == Status::Started
+        && let Some(driver) = ride.driver_id()
+        && let held @ Held::Now { dropoff: Some(_) } = chain::held(ride)
+    {
+        turn.tell_driver(driver, DriverInput::Won { ride: ride.id, held });
+    }
     if let Some(driver) = driver.filter(|driver| over || !ride.is_driven_by(*driver)) {
         turn.tell_driver(driver, DriverInput::Ended { ride: ride.id });
     }
