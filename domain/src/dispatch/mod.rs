@@ -188,6 +188,15 @@ impl PolicyKind {
         }
     }
 
+    /// Whether it counts on cars that will end a ride soon.
+    #[must_use]
+    pub fn looks_ahead(self) -> bool {
+        match self {
+            Self::Nearest | Self::Race | Self::Batch => false,
+            Self::Default => true,
+        }
+    }
+
     /// The policy of this name, with these numbers.
     #[must_use]
     pub fn build(self, rules: Rules) -> Arc<dyn Policy + Send + Sync> {

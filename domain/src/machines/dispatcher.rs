@@ -67,7 +67,10 @@ pub struct Candidate {
     pub driver: DriverId,
     pub offer: OfferId,
     pub distance: Metres,
+    /// Until he is at the pickup, the rest of his present ride included.
     pub eta: Seconds,
+    /// Until he has ended his present ride; none where he is free.
+    pub free_in: Option<Seconds>,
 }
 
 /// The actor's inside.
@@ -132,11 +135,14 @@ impl<R> DispatcherMachine<R> {
         number: u16,
         mut candidates: Vec<Candidate>,
     ) {
+        let ahead = self.policy.kind().looks_ahead();
         let Some(wave) = self.wave(ride, number) else {
             return;
         };
         // What was looked for may be an earlier search's wave of the same number.
-        candidates.retain(|found| !wave.seek.excluded.contains(&found.driver));
+        candidates.retain(|found| {
+            !wave.seek.excluded.contains(&found.driver) && (ahead || found.free_in.is_none())
+        });
         if candidates.is_empty() {
             // The ride will look farther; no policy finds anybody here.
             self.close(turn, ride);
@@ -286,10 +292,13 @@ impl Supply for Found<'_> {
         let car = |candidate: &Candidate| Car {
             driver: candidate.driver,
             pickup_in: Millis::from_secs(candidate.eta.0.into()),
-            free_in: None,
+            free_in: candidate.free_in.map(|free_in| Millis::from_secs(free_in.0.into())),
             merits: Merits::default(),
         };
-        self.of(ride.ride).iter().take(reach.free).map(car).collect()
+        let found = self.of(ride.ride).iter();
+        let (soon, free): (Vec<_>, Vec<_>) = found.partition(|found| found.free_in.is_some());
+        let free = free.into_iter().take(reach.free);
+        free.chain(soon.into_iter().take(reach.soon)).map(car).collect()
     }
 
     fn is_candidate(&self, ride: &Waiting, driver: DriverId) -> bool {

@@ -32,8 +32,8 @@ use crate::units::{Millis, UnixMillis};
 
 pub use dispatcher::{Candidate, DispatcherInput, DispatcherMachine, Seek};
 pub use driver::{
-    DriverInput, DriverMachine, DriverPolicy, DriverProfile, DriverRecords, Driving, MeanRating,
-    OnlineAs,
+    DriverInput, DriverMachine, DriverPolicy, DriverProfile, DriverRecords, Driving, Held,
+    MeanRating, OnlineAs,
 };
 pub(crate) use known::KeyHasher;
 pub use known::PastCommand;
@@ -183,10 +183,12 @@ impl fmt::Debug for Ephemeral {
 }
 
 /// What the live index shall know of a driver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Market {
     /// May be offered rides of this category.
     Available(Category),
+    /// On his way to this drop-off; near it, he may be offered his next ride.
+    Finishing(Category, Coordinates),
     /// Online, but not to be offered anything now.
     Busy,
     Offline,

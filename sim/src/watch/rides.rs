@@ -2,7 +2,7 @@
 
 use ibora_domain::facts::{Decision, Entity, Row};
 use ibora_domain::ids::RideId;
-use ibora_domain::invariants::{RIDE_1, RIDE_2, RIDE_3, RIDE_4, RIDE_5, RIDE_6};
+use ibora_domain::invariants::{RIDE_1, RIDE_2, RIDE_3, RIDE_4, RIDE_5, RIDE_6, RIDE_7};
 use ibora_domain::ride::{Ride, RideEvent, Status};
 
 use super::Watch;
@@ -47,7 +47,7 @@ impl Watch {
             self.rides.insert(id, Ride::requested(id, (**order).clone(), at));
             return;
         }
-        if let RideEvent::Assigned { driver, offer } = event {
+        if let RideEvent::Assigned { driver, offer, .. } = event {
             let ride = self.rides.get(&id);
             let earlier = ride.and_then(Ride::driver_id);
             let open = ride.and_then(|ride| ride.open_offer_to(driver.id)).map(|open| open.id);
@@ -81,6 +81,7 @@ impl Watch {
                 told.clear();
             }
             RideEvent::Requested { .. }
+            | RideEvent::Unchained
             | RideEvent::Released { .. }
             | RideEvent::Arriving
             | RideEvent::Arrived
@@ -107,6 +108,7 @@ impl Watch {
         };
         let same = (row.status, row.version, row.driver)
             == (ride.status, ride.version, ride.driver_id())
+            && row.chained == ride.chain.is_some()
             && serde_json::to_string(ride).is_ok_and(|state| *state == *row.state);
         let offers = ride.status == Status::Searching || ride.search.open.is_empty();
         let what = format!("{} {:?} {}", people::name(id.0), row.status, row.version);
@@ -118,6 +120,7 @@ impl Watch {
         let Some(ride) = self.rides.get(&id) else { return };
         let passenger = ride.order.passenger.id;
         let (driver, bound) = (ride.driver_id(), ride.status.has_driver());
+        let chained = ride.chain.is_some();
         let active = !ride.status.is_final();
         self.active_drivers.retain(|_, other| *other != id);
         if active {
@@ -128,7 +131,14 @@ impl Watch {
         } else if self.active_passengers.get(&passenger) == Some(&id) {
             self.active_passengers.remove(&passenger);
         }
-        if let Some(driver) = driver.filter(|_| bound) {
+        self.chained_drivers.retain(|_, other| *other != id);
+        if let Some(driver) = driver.filter(|_| bound && chained) {
+            let other = self.chained_drivers.insert(driver, id);
+            self.holds(RIDE_7, other.is_none(), || {
+                let (next, who) = (people::name(id.0), people::name(driver.0));
+                format!("{next} and {other:?} are chained to one ride of {who}")
+            });
+        } else if let Some(driver) = driver.filter(|_| bound) {
             let other = self.active_drivers.insert(driver, id);
             self.holds(RIDE_2, other.is_none(), || {
                 format!("{} has {} and {other:?}", people::name(driver.0), people::name(id.0))
@@ -168,7 +178,7 @@ fn may_follow(before: Option<Status>, event: &RideEvent) -> bool {
         RideEvent::Released { .. } => {
             matches!(before, Status::Accepted | Status::Arriving | Status::Arrived)
         }
-        RideEvent::Arriving => before == Status::Accepted,
+        RideEvent::Unchained | RideEvent::Arriving => before == Status::Accepted,
         RideEvent::Arrived => matches!(before, Status::Accepted | Status::Arriving),
         RideEvent::PinRefused { .. } | RideEvent::Started => before == Status::Arrived,
         RideEvent::Completed { .. } => before == Status::Started,

@@ -72,7 +72,7 @@ fn told_driver(out: &Outputs<u64>, id: DriverId) -> Vec<&'static str> {
     out.iter()
         .filter_map(|output| match output {
             Output::Send(Envelope::Driver(to, input)) if *to == id => Some(match input {
-                DriverInput::Won { ride } if *ride == ride_id(1) => "won",
+                DriverInput::Won { ride, .. } if *ride == ride_id(1) => "won",
                 DriverInput::NotWon { .. } => "not won",
                 DriverInput::OfferClosed { .. } => "closed",
                 other => unreachable!("{other:?}"),
@@ -186,6 +186,7 @@ fn slots_of_a_wave_that_comes_too_late_are_given_back() {
         offer: offer_id(number),
         distance: Metres(1),
         eta: Seconds(1),
+        free_in: None,
     };
     let candidates = vec![candidate(5), candidate(6)];
     let (search, wave) = (0, 2);

@@ -54,6 +54,7 @@ impl Alone {
             offer: offer_id(*number),
             distance: Metres(*seconds),
             eta: Seconds(*seconds),
+            free_in: None,
         };
         let candidates = drivers.iter().map(candidate).collect();
         self.step(DispatcherInput::Found { ride: ride_id(ride), wave: 1, candidates })
