@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use ibora_domain::category::Category;
+use ibora_domain::dispatch::Merits;
 use ibora_domain::facts::{Answer, CommandKey, ResultRow, RideRow, Row, StreamId, Zone};
 use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId};
 use ibora_domain::machines::{
@@ -151,10 +152,12 @@ impl Ports {
     /// Changes what the live index says of a driver.
     pub(super) fn market(&self, driver: DriverId, market: Market) {
         match market {
-            Market::Available(category) => {
+            Market::Available(category, standing) => {
+                self.index.set_standing(driver, standing);
                 self.index.set_available(driver, CategoryBits(category.bit()));
             }
-            Market::Finishing(category, dropoff) => {
+            Market::Finishing(category, dropoff, standing) => {
+                self.index.set_standing(driver, standing);
                 self.index.set_finishing(driver, CategoryBits(category.bit()), dropoff);
             }
             Market::Busy => self.index.set_unavailable(driver),
@@ -236,6 +239,7 @@ impl Ports {
             distance: near.distance,
             eta: Seconds(route.duration.0.saturating_add(free_in.map_or(0, |free_in| free_in.0))),
             free_in,
+            merits: near.standing.map_or_else(Merits::default, |of| of.merits(query.now)),
         };
         let mut candidates: Vec<Candidate> = found.into_iter().zip(routes).map(candidate).collect();
         candidates.sort_by_key(|candidate| (candidate.eta, candidate.distance));

@@ -13,6 +13,7 @@
 use std::collections::HashMap;
 
 use ibora_domain::ids::DriverId;
+use ibora_domain::machines::Standing;
 use ibora_domain::place::{Coordinates, whole};
 use ibora_domain::units::{Metres, Millis, UnixMillis};
 use parking_lot::Mutex;
@@ -90,6 +91,7 @@ pub struct Nearby {
     pub position: Coordinates,
     /// Great-circle distance to the place that was asked for.
     pub distance: Metres,
+    pub standing: Option<Standing>,
 }
 
 /// How many drivers the index holds, for gauges.
@@ -118,6 +120,8 @@ struct Slot {
     last: Option<(Coordinates, UnixMillis)>,
     /// Some while the driver is free, or about to be.
     categories: Option<CategoryBits>,
+    /// What speaks for him; none of whom nothing was said.
+    standing: Option<Standing>,
     /// Where he will be free; none where he is free already.
     free_at: Option<Coordinates>,
     /// Some while the driver is in the grid.
@@ -129,6 +133,7 @@ struct Candidate {
     driver: DriverId,
     at: UnixMillis,
     categories: CategoryBits,
+    standing: Option<Standing>,
     /// Where one is who is not free yet: his place in the grid is where he will be.
     on_the_way: Option<Coordinates>,
 }
@@ -158,6 +163,11 @@ impl LiveIndex {
         slot.categories = Some(categories);
         slot.free_at = None;
         self.show(driver, slot);
+    }
+
+    /// Keeps what speaks for a driver, from when he is next shown on.
+    pub fn set_standing(&self, driver: DriverId, standing: Standing) {
+        self.stripe(driver).lock().entry(driver).or_default().standing = Some(standing);
     }
 
     /// Makes a driver one who will be free at `free_at`, for [`LiveIndex::finishing`] to name.
@@ -219,6 +229,7 @@ impl LiveIndex {
             driver: hit.item.driver,
             position: hit.position,
             distance: Metres(whole(hit.metres())),
+            standing: hit.item.standing,
         });
         named.collect()
     }
@@ -236,6 +247,7 @@ impl LiveIndex {
                 driver: hit.item.driver,
                 position: hit.position,
                 distance: Metres(whole(hit.metres())),
+                standing: hit.item.standing,
             };
             Some((near, hit.item.on_the_way?))
         });
@@ -276,7 +288,8 @@ impl LiveIndex {
     fn show(&self, driver: DriverId, slot: &mut Slot) {
         if let (Some((position, at)), Some(categories)) = (slot.last, slot.categories) {
             let on_the_way = slot.free_at.map(|_| position);
-            let candidate = Candidate { driver, at, categories, on_the_way };
+            let standing = slot.standing;
+            let candidate = Candidate { driver, at, categories, standing, on_the_way };
             let place = slot.free_at.unwrap_or(position);
             slot.place = Some(self.grid.put(slot.place, place, candidate));
         }

@@ -159,6 +159,10 @@ pub trait Policy {
 
     /// What to offer now.
     fn decide(&self, view: &View<'_>) -> Plan;
+
+    /// The longest pickup of a ride that has waited so long: also of the cars that are asked where
+    /// one that was named refuses.
+    fn pickup_max(&self, waited: Millis) -> Millis;
 }
 
 /// The policies there are.

@@ -71,6 +71,7 @@ pub struct Candidate {
     pub eta: Seconds,
     /// Until he has ended his present ride; none where he is free.
     pub free_in: Option<Seconds>,
+    pub merits: Merits,
 }
 
 /// The actor's inside.
@@ -79,6 +80,8 @@ pub struct DispatcherMachine<R> {
     policy: Arc<dyn Policy + Send + Sync>,
     /// When the policy is called again; before that it gathers.
     gathers_until: Option<UnixMillis>,
+    /// When the policy is called again though nothing has changed.
+    looks_at: Option<UnixMillis>,
     waves: HashMap<RideId, Wave, BuildHasherDefault<KeyHasher>>,
     replies: std::marker::PhantomData<fn() -> R>,
 }
@@ -101,7 +104,7 @@ impl<R> DispatcherMachine<R> {
     #[must_use]
     pub fn new(zone: Zone, policy: Arc<dyn Policy + Send + Sync>) -> Self {
         let (waves, replies) = (HashMap::default(), std::marker::PhantomData);
-        Self { zone, policy, gathers_until: None, waves, replies }
+        Self { zone, policy, gathers_until: None, looks_at: None, waves, replies }
     }
 
     fn seek(&mut self, turn: &mut Turn<'_, R>, seek: Seek) {
@@ -170,10 +173,10 @@ impl<R> DispatcherMachine<R> {
             for Offer { ride, cars } in plan.offers {
                 self.ask(turn, ride, &cars);
             }
-            self.gathers_until = match plan.again {
+            (self.gathers_until, self.looks_at) = match plan.again {
                 Again::AtOnce => continue,
-                Again::After(length) => Some(turn.now + length),
-                Again::OnChange(_) => None,
+                Again::After(length) => (Some(turn.now + length), None),
+                Again::OnChange(limit) => (None, Some(turn.now + limit.max(Millis(1)))),
             };
             return;
         }
@@ -183,7 +186,14 @@ impl<R> DispatcherMachine<R> {
     fn ask(&mut self, turn: &mut Turn<'_, R>, ride: RideId, cars: &[Car]) {
         let zone = self.zone;
         let Some(wave) = self.waves.get_mut(&ride) else { return };
-        let found = wave.found.take().unwrap_or_default();
+        let mut found = wave.found.take().unwrap_or_default();
+        if !cars.is_empty() {
+            let limit = self.policy.pickup_max(turn.now.since(wave.seek.since));
+            found.retain(|candidate| {
+                let named = cars.iter().any(|car| car.driver == candidate.driver);
+                named || Millis::from_secs(candidate.eta.0.into()) <= limit
+            });
+        }
         let rank = |candidate: &Candidate| {
             cars.iter().position(|car| car.driver == candidate.driver).unwrap_or(cars.len())
         };
@@ -263,7 +273,7 @@ impl<R> DispatcherMachine<R> {
 
     fn arm(&self, turn: &mut Turn<'_, R>) {
         let waits = self.waves.values().any(|wave| wave.found.is_some());
-        let gathered = self.gathers_until.filter(|_| waits);
+        let gathered = self.gathers_until.or(self.looks_at).filter(|_| waits);
         let next = self.waves.values().map(|wave| wave.give_up_at).chain(gathered).min();
         turn.alarm(next);
     }
@@ -293,7 +303,7 @@ impl Supply for Found<'_> {
             driver: candidate.driver,
             pickup_in: Millis::from_secs(candidate.eta.0.into()),
             free_in: candidate.free_in.map(|free_in| Millis::from_secs(free_in.0.into())),
-            merits: Merits::default(),
+            merits: candidate.merits,
         };
         let found = self.of(ride.ride).iter();
         let (soon, free): (Vec<_>, Vec<_>) = found.partition(|found| found.free_in.is_some());

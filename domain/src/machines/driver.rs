@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::known::{Known, done};
-use super::{Ask, DispatcherInput, Machine, Market, Output, Outputs, RideInput, Slot, Turn};
+use super::{
+    Ask, DispatcherInput, Machine, Market, Output, Outputs, RideInput, Slot, Standing, Turn,
+};
 use crate::category::Category;
 use crate::facts::{
     Answer, Decision, Done, DriverRow, Entity, EventRow, Row, StreamId, StreamRow, Zone,
@@ -23,6 +25,7 @@ use crate::units::{Millis, UnixMillis};
 mod account;
 mod input;
 mod rides;
+mod standing;
 
 use rides::{OUTCOME_WITHIN, RIDE_ASKED_EVERY};
 
@@ -45,6 +48,9 @@ pub struct DriverMachine {
     next: Option<RideId>,
     /// When his rides were last heard of.
     active_heard: UnixMillis,
+    /// Since when he has had no ride, or been online.
+    free_since: UnixMillis,
+    answers: standing::Answers,
     sessions: u32,
     last_seen: UnixMillis,
     known: Known,
@@ -88,6 +94,8 @@ impl DriverMachine {
             dropoff: None,
             next: records.next.filter(|_| records.active.is_some()),
             active_heard: now,
+            free_since: now,
+            answers: standing::Answers::default(),
             sessions: 0,
             last_seen: now,
             known: records.commands.into_iter().collect(),
@@ -116,9 +124,9 @@ impl DriverMachine {
         match (self.online, self.dropoff) {
             (Some(_), _) if self.reserved.is_some() || !self.may_be_offered() => Market::Busy,
             (Some(online), Some(dropoff)) if self.active.is_some() => {
-                Market::Finishing(online.category, dropoff)
+                Market::Finishing(online.category, dropoff, self.standing())
             }
-            (Some(online), _) => Market::Available(online.category),
+            (Some(online), _) => Market::Available(online.category, self.standing()),
             (None, _) if self.active.is_some() => Market::Busy,
             (None, _) => Market::Offline,
         }
@@ -173,6 +181,7 @@ impl DriverMachine {
             Ok(_) if self.is_stale(&ask) => Err(Refusal::VersionConflict),
             Ok(online) => {
                 if self.online != Some(online) {
+                    self.free_since = turn.now;
                     self.online = Some(online);
                     self.record("online", &mut decision);
                 }
@@ -272,6 +281,9 @@ impl DriverMachine {
             Some(_) => None,
         };
         let has = self.active == Some(tap.ride) || self.next == Some(tap.ride);
+        if unable.is_none() && reserved.is_none() && !has {
+            self.answers.wanted();
+        }
         if unable.is_none() && !has {
             let pending = self.reserved.as_ref().map_or(0, |known| known.pending);
             self.reserved =
@@ -314,6 +326,7 @@ impl DriverMachine {
             return;
         }
         self.slots.insert(slot.ride, slot);
+        self.answers.offered();
         if !self.may_be_offered() {
             self.refuse_offer(turn, slot.ride);
         }

@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use ibora_domain::category::Category;
+use ibora_domain::dispatch::Merits;
 use ibora_domain::facts::{Decision, Entity, ResultRow, Row};
 use ibora_domain::ids::DriverId;
 use ibora_domain::journal::CommitError;
@@ -18,6 +19,9 @@ use crate::node::NodeEvent;
 use crate::people;
 use crate::tell;
 use crate::world::{Ids, World};
+
+/// So many metres away, who, how soon free, and what speaks for him.
+type Found = (u32, DriverId, (Option<u32>, Merits));
 
 /// How fast one who is on a ride comes to its drop-off, in metres a second.
 const FINISHING_MPS: u32 = 25;
@@ -115,9 +119,11 @@ impl Engine {
         let within = world.rides.soon_within.0;
         // Whoever is on a ride has so far to its drop-off, and as far again to the pickup.
         let free_in = |place: &Place| match place.market {
-            Market::Available(Category::Economy) => Some(None),
-            Market::Finishing(Category::Economy, _) => Some(Some(place.metres / FINISHING_MPS)),
-            Market::Available(_) | Market::Finishing(..) | Market::Busy | Market::Offline => None,
+            Market::Available(Category::Economy, standing) => Some((None, standing)),
+            Market::Finishing(Category::Economy, _, standing) => {
+                Some((Some(place.metres / FINISHING_MPS), standing))
+            }
+            Market::Available(..) | Market::Finishing(..) | Market::Busy | Market::Offline => None,
         };
         let fits = |driver: &DriverId, place: &Place| {
             place.metres <= seek.radius.0
@@ -126,19 +132,20 @@ impl Engine {
         };
         let found = self.index.iter().filter(|(driver, place)| fits(driver, place));
         let found = found.filter_map(|(driver, place)| {
-            let free_in = free_in(place)?;
+            let (free_in, standing) = free_in(place)?;
             let soon = free_in.is_none_or(|free_in| u64::from(free_in) * 1000 <= within);
-            soon.then_some((place.metres, *driver, free_in))
+            soon.then_some((place.metres, *driver, (free_in, standing.merits(now))))
         });
-        let mut found: Vec<(u32, DriverId, Option<u32>)> = found.collect();
-        found.sort_unstable();
+        let mut found: Vec<Found> = found.collect();
+        found.sort_unstable_by_key(|(metres, driver, _)| (*metres, *driver));
         found.truncate(usize::from(seek.count).saturating_mul(2).max(8));
-        let candidate = |(metres, driver, free_in): (u32, DriverId, Option<u32>)| Candidate {
+        let candidate = |(metres, driver, (free_in, merits)): Found| Candidate {
             driver,
             offer: people::offer(Ids::next(&mut world.ids.offer)),
             distance: Metres(metres),
             eta: Seconds(metres / 8 + free_in.unwrap_or(0)),
             free_in: free_in.map(Seconds),
+            merits,
         };
         found.into_iter().map(candidate).collect()
     }

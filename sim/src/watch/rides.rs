@@ -4,9 +4,13 @@ use ibora_domain::facts::{Decision, Entity, Row};
 use ibora_domain::ids::RideId;
 use ibora_domain::invariants::{RIDE_1, RIDE_2, RIDE_3, RIDE_4, RIDE_5, RIDE_6, RIDE_7};
 use ibora_domain::ride::{Ride, RideEvent, Status};
+use ibora_domain::units::{Millis, UnixMillis};
 
 use super::Watch;
 use crate::people;
+
+/// A chained ride hears within this time that the one before it has ended; clocks may disagree.
+const CHAIN_HEARD_WITHIN: Millis = Millis::from_secs(180);
 
 impl Watch {
     /// A ride's decision is on disk.
@@ -31,7 +35,7 @@ impl Watch {
         self.losers_did_not_win(id, decision);
     }
 
-    fn happened(&mut self, id: RideId, event: &RideEvent, at: ibora_domain::units::UnixMillis) {
+    fn happened(&mut self, id: RideId, event: &RideEvent, at: UnixMillis) {
         let before = self.rides.get(&id).map(|ride| ride.status);
         let allowed = may_follow(before, event);
         self.holds(RIDE_5, allowed, || {
@@ -60,10 +64,25 @@ impl Watch {
             });
             self.assigned.insert((driver.id, id));
         }
+        if let RideEvent::Released { .. } = event {
+            self.released_in_time(id, at);
+        }
         if let Some(ride) = self.rides.get_mut(&id) {
             ride.apply(event, at);
         }
         self.offers_as_told(id, event);
+    }
+
+    /// A chained ride is not given to another long after its turn has come.
+    fn released_in_time(&mut self, id: RideId, at: UnixMillis) {
+        let chain = self.rides.get(&id).and_then(|ride| ride.chain);
+        let before = chain.and_then(|chain| self.rides.get(&chain.after));
+        let canceled = before.and_then(|ride| ride.cancellation.as_ref()).map(|end| end.at);
+        let ended = before.and_then(|ride| ride.completed_at).or(canceled);
+        let waited = ended.map_or(Millis(0), |ended| at.since(ended));
+        self.holds(RIDE_7, waited <= CHAIN_HEARD_WITHIN, || {
+            format!("{} was chained for {waited:?} to a ride that had ended", people::name(id.0))
+        });
     }
 
     /// The ride's open offers are those that were made and not ended.

@@ -83,6 +83,7 @@ impl DriverMachine {
             self.active_heard = turn.now;
             // His time to be seen again starts when the ride ends.
             self.last_seen = turn.now;
+            self.free_since = turn.now;
         }
         self.present(turn);
     }

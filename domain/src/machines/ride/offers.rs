@@ -283,7 +283,7 @@ fn next_wave(ride: &Ride) -> WaveId {
 }
 
 fn offer(candidate: Candidate, wave: u16, expires_at: UnixMillis) -> Offer {
-    let Candidate { driver, offer, distance, eta, free_in: _ } = candidate;
+    let Candidate { driver, offer, distance, eta, free_in: _, merits: _ } = candidate;
     Offer { id: offer, driver, wave, expires_at, distance, eta }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::dispatch::Merits;
 use crate::facts::{CommandKey, StreamId, Zone};
 use crate::ids::{DriverId, OfferId};
 use crate::machines::{
@@ -187,6 +188,7 @@ fn slots_of_a_wave_that_comes_too_late_are_given_back() {
         distance: Metres(1),
         eta: Seconds(1),
         free_in: None,
+        merits: Merits::default(),
     };
     let candidates = vec![candidate(5), candidate(6)];
     let (search, wave) = (0, 2);

@@ -3,6 +3,8 @@
 use super::bots::{Command, Said};
 use super::disk::Disk;
 use super::world::{Pace, World};
+use crate::category::Category;
+use crate::dispatch::Merits;
 use crate::facts::{Entity, StreamId, Zone};
 use crate::ids::{DriverId, RideId};
 use crate::machines::{Candidate, Envelope, Market, RideInput};
@@ -56,8 +58,8 @@ fn withdrawn(disk: &Disk, of: DriverId) -> Vec<String> {
 }
 
 fn candidate(driver: DriverId) -> Candidate {
-    let (distance, eta) = (Metres(1), Seconds(1));
-    Candidate { driver, offer: offer_id(0), distance, eta, free_in: None }
+    let (distance, eta, merits) = (Metres(1), Seconds(1), Merits::default());
+    Candidate { driver, offer: offer_id(0), distance, eta, free_in: None, merits }
 }
 
 fn everybody_in_one_wave() -> RidePolicy {
@@ -181,7 +183,7 @@ fn one_who_gave_the_ride_back_is_not_asked_again() {
     world.post(Envelope::Ride(ride, offers));
     do_all(&mut world);
     assert!(world.offers.iter().all(|(driver, _, _)| *driver != him));
-    assert_eq!(world.market[&him], Market::Available(crate::category::Category::Economy));
+    assert!(matches!(world.market[&him], Market::Available(Category::Economy, _)));
 }
 
 #[test]

