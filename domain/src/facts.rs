@@ -219,6 +219,8 @@ pub struct RideRow {
     pub status: Status,
     pub passenger: PassengerId,
     pub driver: Option<DriverId>,
+    /// Its driver is still on another ride. The database reads it in `state`.
+    pub chained: bool,
     pub category: Category,
     pub version: u64,
     pub requested_at: UnixMillis,

@@ -49,6 +49,7 @@ invariants! {
     Ride4 RIDE_4 "A ride's version is the number of its events, and those are contiguous."
     Ride5 RIDE_5 "A ride changes its status only by an allowed transition."
     Ride6 RIDE_6 "No open offer outlives its ride."
+    Ride7 RIDE_7 "A driver has at most one chained ride, and only beside the active one."
     Ack1 ACK_1 "Nothing is acknowledged without a durable row."
     Result1 RESULT_1 "A principal and a key have one result."
     Stream1 STREAM_1 "The sequence numbers of a stream have no gap."

@@ -35,6 +35,10 @@ pub struct RidePolicy {
     pub race_size: u16,
     /// How long the policy `batch` gathers.
     pub batch_window: Millis,
+    /// A driver who ends his ride within this time may be offered the next one.
+    pub soon_within: Millis,
+    /// A chained ride looks for another driver when its own ends his ride so much too late.
+    pub chain_late: Millis,
     pub reassignments_max: u8,
     pub pin_tries_max: u8,
     pub pin_lock: Millis,
@@ -127,6 +131,8 @@ impl Default for RidePolicy {
             pickup_max: Millis::from_secs(1800),
             race_size: 5,
             batch_window: Millis::from_secs(2),
+            soon_within: Millis::from_secs(120),
+            chain_late: Millis::from_secs(300),
             reassignments_max: 3,
             pin_tries_max: 3,
             pin_lock: Millis::from_secs(600),

@@ -111,6 +111,8 @@ impl Pins {
 pub(super) struct Ride {
     pub(super) id: Uuid,
     pub(super) status: Status,
+    /// Its driver first ends another.
+    pub(super) chained: bool,
     pub(super) pickup: Coordinates,
     pub(super) dropoff: Coordinates,
     pub(super) pin: Option<Box<str>>,
@@ -139,6 +141,15 @@ impl Ride {
             ride: Option<Ride>,
         }
         serde_json::from_str::<Within>(body.get()).ok()?.ride
+    }
+
+    /// Reads the `next_ride` of a driver's snapshot.
+    pub(super) fn next_within(snapshot: &RawValue) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Within {
+            next_ride: Option<Ride>,
+        }
+        serde_json::from_str::<Within>(snapshot.get()).ok()?.next_ride
     }
 
     /// From request to acceptance.

@@ -27,6 +27,8 @@ impl Config {
             pickup_max: dispatch.pickup_max_ms,
             race_size: dispatch.race_size,
             batch_window: dispatch.batch_window_ms,
+            soon_within: dispatch.soon_within_ms,
+            chain_late: dispatch.chain_late_ms,
             reassignments_max: dispatch.reassignments_max,
             pin_tries_max: rides.pin_tries_max,
             pin_lock: rides.pin_lock_ms,

@@ -187,6 +187,8 @@ section! {
         pickup_max_ms: Millis,
         race_size: u16,
         batch_window_ms: Millis,
+        soon_within_ms: Millis,
+        chain_late_ms: Millis,
         waves: Vec<u16>,
         radii_m: Vec<Metres>,
         head_start_ms: Millis,

@@ -69,6 +69,18 @@ const CHECKS: &[(Invariant, &str)] = &[
         "SELECT o.ride_id FROM ride_offers o JOIN events e ON e.entity_id = o.ride_id
          WHERE e.kind IN ('completed', 'canceled', 'no_driver') AND o.offered_at > e.at",
     ),
+    // Beside nothing else it is on its way to be active, which it is within a minute.
+    (
+        invariants::RIDE_7,
+        "SELECT chained_driver_id FROM rides WHERE chained_driver_id IS NOT NULL
+         GROUP BY chained_driver_id HAVING count(*) > 1
+         UNION ALL
+         SELECT n.id FROM rides n
+         JOIN rides r ON r.id = (n.state::json -> 'chain' ->> 'after')::uuid
+         WHERE n.chained_driver_id IS NOT NULL AND r.active_passenger_id IS NULL
+           AND (SELECT max(e.at) FROM events e WHERE e.entity_id = r.id)
+               < (SELECT max(at) - interval '1 minute' FROM events)",
+    ),
     (
         invariants::ACK_1,
         "SELECT r.id FROM command_results c JOIN rides r ON r.id = c.owner

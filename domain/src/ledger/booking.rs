@@ -51,6 +51,7 @@ pub fn of_ride(
         | RideEvent::OfferWithdrawn { .. }
         | RideEvent::OffersExpired { .. }
         | RideEvent::Assigned { .. }
+        | RideEvent::Unchained
         | RideEvent::Released { .. }
         | RideEvent::Arriving
         | RideEvent::Arrived

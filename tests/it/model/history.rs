@@ -127,16 +127,21 @@ impl History {
 
     fn ride(&self, chance: &mut Chance, id: RideId) -> Row {
         let status = STATUSES[chance.index(STATUSES.len())];
-        let driver = chance.percent(60).then(|| people::driver(chance.below(4)));
+        let chained = status == Status::Accepted && chance.percent(80);
+        // Few have chained rides, so that some have two.
+        let drivers = if chained { 2 } else { 4 };
+        let driver = chance.percent(60).then(|| people::driver(chance.below(drivers)));
+        let chain = if chained { r#","chain":{"due":1}"# } else { "" };
         Row::Ride(RideRow {
             id,
             status,
             passenger: people::passenger(id.0.as_u128() as u64 % 4),
             driver,
+            chained,
             category: Category::Economy,
             version: self.batches,
             requested_at: UnixMillis(1_760_000_000_000),
-            state: Arc::from(format!("state {}", self.batches)),
+            state: Arc::from(format!("{{\"n\":{}{chain}}}", self.batches)),
         })
     }
 

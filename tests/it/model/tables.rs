@@ -284,7 +284,8 @@ const TABLES: [(&str, &str); 15] = [
     ("events", "SELECT concat_ws(' ', entity_id, seq, epoch, kind, body) FROM events"),
     (
         "rides",
-        "SELECT concat_ws(' ', id, status, passenger_id, driver_id, version, state) FROM rides",
+        "SELECT concat_ws(' ', id, status, passenger_id, driver_id, version, state, chained)
+         FROM rides",
     ),
     ("waves", "SELECT concat_ws(' ', ride_id, search, wave) FROM ride_offers"),
     ("attempts", "SELECT ride_id::text FROM ride_accept_attempts"),
@@ -337,7 +338,10 @@ fn lines(model: &Database, table: &str) -> Vec<String> {
             })
             .collect()
         }
-        "rides" => model.rides.values().map(ride_line).collect(),
+        "rides" => {
+            let rows = model.rides.values();
+            rows.map(|row| format!("{} {}", ride_line(row), flag(row.chained))).collect()
+        }
         "waves" => {
             let rows = model.waves.values().flatten();
             rows.map(|row| format!("{} {} {}", row.ride, row.search, row.wave)).collect()
