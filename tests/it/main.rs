@@ -14,6 +14,7 @@ mod model;
 mod overload;
 mod pg;
 mod process;
+mod psp;
 mod replay;
 mod rest;
 mod rides;
