@@ -3,6 +3,7 @@
 //! No clock, no chance, no I/O, no async, no globals: time and randomness come in as arguments,
 //! facts go out as values. Everything here can be replayed, and a seeded simulator can drive it.
 
+pub mod breaker;
 pub mod category;
 pub mod dispatch;
 pub mod facts;

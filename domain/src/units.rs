@@ -24,6 +24,12 @@ impl Millis {
         Self(seconds * 1000)
     }
 
+    /// Both together; the longest there is where the sum is longer.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
     /// Seconds, for metrics and rates.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a metric; exact up to 285,000 years")]
