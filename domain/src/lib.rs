@@ -19,6 +19,7 @@ pub mod person;
 pub mod pix;
 pub mod place;
 pub mod policy;
+pub mod provider;
 pub mod refusal;
 pub mod ride;
 mod role;
