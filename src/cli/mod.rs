@@ -4,6 +4,7 @@
 mod admin;
 mod audit;
 mod demo;
+mod pix;
 mod replay;
 mod seed;
 mod serve;
@@ -48,6 +49,9 @@ enum Command {
     Admin(admin::AdminCommand),
     /// Check every promise over the whole database; exit code 3 if one is broken
     Audit,
+    /// The provider of Pix
+    #[command(subcommand)]
+    Pix(pix::PixCommand),
     /// Tell a ride from its journal step by step, or check every ride against it
     Replay(replay::ReplayArgs),
     /// Make simulated people for load tests; needs seed.enabled
@@ -114,6 +118,7 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
         Command::Migrate => serve::migrate(config).await,
         Command::Admin(command) => admin::run(command, config).await,
         Command::Audit => audit::run(config).await,
+        Command::Pix(command) => pix::run(&command, config).await,
         Command::Replay(args) => replay::run(args, config).await,
         Command::Seed(args) => seed::run(args, config).await,
         Command::Demo(args) => demo::run(args, config).await,

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use ibora_domain::money::Centavos;
+use ibora_domain::pix::PixKey;
 use rust_decimal::Decimal;
 use secrecy::SecretString;
 use serde::de::{Deserialize, Deserializer, Error};
@@ -41,6 +42,15 @@ where
 /// A path; `""` is none.
 pub(super) fn path<'de, D: Deserializer<'de>>(d: D) -> Result<Option<PathBuf>, D::Error> {
     optional(d)
+}
+
+/// A Pix key, kept from sight; `""` is none.
+pub(super) fn pix_key<'de, D: Deserializer<'de>>(d: D) -> Result<Option<PixKey>, D::Error> {
+    let text = String::deserialize(d)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    PixKey::parse(&text).map(Some).map_err(D::Error::custom)
 }
 
 /// A secret text; `""` is none.

@@ -108,7 +108,7 @@ impl Osrm {
             .max_redirects(0)
             .proxy(None)
             .build();
-        let breaker = Breaker::new(options.failures_max, millis(options.pause)).into();
+        let breaker = Breaker::new(options.failures_max, options.pause.into()).into();
         Self { options, agent: config.into(), started: Instant::now(), breaker, straight }
     }
 
@@ -135,7 +135,7 @@ impl Osrm {
     }
 
     fn now(&self) -> Millis {
-        millis(self.started.elapsed())
+        self.started.elapsed().into()
     }
 
     fn record(&self, went_well: bool) {
@@ -196,10 +196,6 @@ fn possible(
     }
     let (distance, duration) = (Metres(whole(metres)), Seconds(whole(seconds)));
     Ok(Route { distance, duration, source: Source::Osrm })
-}
-
-fn millis(length: Duration) -> Millis {
-    Millis(u64::try_from(length.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn at(place: Coordinates) -> String {

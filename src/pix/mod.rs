@@ -3,4 +3,5 @@
 //! `effects` and `jobs` call this; it knows the domain and nothing of rides, ledgers or actors.
 //! Amounts are whole centavos, never floats; personal data never shows in a `Debug`.
 
+pub mod client;
 pub mod wire;

@@ -14,6 +14,7 @@ mod model;
 mod overload;
 mod pg;
 mod process;
+mod provider;
 mod replay;
 mod rest;
 mod rides;

@@ -1,11 +1,11 @@
 //! One order (a charge, a refund, a payout) carried to its end under one id.
 //!
 //! Whoever carries it asks for the next [`Step`], does it, and says what came of it. An answer that
-//! was lost leaves a doubt: the order may be carried out, or will be, or never came. Only a question
-//! with our id ends the doubt. That there is nothing under it is no answer at first, for the order
-//! may not be visible yet; it counts after [`Patience`], and then the same order goes out again
-//! under the same id, which the provider takes once. A refusal in doubt says nothing of the call
-//! before it, and counts only once nothing is found for as long.
+//! was lost leaves a doubt: the order may be carried out, or will be, or never came. Only a
+//! question with our id ends the doubt. That there is nothing under it is no answer at first, for
+//! the order may not be visible yet; it counts after [`Patience`], and then the same order goes out
+//! again under the same id, which the provider takes once. A refusal in doubt says nothing of the
+//! call before it, and counts only once nothing is found for as long.
 //!
 //! What must hold: [`Ending::Refused`] means that nothing was carried out, [`Ending::Done`] that
 //! just what was ordered was. A doubt has no deadline here: whoever waits may stop waiting, and

@@ -1,4 +1,4 @@
-//! When a call is repeated: whether that is safe, after how long, and whether anything is left for it.
+//! When a call is repeated: whether it is safe, after how long, and whether the budget allows it.
 //!
 //! A budget keeps repeats to a part of all calls, so that a provider in trouble is not sent
 //! several times its traffic.
@@ -42,8 +42,8 @@ impl Budget {
 }
 
 impl<T> Outcome<T> {
-    /// Whether the same call may be made again at once, and the least wait before it. `harmless`: to
-    /// be carried out twice changes nothing, as of a question.
+    /// Whether the same call may be made again at once, and the least wait before it. `harmless`:
+    /// to be carried out twice changes nothing, as of a question.
     #[must_use]
     pub fn repeat_after(&self, harmless: bool) -> Option<Millis> {
         match self {
