@@ -1,6 +1,7 @@
 //! The client of the Pix provider, against HTTPS servers of its own that fail in every way: nothing
 //! is paid twice, no answer is believed that is none, and nobody asks more than was agreed.
 
+mod check;
 mod desk;
 mod limits;
 mod lists;
@@ -25,7 +26,7 @@ const EVER: Duration = Duration::from_secs(30);
 struct Scene {
     desk: Desk,
     provider: Provider,
-    _papers: Papers,
+    papers: Papers,
 }
 
 impl Scene {
@@ -54,7 +55,7 @@ impl Scene {
         let identity = IdentityFiles { certificate, key: None, password: None };
         let options = options(&desk, &papers, identity, bounds);
         let provider = Provider::new(&options, Metrics::new()).expect("a client");
-        Self { desk, provider, _papers: papers }
+        Self { desk, provider, papers }
     }
 }
 

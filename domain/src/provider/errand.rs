@@ -43,6 +43,21 @@ pub struct Patience {
     pub backoff: Backoff,
 }
 
+impl Patience {
+    /// Sent twice, a charge is a new revision of itself: nothing is lost by little patience, and a
+    /// passenger waits.
+    pub const CHARGE: Self = Self::of(Millis(2000), 2, Millis(250), Millis(5000));
+    /// A refund has time, and its payer's bank is asked in between.
+    pub const REFUND: Self = Self::of(Millis(10_000), 3, Millis(500), Millis(30_000));
+    /// Nothing may be paid twice by a provider that forgets an id, so that a payout waits longest;
+    /// still it is sent again within the time for which it holds the line.
+    pub const SEND: Self = Self::of(Millis(60_000), 5, Millis(500), Millis(15_000));
+
+    const fn of(absent_for: Millis, absences: u32, first: Millis, longest: Millis) -> Self {
+        Self { absent_for, absences, backoff: Backoff { first, longest } }
+    }
+}
+
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {

@@ -3,7 +3,7 @@
 //! A budget keeps repeats to a part of all calls, so that a provider in trouble is not sent
 //! several times its traffic.
 
-use super::outcome::{Hindrance, Outcome};
+use super::outcome::{Hindrance, Outcome, Why};
 use crate::units::Millis;
 
 /// What one repeat costs.
@@ -47,7 +47,7 @@ impl<T> Outcome<T> {
     #[must_use]
     pub fn repeat_after(&self, harmless: bool) -> Option<Millis> {
         match self {
-            Self::Unclear(_) if harmless => Some(Millis(0)),
+            Self::Unclear(why) if harmless && *why != Why::TooLong => Some(Millis(0)),
             // It was not looked at, whatever it was.
             Self::Refused(error) if error.status == 429 => {
                 Some(error.retry_after.unwrap_or_default())
@@ -83,14 +83,15 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::{ProviderError, TlsFault, Why};
+    use crate::provider::{ProviderError, TlsFault};
 
     #[test]
     fn only_what_cannot_happen_twice_is_repeated() {
         let slow = ProviderError { retry_after: Some(Millis(700)), ..ProviderError::bare(429) };
-        let cases: [(Outcome<()>, Option<u64>, Option<u64>); 8] = [
+        let cases: [(Outcome<()>, Option<u64>, Option<u64>); 9] = [
             (Outcome::Done(()), None, None),
             (Outcome::Unclear(Why::TimedOut), Some(0), None),
+            (Outcome::Unclear(Why::TooLong), None, None),
             (Outcome::Unclear(Why::Failed { status: 500, code: None }), Some(0), None),
             (Outcome::Refused(slow), Some(700), Some(700)),
             (Outcome::Refused(ProviderError::bare(404)), None, None),

@@ -97,7 +97,7 @@ impl Call {
             .method(&self.method)
             .uri(format!("{base}{}", self.path))
             .header(AUTHORIZATION, authorization)
-            .header(ACCEPT, "application/json")
+            .header(ACCEPT, "application/json, */*")
             .header(USER_AGENT, concat!("ibora/", env!("CARGO_PKG_VERSION")));
         if !self.body.is_empty() {
             request = request.header(CONTENT_TYPE, "application/json");

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ibora_domain::money::Centavos;
 use ibora_domain::pix::{EndToEndId, PixKey, RefundId, SendId, Txid};
-use ibora_domain::provider::{Ending, Errand, Order, Outcome, Seen, Step};
+use ibora_domain::provider::{Ending, Errand, Order, Outcome, Patience, Seen, Step};
 use ibora_domain::units::{Millis, UnixMillis};
 use rand::random;
 use tokio::time::{Instant, sleep};
@@ -19,8 +19,21 @@ pub trait Carried: Sync {
     /// What the provider has of it.
     type Found: Seen + Send;
 
+    /// When nothing found means nothing there.
+    const PATIENCE: Patience;
+
     /// What was ordered, to compare with what is found.
     fn order(&self) -> Order;
+
+    /// The way of it, where it was never sent.
+    fn errand(&self) -> Errand {
+        Errand::new(self.order(), Self::PATIENCE, now())
+    }
+
+    /// The way of it, where it may have been sent before this process started.
+    fn errand_in_doubt(&self) -> Errand {
+        Errand::in_doubt(self.order(), Self::PATIENCE, now())
+    }
 
     /// Sends it.
     fn send(&self, provider: &Provider) -> impl Future<Output = Outcome<Self::Found>> + Send;
@@ -73,6 +86,7 @@ impl Seen for Refund {
 
 impl Carried for ChargeErrand {
     type Found = Charge;
+    const PATIENCE: Patience = Patience::CHARGE;
 
     fn order(&self) -> Order {
         Order { amount: self.charge.value.original, key: Some(self.charge.key.clone()) }
@@ -89,6 +103,7 @@ impl Carried for ChargeErrand {
 
 impl Carried for RefundErrand {
     type Found = Refund;
+    const PATIENCE: Patience = Patience::REFUND;
 
     fn order(&self) -> Order {
         Order { amount: self.refund.value, key: None }
@@ -105,6 +120,7 @@ impl Carried for RefundErrand {
 
 impl Carried for SendErrand {
     type Found = Payout;
+    const PATIENCE: Patience = Patience::SEND;
 
     fn order(&self) -> Order {
         let key = match &self.send.payee {

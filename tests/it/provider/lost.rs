@@ -72,6 +72,7 @@ fn charged(status: &str) -> String {
 
 /// Carries to the end, from the start of things.
 async fn carried<C: Carried>(scene: &Scene, carried: &C) -> Ending<C::Found> {
+    // As `Carried::errand`, with less patience.
     let mut errand = Errand::new(carried.order(), QUICK, UnixMillis(0));
     let ending = scene.provider.carry(&mut errand, carried, EVER).await;
     ending.unwrap_or_else(|| panic!("no end: {:?}", errand.obstacle()))

@@ -61,8 +61,12 @@ impl Papers {
         self.file("authority.pem", self.authority.pem().as_bytes())
     }
 
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
     pub(super) fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.dir.join(name);
+        let path = self.path(name);
         std::fs::write(&path, bytes).expect("a file");
         path
     }
