@@ -232,7 +232,6 @@ impl Errand {
             (self.asks, self.tries) = (true, 0);
         }
         let there = self.doubt.is_some_and(|doubt| doubt.there);
-        self.refused = None;
         self.doubt.insert(Doubt { since: now, absences: 0, there })
     }
 

@@ -200,8 +200,6 @@ struct Model {
     /// When what was accepted can be seen.
     visible_at: Option<UnixMillis>,
     accepted: u32,
-    /// Whether it refuses what it has not accepted.
-    refuses: bool,
 }
 
 impl Model {
@@ -217,14 +215,15 @@ impl Model {
             2 => return Outcome::Unclear(Why::Lost),
             _ => {}
         }
-        self.refuses = self.roll(4) == 0;
-        let answer = if self.visible_at.is_some() {
-            refused(409, "id_envio_duplicado")
-        } else if self.refuses {
+        // It may look at the account before it looks at the id.
+        let answer = if self.roll(4) == 0 {
             refused(422, "pagamento_negado")
+        } else if self.visible_at.is_some() {
+            refused(409, "id_envio_duplicado")
         } else {
             self.accepted += 1;
-            self.visible_at = Some(now + Millis(self.roll(9000)));
+            // Longer than it takes to be sent again, shorter than that twice.
+            self.visible_at = Some(now + Millis(self.roll(18_000)));
             Outcome::Done(found(1550))
         };
         if self.roll(2) == 0 { Outcome::Unclear(Why::TimedOut) } else { answer }
@@ -243,7 +242,7 @@ impl Model {
 fn whatever_is_lost_the_ending_is_true_and_nothing_is_done_twice() {
     let mut refusals = 0;
     for seed in 0..5000 {
-        let mut model = Model { dice: seed, visible_at: None, accepted: 0, refuses: false };
+        let mut model = Model { dice: seed, visible_at: None, accepted: 0 };
         let (mut errand, mut now) = (errand(), START);
         let ending = loop {
             let dice = model.roll(1000);
