@@ -31,21 +31,24 @@ async fn calls_keep_to_the_agreed_pace_and_who_would_wait_too_long_is_told() {
 }
 
 #[actix::test]
-async fn a_provider_that_asks_for_silence_gets_it() {
-    let mut seen = 0;
-    let scene = Scene::open(move |_| {
-        seen += 1;
-        if seen == 1 {
-            return Reply::With(429, "Retry-After: 1\r\n", String::new());
-        }
-        Reply::ok(BALANCE)
-    })
-    .await;
-    let began = Instant::now();
-    let outcome = scene.provider.balance().await;
-    assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
-    assert!(began.elapsed() >= Duration::from_secs(1));
-    assert_eq!(scene.desk.asked().len(), 2);
+async fn a_provider_that_asks_for_silence_gets_it_from_everybody() {
+    for retries_max in [0, 2] {
+        let mut seen = 0;
+        let scene = Scene::within(Bounds { retries_max, ..bounds() }, move |_| {
+            seen += 1;
+            if seen == 1 {
+                return Reply::With(429, "Retry-After: 1\r\n", String::new());
+            }
+            Reply::ok(BALANCE)
+        })
+        .await;
+        let began = Instant::now();
+        let first = scene.provider.balance().await;
+        assert_eq!(matches!(first, Outcome::Done(_)), retries_max > 0, "{first:?}");
+        let second = scene.provider.balance().await;
+        assert!(matches!(second, Outcome::Done(_)), "{second:?}");
+        assert!(began.elapsed() >= Duration::from_secs(1));
+    }
 }
 
 #[actix::test]
