@@ -15,6 +15,7 @@ mod overload;
 mod pg;
 mod process;
 mod provider;
+mod psp;
 mod replay;
 mod rest;
 mod rides;
