@@ -3,6 +3,7 @@
 //! No clock, no chance, no I/O, no async, no globals: time and randomness come in as arguments,
 //! facts go out as values. Everything here can be replayed, and a seeded simulator can drive it.
 
+pub mod breaker;
 pub mod category;
 pub mod dispatch;
 pub mod facts;
@@ -19,6 +20,7 @@ pub mod person;
 pub mod pix;
 pub mod place;
 pub mod policy;
+pub mod provider;
 pub mod refusal;
 pub mod ride;
 mod role;

@@ -5,6 +5,7 @@ mod admin;
 mod audit;
 mod demo;
 mod export_demand;
+mod pix;
 mod psp;
 mod replay;
 mod seed;
@@ -50,6 +51,9 @@ enum Command {
     Admin(admin::AdminCommand),
     /// Check every promise over the whole database; exit code 3 if one is broken
     Audit,
+    /// The provider of Pix
+    #[command(subcommand)]
+    Pix(pix::PixCommand),
     /// Tell a ride from its journal step by step, or check every ride against it
     Replay(replay::ReplayArgs),
     /// Write the requests of a period as a file for `simulate`, without anybody's traces
@@ -120,6 +124,7 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
         Command::Migrate => serve::migrate(config).await,
         Command::Admin(command) => admin::run(command, config).await,
         Command::Audit => audit::run(config).await,
+        Command::Pix(command) => pix::run(&command, config).await,
         Command::Replay(args) => replay::run(args, config).await,
         Command::ExportDemand(args) => export_demand::run(args, config).await,
         Command::Seed(args) => seed::run(args, config).await,

@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use ibora_domain::ledger::Rate;
 use ibora_domain::money::Centavos;
+use ibora_domain::pix::PixKey;
 use rust_decimal::Decimal;
 use secrecy::SecretString;
 use serde::de::{Deserialize, Deserializer, Error};
@@ -58,6 +59,15 @@ where
 {
     let texts = Vec::<String>::deserialize(deserializer)?;
     texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
+}
+
+/// A Pix key, kept from sight; `""` is none.
+pub(super) fn pix_key<'de, D: Deserializer<'de>>(d: D) -> Result<Option<PixKey>, D::Error> {
+    let text = String::deserialize(d)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    PixKey::parse(&text).map(Some).map_err(D::Error::custom)
 }
 
 /// A secret text; `""` is none.

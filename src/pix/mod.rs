@@ -4,6 +4,7 @@
 //! Amounts are whole centavos, never floats; personal data never shows in a `Debug`.
 
 pub mod brcode;
+pub mod client;
 pub mod qr;
 pub mod simulator;
 pub mod wire;

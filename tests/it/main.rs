@@ -16,6 +16,7 @@ mod model;
 mod overload;
 mod pg;
 mod process;
+mod provider;
 mod psp;
 mod ratings;
 mod replay;
