@@ -7,6 +7,7 @@ mod limits;
 mod lists;
 mod lost;
 mod papers;
+mod simulated;
 mod token;
 mod trust;
 

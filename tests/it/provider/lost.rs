@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::desk::{Asked, Reply};
 use super::{EVER, Scene, bounds};
 
-const QUICK: Patience = Patience {
+pub(super) const QUICK: Patience = Patience {
     absent_for: Millis(200),
     absences: 3,
     backoff: Backoff { first: Millis(20), longest: Millis(100) },
@@ -21,7 +21,7 @@ const QUICK: Patience = Patience {
 const E2E: &str = "E00000000202611250900abcdefghijk";
 const TXID: &str = "00000000000000000000000000000007";
 
-fn send() -> SendErrand {
+pub(super) fn send() -> SendErrand {
     SendErrand {
         id: SendId::from(Uuid::from_u128(7)),
         send: NewSend {
@@ -32,7 +32,7 @@ fn send() -> SendErrand {
     }
 }
 
-fn charge() -> ChargeErrand {
+pub(super) fn charge() -> ChargeErrand {
     ChargeErrand {
         txid: Txid::from(Uuid::from_u128(7)),
         charge: NewCharge {
@@ -47,7 +47,7 @@ fn charge() -> ChargeErrand {
     }
 }
 
-fn key(text: &str) -> PixKey {
+pub(super) fn key(text: &str) -> PixKey {
     PixKey::parse(text).expect("a key")
 }
 

@@ -45,9 +45,11 @@ impl Bank {
         let callbacks = tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 // What comes is one small request; the answer is the same whatever it says.
-                stream.read(&mut [0; 4096]).await.ok();
-                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-                stream.write_all(answer).await.ok();
+                if stream.read(&mut [0; 4096]).await.is_ok_and(|bytes| bytes > 0) {
+                    let answer =
+                        "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+                    stream.write_all(answer.as_bytes()).await.ok();
+                }
             }
         });
         let bank = Self { simulator, provider, dir, callbacks };
