@@ -175,3 +175,53 @@ async fn in_the_sandbox_amounts_choose_what_happens() {
     assert_eq!(status(&large).await, "ATIVA");
     provider.end().await;
 }
+
+#[actix::test]
+async fn a_charge_is_revised_and_found_by_its_state() {
+    let provider = Provider::start().await;
+    let (kept, paid) = (provider.charge(1, "20.00").await, provider.charge(2, "5.00").await);
+    provider.pay(&paid).await;
+    let body = json!({"valor": {"original": "25.00"}, "solicitacaoPagador": "Corrida"});
+    let path = format!("/v2/cob/{kept}");
+    let (status, revised) = provider.try_call("PATCH", &path, Some(body)).await.expect("an answer");
+    assert_eq!((status, &revised["revisao"]), (200, &json!(1)));
+    let (_, answer) = provider.get(&path).await;
+    assert_eq!(
+        (&answer["valor"]["original"], &answer["calendario"]["expiracao"]),
+        (&json!("25.00"), &json!(600))
+    );
+    for (state, txid) in [("ATIVA", &kept), ("CONCLUIDA", &paid)] {
+        let (_, listed) = provider.get(&format!("/v2/cob?{WINDOW}&status={state}")).await;
+        let cobs = listed["cobs"].as_array().expect("charges");
+        assert_eq!((cobs.len(), cobs[0]["txid"].as_str()), (1, Some(txid.as_str())), "{state}");
+    }
+    provider.end().await;
+}
+
+#[actix::test]
+async fn a_day_that_is_over_has_a_report() {
+    let mut provider = Provider::start().await;
+    let txid = provider.charge(1, "20.00").await;
+    let e2e_id = provider.pay(&txid).await;
+    let now = provider.shown("clock").await["now"].clone();
+    // The day of Brazil, three hours behind.
+    let utc = time::OffsetDateTime::parse(
+        now.as_str().expect("a moment"),
+        &time::format_description::well_known::Rfc3339,
+    );
+    let day = (utc.expect("a moment") - time::Duration::hours(3)).date().to_string();
+    let path = "/v2/gn/relatorios/extrato-conciliacao";
+    let body = json!({"dataMovimento": day, "tipoRegistros": {"pixRecebido": true}});
+    let (status, _) = provider.try_call("POST", path, Some(body.clone())).await.expect("an answer");
+    assert_eq!(status, 400, "today is not over");
+    provider.control("clock", json!({"advance_ms": 86_400_000})).await;
+    assert_eq!(provider.get("/v2/gn/saldo").await.0, 401, "tokens are good for an hour");
+    provider.renew().await;
+    let (status, order) = provider.try_call("POST", path, Some(body)).await.expect("an answer");
+    assert_eq!(status, 201, "{order}");
+    let id = order["id"].as_str().expect("an id");
+    let csv = provider.try_call("GET", &format!("/v2/gn/relatorios/{id}"), None).await;
+    let csv = csv.expect_err("CSV is no JSON");
+    assert!(csv.contains(&format!("RECEIPT;{e2e_id};20.00;20.00")), "{csv}");
+    provider.end().await;
+}
