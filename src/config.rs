@@ -28,7 +28,7 @@ use crate::obs::LogOptions;
 pub use error::{ConfigError, Problem, Why};
 pub use sections::{
     Actors, Auth, Clock, Data, Database, Dispatch, FareTable, Fares, Http, Journal, Limits, Log,
-    Metrics, Mode, Node, Presence, Rides, Routing, RoutingKind, Seed, Service, Session,
+    Metrics, Mode, Money, Node, Presence, Rides, Routing, RoutingKind, Seed, Service, Session,
 };
 pub use sources::Sources;
 pub use validate::is_node_id;
@@ -54,6 +54,7 @@ pub struct Config {
     pub presence: Presence,
     pub dispatch: Dispatch,
     pub rides: Rides,
+    pub money: Money,
     pub fares: Fares,
     pub routing: Routing,
     pub journal: Journal,

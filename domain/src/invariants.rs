@@ -49,12 +49,18 @@ invariants! {
     Ride4 RIDE_4 "A ride's version is the number of its events, and those are contiguous."
     Ride5 RIDE_5 "A ride changes its status only by an allowed transition."
     Ride6 RIDE_6 "No open offer outlives its ride."
+    Ride7 RIDE_7 "A driver has at most one chained ride, and only beside the active one."
     Ack1 ACK_1 "Nothing is acknowledged without a durable row."
     Result1 RESULT_1 "A principal and a key have one result."
     Stream1 STREAM_1 "The sequence numbers of a stream have no gap."
     Timer1 TIMER_1 "A ride that searches has a deadline on disk, one that ended has none."
     Rate1 RATE_1 "What is counted of a person's ratings is what the events say."
     Fence1 FENCE_1 "The epoch of a shard never decreases."
+    Money1 MONEY_1 "The postings of a financial event are all there and sum to zero."
+    Money2 MONEY_2 "The balance of an account is the sum of its postings."
+    Money3 MONEY_3 "No account that has a floor lies below it."
+    Money4 MONEY_4 "Numbered postings have no gap, and each balance follows from the one before."
+    Money5 MONEY_5 "A ride that ended with something to pay is booked."
 }
 
 impl fmt::Display for Invariant {

@@ -11,6 +11,7 @@ pub mod field;
 pub mod ids;
 pub mod invariants;
 pub mod journal;
+pub mod ledger;
 pub mod machines;
 pub mod money;
 pub mod mutants;

@@ -59,6 +59,9 @@ mutants! {
     SnapshotFirst "snapshot-first" "A session's snapshot is older than the event it begins after."
     ToldTooEarly "told-too-early" "A snapshot leaves out a ride whose end is not recorded yet."
     SlotsUnbounded "slots-unbounded" "A driver gives away more slots than he has."
+    ChainedTwice "chained-twice" "A driver who has a chained ride accepts another."
+    ChainKept "chain-kept" "The end of a ride does not make the chained one active."
+    NeverUnchained "never-unchained" "A chained ride does not hear that the one before it ended."
     ReadTooEarly "read-too-early" "A machine is built again before its last records are settled."
 }
 

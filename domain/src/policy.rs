@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::dispatch::{Policy, PolicyKind, Rules};
+use crate::ledger::{Rate, Terms};
 use crate::money::Centavos;
 use crate::units::{Metres, Millis, UnixMillis};
 
@@ -34,6 +35,10 @@ pub struct RidePolicy {
     pub race_size: u16,
     /// How long the policy `batch` gathers.
     pub batch_window: Millis,
+    /// A driver who ends his ride within this time may be offered the next one.
+    pub soon_within: Millis,
+    /// A chained ride looks for another driver when its own ends his ride so much too late.
+    pub chain_late: Millis,
     pub reassignments_max: u8,
     pub pin_tries_max: u8,
     pub pin_lock: Millis,
@@ -43,6 +48,7 @@ pub struct RidePolicy {
     pub cancel_fee: Centavos,
     /// After the assignment, a passenger's cancellation is free for this long.
     pub cancel_grace: Millis,
+    pub terms: Terms,
     /// A driver within this distance of the pickup is arriving.
     pub arriving_within: Metres,
     /// A driver in this distance of the pickup, twice in a row, has arrived.
@@ -125,6 +131,8 @@ impl Default for RidePolicy {
             pickup_max: Millis::from_secs(1800),
             race_size: 5,
             batch_window: Millis::from_secs(2),
+            soon_within: Millis::from_secs(120),
+            chain_late: Millis::from_secs(300),
             reassignments_max: 3,
             pin_tries_max: 3,
             pin_lock: Millis::from_secs(600),
@@ -132,6 +140,7 @@ impl Default for RidePolicy {
             no_show_fee: Centavos(500),
             cancel_fee: Centavos(500),
             cancel_grace: Millis(0),
+            terms: Terms { commission: Rate::percent(20), driver_of_fee: Rate::percent(80) },
             arriving_within: Metres(500),
             arrived_within: Metres(40),
             arrived_accuracy: Metres(50),

@@ -132,6 +132,8 @@ pub struct Seen {
     pub status: Status,
     pub version: u64,
     pub driver: Option<DriverId>,
+    /// Its driver first ends another.
+    pub chained: bool,
 }
 
 #[derive(Deserialize)]
@@ -140,6 +142,7 @@ struct RideBody {
     status: Status,
     version: u64,
     driver: Option<DriverBody>,
+    chained: bool,
 }
 
 #[derive(Deserialize)]
@@ -155,7 +158,8 @@ struct Told {
 impl From<RideBody> for Seen {
     fn from(body: RideBody) -> Self {
         let driver = body.driver.map(|driver| driver.id);
-        Self { ride: body.id, status: body.status, version: body.version, driver }
+        let RideBody { id, status, version, chained, .. } = body;
+        Self { ride: id, status, version, driver, chained }
     }
 }
 
@@ -179,6 +183,8 @@ pub struct Snapshot {
     pub online: bool,
     pub offers: Vec<OpenOffer>,
     pub ride: Option<Seen>,
+    /// The chained one, which comes after it.
+    pub next: Option<Seen>,
 }
 
 /// A frame to an engine.

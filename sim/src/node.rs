@@ -11,7 +11,7 @@ use ibora_domain::units::{Millis, UnixMillis};
 
 use crate::command::{Rest, Up};
 use crate::database::{Fence, Took, Write, Wrote};
-use crate::engine::{Engine, LANES, Reply};
+use crate::engine::{Engine, LANES, Reply, Stands};
 use crate::queue::{MS, Micros, SECOND};
 use crate::tell;
 use crate::world::{Event, World};
@@ -396,10 +396,12 @@ impl Engine {
             self.set_alarm(world, Entity::Driver(driver), Some(absent_at));
         }
         let flying: Vec<_> = world.db.rides.values().filter(|row| !row.status.is_final()).collect();
-        let flying: Vec<_> =
-            flying.iter().map(|row| ((row.driver, row.passenger), row.id, row.status)).collect();
-        for (people, ride, status) in flying {
-            self.follow(people, ride, status);
+        let flying: Vec<_> = flying
+            .iter()
+            .map(|row| ((row.driver, row.passenger), row.id, Stands::of(row)))
+            .collect();
+        for (people, ride, stands) in flying {
+            self.follow(people, ride, stands);
         }
         self.serving = true;
         world.watch_rearmed(self);

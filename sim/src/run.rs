@@ -88,8 +88,7 @@ fn unrest_of_machines(world: &World, engine: &Engine) -> Option<String> {
         match &actor.body {
             Body::Driver(machine) => {
                 let machine: &DriverMachine = &machine.0;
-                let (active, reserved) = machine.bound_to();
-                if let Some(ride) = active.or(reserved) {
+                if let Some(ride) = machine.bound_to().into_iter().flatten().next() {
                     return Some(format!("{name} is bound to {}", people::name(ride.0)));
                 }
                 if machine.slots_taken(now) > 0 {
@@ -121,7 +120,7 @@ fn unrest_of_apps(world: &World) -> Option<String> {
             }
             return Some(format!("{name} is not up to date"));
         }
-        if let Some(seen) = app.ride {
+        if let Some(seen) = app.ride.or(app.next) {
             return Some(format!("{name} believes in {}", people::name(seen.ride.0)));
         }
         if let Some(ride) = app.offers.keys().next() {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ibora_domain::facts::{Answer, Decision, Entity, Row, Timer};
 use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId, UserId};
 use ibora_domain::invariants::{
-    ACK_1, FENCE_1, Invariant, RESULT_1, RIDE_1, RIDE_2, RIDE_3, RIDE_4, STREAM_1, TIMER_1,
+    ACK_1, FENCE_1, Invariant, RESULT_1, RIDE_1, RIDE_2, RIDE_3, RIDE_4, RIDE_7, STREAM_1, TIMER_1,
 };
 use ibora_domain::journal::CommitError;
 use ibora_domain::machines::{DriverInput, Envelope, PassengerInput, RideInput};
@@ -58,6 +58,7 @@ pub struct Watch {
     /// Offers that may be accepted, by what was said of them and not by what a ride makes of it.
     offers: BTreeMap<RideId, BTreeMap<DriverId, OfferId>>,
     active_drivers: BTreeMap<DriverId, RideId>,
+    chained_drivers: BTreeMap<DriverId, RideId>,
     active_passengers: BTreeMap<PassengerId, RideId>,
     /// Who was ever assigned what.
     assigned: BTreeSet<(DriverId, RideId)>,
@@ -180,6 +181,7 @@ impl World {
             self.watch.results_are_one_a_key(decision);
             self.watch.ride_decided(decision);
             self.watch_timer(decision);
+            self.watch_chain(decision);
         }
         self.watch.streams_have_no_gap(write);
         self.watch_offers(write);
@@ -201,6 +203,19 @@ impl World {
         let said = decision.timer.unwrap_or(Timer::Off);
         self.watch.holds(TIMER_1, holds, || {
             format!("{} is {status:?} with {timer:?}, last {said:?}", people::name(id.0))
+        });
+    }
+
+    /// The commit that ends a driver's ride makes the one that is chained to it his active one.
+    fn watch_chain(&mut self, decision: &Decision) {
+        let Entity::Ride(id) = decision.entity else { return };
+        let ends = decision.events.iter().any(|row| matches!(row.kind, "completed" | "canceled"));
+        let ride = self.watch.rides.get(&id).filter(|ride| ends && ride.started_at.is_some());
+        let driver = ride.and_then(Ride::driver_id);
+        let next = driver.and_then(|driver| self.db.chained_drivers.get(&driver).copied());
+        let waits = next.is_some_and(|next| next != id);
+        self.watch.holds(RIDE_7, !waits, || {
+            format!("{} ended, and {next:?} is chained still", people::name(id.0))
         });
     }
 
@@ -252,7 +267,9 @@ impl World {
             Row::Wave(_) | Row::Attempts(_) | Row::Driver(_) => None,
         });
         let (invariant, person) = match (constraint, row) {
-            ("rides_one_active_per_driver", Some(row)) => (RIDE_2, row.driver.map(Entity::Driver)),
+            ("rides_one_active_per_driver" | "rides_one_chained_per_driver", Some(row)) => {
+                (RIDE_2, row.driver.map(Entity::Driver))
+            }
             ("rides_one_active_per_passenger", Some(row)) => {
                 (RIDE_3, Some(Entity::Passenger(row.passenger)))
             }
@@ -321,10 +338,11 @@ impl World {
     pub fn watch_snapshot(&mut self, user: UserId, seq: u64, snapshot: &Snapshot) {
         let Some(row) = self.db.last_told(user.0, seq, "ride.updated") else { return };
         let (ride, version) = (RideId(row.key), row.version);
-        let holds = match snapshot.ride {
-            Some(seen) if seen.ride == ride => seen.version >= version,
+        let mut shown = snapshot.ride.into_iter().chain(snapshot.next);
+        let holds = match shown.find(|seen| seen.ride == ride) {
+            Some(seen) => seen.version >= version,
             // It has another ride, or none: this one ended, or is not his any more.
-            Some(_) | None => self.watch.rides.get(&ride).is_none_or(|ride| {
+            None => self.watch.rides.get(&ride).is_none_or(|ride| {
                 let his = !people::is_driver(user) || ride.is_driven_by(user.into());
                 ride.status.is_final() || !his
             }),
@@ -403,6 +421,8 @@ pub fn input_name<R>(input: &Envelope<R>) -> &'static str {
             RideInput::Position { .. } => "position",
             RideInput::Ahead { .. } => "ahead",
             RideInput::WhoseIsIt { .. } => "whose is it",
+            RideInput::Precedes { .. } => "precedes",
+            RideInput::PrecedingEnded { .. } => "preceding ended",
             RideInput::DoesItExist { .. } => "does it exist",
             RideInput::Alarm => "alarm",
         },

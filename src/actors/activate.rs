@@ -10,6 +10,7 @@ use ibora_domain::machines::{
 };
 
 use super::ports::{Ports, Reply};
+use super::positions::Stands;
 use super::registry::Address;
 use super::shell::{Shell, Vitals};
 use crate::journal::ReadError;
@@ -33,7 +34,8 @@ pub(super) async fn start(
             let machine = RideMachine::new(id, Arc::clone(&ports.ride_policy), known);
             if let Some(ride) = machine.ride() {
                 let people = (ride.driver_id(), ride.order.passenger.id);
-                ports.on_ride.set(people, id, ride.status);
+                let chained = ride.chain.is_some();
+                ports.on_ride.set(people, id, Stands { status: ride.status, chained });
             }
             first.push(Output::Alarm(machine.deadline()));
             Address::Ride(spawn(machine, ports, vitals, first))

@@ -119,7 +119,7 @@ impl Dispatch {
         let arbiters: Vec<Arbiter> = (0..count).map(|_| Arbiter::new()).collect();
         let handles = arbiters.iter().map(Arbiter::handle).collect();
         let alarms = Arc::new(Alarms::default());
-        let in_flight = parts.journal.records().load_in_flight().await?;
+        let mut in_flight = parts.journal.records().load_in_flight().await?;
         failpoint!(StartRead);
         let registry = Arc::new_cyclic(|registry| {
             let ports = Ports {
@@ -134,7 +134,7 @@ impl Dispatch {
                 alarms: Arc::clone(&alarms),
                 ride_policy: Arc::new(options.rides),
                 driver_policy: Arc::new(options.drivers),
-                on_ride: positions::OnRide::new(&in_flight.driven, &in_flight.asked),
+                on_ride: positions::OnRide::new(&in_flight),
                 registry: registry.clone(),
             };
             Registry::new(handles, options.mailbox_max, Arc::new(ports))
@@ -143,15 +143,15 @@ impl Dispatch {
         let with_driver = i64::try_from(in_flight.driven.len()).unwrap_or(i64::MAX);
         registry.ports.metrics.active_rides.set(with_driver);
         let (journal, now) = (Arc::clone(&registry.ports.journal), parts.clock.now());
-        tokio::spawn(async move { journal.preload(&in_flight.driven, now).await });
-        for (entity, at) in in_flight.timers {
+        for (entity, at) in std::mem::take(&mut in_flight.timers) {
             alarms.set(entity, Some(at));
         }
         // A driver's presence starts anew: time in which the engine was down counts against nobody.
         let absent_at = parts.clock.now() + registry.ports.driver_policy.presence;
-        for driver in in_flight.online_drivers {
+        for driver in std::mem::take(&mut in_flight.online_drivers) {
             alarms.set(Entity::Driver(driver), Some(absent_at));
         }
+        tokio::spawn(async move { journal.preload(&in_flight, now).await });
         let ring = Arc::clone(&registry);
         let ringing = tokio::spawn(alarms.run(parts.clock, move |entity| ring.ring(entity)));
         let sweep = Arc::downgrade(&registry);

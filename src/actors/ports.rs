@@ -3,7 +3,8 @@
 use std::sync::{Arc, Weak};
 
 use ibora_domain::category::Category;
-use ibora_domain::facts::{Answer, CommandKey, ResultRow, Row, StreamId, Zone};
+use ibora_domain::dispatch::Merits;
+use ibora_domain::facts::{Answer, CommandKey, ResultRow, RideRow, Row, StreamId, Zone};
 use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId};
 use ibora_domain::machines::{
     Ahead, Candidate, DispatcherInput, DriverInput, DriverPolicy, Envelope, Ephemeral, Leave, Lost,
@@ -12,13 +13,13 @@ use ibora_domain::machines::{
 use ibora_domain::place::Coordinates;
 use ibora_domain::policy::RidePolicy;
 use ibora_domain::refusal::Refusal;
-use ibora_domain::ride::Status;
 use ibora_domain::units::{Metres, Millis, Seconds};
 use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
 
 use super::alarms::Alarms;
 use super::clock::Clock;
+use super::positions::Stands;
 use super::registry::Registry;
 use crate::geo::{CategoryBits, Drive, LiveIndex, Nearby, Query, Route, Router};
 use crate::journal::{CommitError, Journal};
@@ -30,11 +31,23 @@ pub(super) type Reply = oneshot::Sender<Answer>;
 /// Rides that wait at once for a server's word of how long their way takes.
 pub(super) const ASKING_MAX: usize = 4;
 
+/// Drivers on a ride who are looked at for a wave, at most: those whose drop-offs are nearest.
+const SOON_LOOKED_AT: usize = 8;
+
+/// Metres a second that no car in a city exceeds.
+const FAST_MPS: u64 = 30;
+
 /// Takes frames that are shown and forgotten. Must not wait.
 pub type PushEphemeral = Arc<dyn Fn(Ephemeral) + Send + Sync>;
 
 /// A ride's driver and passenger, the ride, and where it stands.
-pub(super) type Followed = ((Option<DriverId>, PassengerId), RideId, Status);
+pub(super) type Followed = ((Option<DriverId>, PassengerId), RideId, Stands);
+
+/// How [`Followed`] a ride's row is.
+pub(super) fn followed_as(row: &RideRow) -> Followed {
+    let stands = Stands { status: row.status, chained: row.chained };
+    ((row.driver, row.passenger), row.id, stands)
+}
 
 /// The outside of all actors of an engine.
 pub(super) struct Ports {
@@ -139,8 +152,13 @@ impl Ports {
     /// Changes what the live index says of a driver.
     pub(super) fn market(&self, driver: DriverId, market: Market) {
         match market {
-            Market::Available(category) => {
+            Market::Available(category, standing) => {
+                self.index.set_standing(driver, standing);
                 self.index.set_available(driver, CategoryBits(category.bit()));
+            }
+            Market::Finishing(category, dropoff, standing) => {
+                self.index.set_standing(driver, standing);
+                self.index.set_finishing(driver, CategoryBits(category.bit()), dropoff);
             }
             Market::Busy => self.index.set_unavailable(driver),
             Market::Offline => self.index.forget(driver),
@@ -199,26 +217,46 @@ impl Ports {
         let _timer = self.metrics.dispatch_wave_seconds.start_timer();
         let mut excluded = seek.excluded.clone();
         excluded.sort_unstable();
-        let found = self.index.nearest(&Query {
+        let query = Query {
             at: seek.pickup,
             radius: seek.radius,
             limit: usize::from(seek.count).saturating_mul(2).max(8),
             category: CategoryBits(seek.category.bit()),
             now: self.clock.now(),
             excluded: &excluded,
-        });
-        let places: Vec<Coordinates> = found.iter().map(|near| near.position).collect();
+        };
         self.router.tell_time(self.clock.now());
+        let mut found: Vec<(Nearby, Option<Seconds>)> =
+            self.index.nearest(&query).into_iter().map(|near| (near, None)).collect();
+        if self.ride_policy.dispatch.looks_ahead() {
+            found.extend(self.soon_free(&Query { limit: SOON_LOOKED_AT, ..query }));
+        }
+        let places: Vec<Coordinates> = found.iter().map(|(near, _)| near.position).collect();
         let routes = self.router.routes(&places, seek.pickup);
-        let candidate = |(near, route): (Nearby, Route)| Candidate {
+        let candidate = |((near, free_in), route): ((Nearby, Option<Seconds>), Route)| Candidate {
             driver: near.driver,
             offer: OfferId(Uuid::now_v7()),
             distance: near.distance,
-            eta: route.duration,
+            eta: Seconds(route.duration.0.saturating_add(free_in.map_or(0, |free_in| free_in.0))),
+            free_in,
+            merits: near.standing.map_or_else(Merits::default, |of| of.merits(query.now)),
         };
         let mut candidates: Vec<Candidate> = found.into_iter().zip(routes).map(candidate).collect();
         candidates.sort_by_key(|candidate| (candidate.eta, candidate.distance));
         candidates
+    }
+
+    /// Drivers who end their rides soon near the pickup, and when.
+    fn soon_free(&self, query: &Query<'_>) -> Vec<(Nearby, Option<Seconds>)> {
+        let within = self.ride_policy.soon_within;
+        let soon = |(near, from): (Nearby, Coordinates)| {
+            // No car is that fast: do not ask the router.
+            let too_far = u64::from(from.distance_to(near.position).0) > within.0 / 1000 * FAST_MPS;
+            let free_in = (!too_far).then(|| self.router.route(from, near.position).duration)?;
+            let is_soon = u64::from(free_in.0) * 1000 <= within.0;
+            is_soon.then_some((near, Some(free_in)))
+        };
+        self.index.finishing(query).into_iter().filter_map(soon).collect()
     }
 
     /// How long the nearest free driver of each category would take to a place.
@@ -292,15 +330,16 @@ impl Ports {
     pub(super) fn follow(&self, rows: &[Row]) {
         for row in rows {
             if let Row::Ride(row) = row {
-                self.on_ride.decided((row.driver, row.passenger), row.id, row.status);
+                let (people, ride, stands) = followed_as(row);
+                self.on_ride.decided(people, ride, stands);
             }
         }
     }
 
     /// Keeps what positions and snapshots need to know of rows that are recorded.
     pub(super) fn followed(&self, rides: &[Followed]) {
-        for (people, ride, status) in rides {
-            self.on_ride.set(*people, *ride, *status);
+        for (people, ride, stands) in rides {
+            self.on_ride.set(*people, *ride, *stands);
         }
     }
 

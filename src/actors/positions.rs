@@ -10,6 +10,7 @@ use parking_lot::RwLock;
 use prometheus::IntCounter;
 use uuid::Uuid;
 
+use crate::journal::InFlight;
 use crate::obs::Metrics;
 
 /// Locks over which drivers are spread.
@@ -42,6 +43,28 @@ impl Counts {
 /// Who has which ride, as last decided: its driver, and its passenger.
 pub(super) struct OnRide {
     stripes: Vec<RwLock<HashMap<Uuid, Had>>>,
+    /// Chained rides, which their drivers do next.
+    next: RwLock<HashMap<DriverId, RideId>>,
+}
+
+/// Where a ride stands, as far as it makes it somebody's.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stands {
+    pub(super) status: Status,
+    /// Its driver is still on another.
+    pub(super) chained: bool,
+}
+
+impl Stands {
+    /// Whether it is what its driver does next.
+    fn is_next(self) -> bool {
+        self.status.has_driver() && self.chained
+    }
+
+    /// Whether it is what its driver does now.
+    fn is_driven(self) -> bool {
+        self.status.has_driver() && !self.chained
+    }
 }
 
 /// What is known of a person's ride. Who has no entry has no ride.
@@ -54,11 +77,10 @@ pub(super) enum Had {
 
 impl OnRide {
     /// Who has which ride by the records.
-    pub(super) fn new(
-        driven: &HashMap<DriverId, RideId>,
-        asked: &HashMap<PassengerId, RideId>,
-    ) -> Self {
-        let on_ride = Self { stripes: (0..STRIPES).map(|_| RwLock::default()).collect() };
+    pub(super) fn new(in_flight: &InFlight) -> Self {
+        let InFlight { driven, asked, next, .. } = in_flight;
+        let stripes = (0..STRIPES).map(|_| RwLock::default()).collect();
+        let on_ride = Self { stripes, next: RwLock::new(next.clone()) };
         let drivers = driven.iter().map(|(driver, ride)| (driver.0, *ride));
         for (person, ride) in drivers.chain(asked.iter().map(|(by, ride)| (by.0, *ride))) {
             on_ride.stripe(person).write().insert(person, Had::Ride(ride));
@@ -76,12 +98,14 @@ impl OnRide {
         &self,
         (driver, passenger): (Option<DriverId>, PassengerId),
         ride: RideId,
-        status: Status,
+        stands: Stands,
     ) {
-        if let Some(driver) = driver.filter(|_| status.has_driver()) {
+        if let Some(driver) = driver.filter(|_| stands.is_driven()) {
             self.note(driver.0, ride, true);
+        } else if let Some(driver) = driver.filter(|_| stands.is_next()) {
+            self.note_next(driver, ride, stands);
         }
-        if !status.is_final() {
+        if !stands.status.is_final() {
             self.note(passenger.0, ride, true);
         }
     }
@@ -91,12 +115,26 @@ impl OnRide {
         &self,
         (driver, passenger): (Option<DriverId>, PassengerId),
         ride: RideId,
-        status: Status,
+        stands: Stands,
     ) {
         if let Some(driver) = driver {
-            self.note(driver.0, ride, status.has_driver());
+            self.note(driver.0, ride, stands.is_driven());
+            self.note_next(driver, ride, stands);
         }
-        self.note(passenger.0, ride, !status.is_final());
+        self.note(passenger.0, ride, !stands.status.is_final());
+    }
+
+    fn note_next(&self, driver: DriverId, ride: RideId, stands: Stands) {
+        if stands.is_next() {
+            self.next.write().insert(driver, ride);
+        } else if self.next_of(driver) == Some(ride) {
+            self.next.write().remove(&driver);
+        }
+    }
+
+    /// The chained ride that `driver` does next.
+    pub(super) fn next_of(&self, driver: DriverId) -> Option<RideId> {
+        self.next.read().get(&driver).copied()
     }
 
     fn note(&self, person: Uuid, ride: RideId, has_it: bool) {

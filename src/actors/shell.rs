@@ -222,7 +222,7 @@ where
         self.vitals.recording.fetch_add(1, Ordering::AcqRel);
         self.ports.follow(&decision.rows);
         let of_ride = |row: &Row| match row {
-            Row::Ride(row) => Some(((row.driver, row.passenger), row.id, row.status)),
+            Row::Ride(row) => Some(super::ports::followed_as(row)),
             Row::Wave(_) | Row::Attempts(_) | Row::Driver(_) => None,
         };
         let rides: Vec<_> = decision.rows.iter().filter_map(of_ride).collect();

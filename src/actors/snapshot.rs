@@ -17,7 +17,7 @@ use crate::journal::{Published, ReadError};
 /// A person's truth, at least as new as whatever was recorded when it was asked for.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// `{driver, offers, ride}` or `{passenger, ride, payment}`.
+    /// `{driver, offers, ride, next_ride}` or `{passenger, ride, payment}`.
     pub json: Box<RawValue>,
     /// The rides of the open offers in it.
     pub offers: Vec<RideId>,
@@ -52,11 +52,22 @@ struct Stand {
     offered: bool,
 }
 
+/// A ride as its reader sees it.
+type Shown = (RideId, Box<RawValue>);
+
+/// Whether a ride waits until its driver has ended another.
+#[derive(Deserialize)]
+struct Chained {
+    chained: bool,
+}
+
 #[derive(Serialize)]
 struct OfDriver<'a> {
     driver: &'a RawValue,
     offers: Vec<&'a RawValue>,
     ride: Option<&'a RawValue>,
+    /// The chained one, which comes after it.
+    next_ride: Option<&'a RawValue>,
 }
 
 #[derive(Serialize)]
@@ -134,11 +145,12 @@ impl Dispatch {
             false => Vec::new(),
         };
         let offers = open.iter().map(|(_, _, body)| raw(body)).collect::<Result<Vec<_>, _>>()?;
-        let ride = self.active_ride(caller).await?;
+        let (ride, next) = self.rides_of_driver(caller).await?;
         let json = snapshot(&OfDriver {
             driver: &stand.driver,
             offers: offers.iter().map(|offer| &**offer).collect(),
             ride: ride.as_ref().map(|(_, ride)| &**ride),
+            next_ride: next.as_deref(),
         })?;
         let offers = open.into_iter().map(|(ride, _, _)| ride).collect();
         Ok(Snapshot { json, offers, ride: ride.map(|(id, _)| id) })
@@ -160,10 +172,27 @@ impl Dispatch {
         Ok(Snapshot { json, offers: Vec::new(), ride: ride.map(|(id, _)| id) })
     }
 
-    async fn active_ride(
+    /// The ride that a driver is on, and the one that is chained to it.
+    async fn rides_of_driver(
         &self,
         caller: Caller,
-    ) -> Result<Option<(RideId, Box<RawValue>)>, Refusal> {
+    ) -> Result<(Option<Shown>, Option<Box<RawValue>>), Refusal> {
+        // Looked for first: one that is his ride by now is no longer the next.
+        let next = self.registry.ports.on_ride.next_of(caller.user.into());
+        let ride = self.active_ride(caller).await?;
+        let Some(next) = next.filter(|next| ride.as_ref().is_none_or(|(id, _)| id != next)) else {
+            return Ok((ride, None));
+        };
+        let Some(next) = self.ride_shown(caller, next).await? else { return Ok((ride, None)) };
+        match serde_json::from_str::<Chained>(next.1.get()) {
+            Ok(Chained { chained: true }) => Ok((ride, Some(next.1))),
+            // Its turn has come since it was looked for: the other has ended.
+            Ok(Chained { chained: false }) => Ok((Some(next), None)),
+            Err(error) => Err(unreadable(error)),
+        }
+    }
+
+    async fn active_ride(&self, caller: Caller) -> Result<Option<Shown>, Refusal> {
         let id = match self.registry.ports.on_ride.had_by(caller.user.0) {
             Some(Had::Ride(id)) => Some(id),
             Some(Had::Unsure) => {
@@ -173,7 +202,14 @@ impl Dispatch {
             }
             None => None,
         };
-        let Some(id) = id else { return Ok(None) };
+        match id {
+            Some(id) => self.ride_shown(caller, id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// A ride as it is now, where it is the caller's.
+    async fn ride_shown(&self, caller: Caller, id: RideId) -> Result<Option<Shown>, Refusal> {
         match self.ride(caller, id).await {
             Ok(ride) => Ok(Some((id, raw(&ride.body)?))),
             // It ended, or was given to another, since its id was read.

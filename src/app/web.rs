@@ -29,8 +29,9 @@ use crate::obs::Metrics;
 use crate::readmodel::Rides;
 use crate::realtime::{self, Hub, RealtimeState};
 
-/// Linux keeps twice as much: for its own books.
-const SEND_BUFFER_BYTES: usize = 64 << 10;
+/// Linux keeps twice as much: for its own books. What a client that does not read is given in vain
+/// is as much; one that reads gets it a hundred kilobytes a second even over half a world.
+const SEND_BUFFER_BYTES: usize = 16 << 10;
 /// How long sent bytes may be untaken before the connection is given up, whatever still waits for
 /// it: a session that was closed as slow is really gone by then, not only for the engine. A phone
 /// in a tunnel comes back by a new connection, and resumes.

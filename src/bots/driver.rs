@@ -25,6 +25,8 @@ use super::seen::{DriverDoes, DriverSeen};
 use super::session::Session;
 use super::town::{Ride, Town};
 
+mod next;
+
 /// Accuracy that a bot's phone claims.
 const ACCURACY_M: u32 = 8;
 /// Haunts looked at for the next place to wait; the nearest is taken.
@@ -46,6 +48,8 @@ pub struct DriverBot {
     leg: Option<Leg>,
     /// Offers that wait until the one he looks at is settled.
     waiting: Vec<Offer>,
+    /// The ride that he does after the one he is on.
+    next: Option<Ride>,
     report_at: Instant,
     seen: Arc<Mutex<DriverSeen>>,
 }
@@ -91,6 +95,7 @@ impl DriverBot {
             at,
             leg: None,
             waiting: Vec::new(),
+            next: None,
             report_at: Instant::now(),
             seen: Arc::new(Mutex::new(seen)),
         })
@@ -139,7 +144,7 @@ impl DriverBot {
                     self.engine.figures.offers.add();
                     self.waiting.extend(serde_json::from_str::<Offer>(body.get()));
                     self.look_at_offers();
-                    Ok(())
+                    self.take_next().await
                 }
                 "offer.withdrawn" => {
                     self.withdrawn(key);
@@ -164,6 +169,7 @@ impl DriverBot {
         }
         let known = serde_json::from_str::<Known>(snapshot.get());
         self.waiting = known.map(|known| known.offers).unwrap_or_default();
+        self.next = Ride::next_within(snapshot);
         if let Some(ride) = Ride::within(snapshot).filter(|ride| ride.status.has_driver()) {
             self.follow(ride);
             return Ok(());
@@ -178,6 +184,11 @@ impl DriverBot {
 
     fn ride_changed(&mut self, ride: Ride) -> Step {
         let mine = self.ride() == Some(ride.id);
+        self.next.take_if(|next| next.id == ride.id);
+        if ride.chained {
+            self.next = Some(ride);
+            return Ok(());
+        }
         let on_the_way = matches!(self.phase, Phase::ToPickup { .. });
         if mine && !ride.status.has_driver() {
             self.go_idle();
@@ -230,6 +241,9 @@ impl DriverBot {
     fn go_idle(&mut self) {
         self.at = self.place();
         self.leg = None;
+        if let Some(next) = self.next.take() {
+            return self.follow(next);
+        }
         self.session.set_active(false);
         let stands = Millis(self.rng.random_range(self.habits.standing_ms.clone()));
         self.phase = Phase::Idle { moves_at: self.now() + stands };

@@ -111,6 +111,8 @@ impl Pins {
 pub(super) struct Ride {
     pub(super) id: Uuid,
     pub(super) status: Status,
+    /// Its driver first ends another.
+    pub(super) chained: bool,
     pub(super) pickup: Coordinates,
     pub(super) dropoff: Coordinates,
     pub(super) pin: Option<Box<str>>,
@@ -141,6 +143,15 @@ impl Ride {
         serde_json::from_str::<Within>(body.get()).ok()?.ride
     }
 
+    /// Reads the `next_ride` of a driver's snapshot.
+    pub(super) fn next_within(snapshot: &RawValue) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Within {
+            next_ride: Option<Ride>,
+        }
+        serde_json::from_str::<Within>(snapshot.get()).ok()?.next_ride
+    }
+
     /// From request to acceptance.
     pub(super) fn wait(&self) -> Option<Millis> {
         Some(at(self.accepted_at.as_deref())?.since(moment(&self.requested_at)?))
@@ -163,6 +174,7 @@ mod tests {
     #[test]
     fn a_ride_is_read_from_an_answer_and_from_an_update() {
         let ride = r#"{"id":"0193a1c0-0000-7000-8000-000000000001","status":"arrived",
+            "chained":false,
             "pickup":{"lat":-22.9,"lng":-43.2},"dropoff":{"lat":-22.95,"lng":-43.18},
             "pin":"0042","fare":{"estimated":"12.30","final":null,"currency":"BRL"},
             "requested_at":"2026-11-22T01:00:00.000Z","accepted_at":"2026-11-22T01:00:07.500Z",

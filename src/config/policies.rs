@@ -4,6 +4,7 @@
 
 use ibora_domain::category::Category;
 use ibora_domain::fare::Tariff;
+use ibora_domain::ledger::Terms;
 use ibora_domain::policy::RidePolicy;
 
 use super::Config;
@@ -26,6 +27,8 @@ impl Config {
             pickup_max: dispatch.pickup_max_ms,
             race_size: dispatch.race_size,
             batch_window: dispatch.batch_window_ms,
+            soon_within: dispatch.soon_within_ms,
+            chain_late: dispatch.chain_late_ms,
             reassignments_max: dispatch.reassignments_max,
             pin_tries_max: rides.pin_tries_max,
             pin_lock: rides.pin_lock_ms,
@@ -33,6 +36,10 @@ impl Config {
             no_show_fee: rides.no_show_fee,
             cancel_fee: rides.cancel_fee,
             cancel_grace: rides.cancel_grace_ms,
+            terms: Terms {
+                commission: self.money.commission,
+                driver_of_fee: self.money.driver_fee_share,
+            },
             arriving_within: rides.arriving_m,
             arrived_within: rides.arrived_m,
             arrived_accuracy: rides.arrived_accuracy_m,

@@ -8,13 +8,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use ibora_domain::dispatch::PolicyKind;
+use ibora_domain::ledger::Rate;
 use ibora_domain::money::Centavos;
 use ibora_domain::units::{Metres, Millis};
 use rust_decimal::Decimal;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::values::{amount, list, optional, path, rate, secret};
+use super::values::{amount, list, optional, path, rate, secret, share};
 use crate::network::Range;
 use crate::obs::{LogFormat, LogOutput};
 
@@ -186,6 +187,8 @@ section! {
         pickup_max_ms: Millis,
         race_size: u16,
         batch_window_ms: Millis,
+        soon_within_ms: Millis,
+        chain_late_ms: Millis,
         waves: Vec<u16>,
         radii_m: Vec<Metres>,
         head_start_ms: Millis,
@@ -217,6 +220,16 @@ section! {
         rating_within_ms: Millis,
         eta_every_ms: Millis,
         quote_ttl_ms: Millis,
+    }
+}
+
+section! {
+    /// `[money]`: how what passengers pay is shared.
+    Money {
+        #[serde(deserialize_with = "share")]
+        commission: Rate,
+        #[serde(deserialize_with = "share")]
+        driver_fee_share: Rate,
     }
 }
 

@@ -178,6 +178,8 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("http.max_body_bytes", "1", "http.max_body_bytes: 1 is not within 1024 to 67108864"),
     ("mode", "staging", "mode: `staging` is none of development, production"),
     ("rides.cancel_fee", "5", "rides.cancel_fee: an amount is written like \"23.50\""),
+    ("money.commission", "1.01", "money.commission: a share is written like"),
+    ("money.commission", "20%", "money.commission: a share is written like"),
     ("fares.economy.per_km", "-1.60", "fares.economy.per_km: a rate is written like"),
     ("fares.surge_cap", "0.50", "fares.surge_cap: must lie within 1 to 1000"),
     ("journal.writers", "-1", "journal.writers: "),

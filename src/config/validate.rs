@@ -111,6 +111,8 @@ fn domain_ranges(config: &Config) -> Vec<Range> {
         ("dispatch.pickup_max_ms", dispatch.pickup_max_ms.0, 1000..=MS_MAX),
         ("dispatch.race_size", dispatch.race_size.into(), 1..=100),
         ("dispatch.batch_window_ms", dispatch.batch_window_ms.0, 1..=10_000),
+        ("dispatch.soon_within_ms", dispatch.soon_within_ms.0, 0..=600_000),
+        ("dispatch.chain_late_ms", dispatch.chain_late_ms.0, 0..=MS_MAX),
         ("dispatch.head_start_ms", dispatch.head_start_ms.0, 0..=MS_MAX),
         ("dispatch.wave_ms", dispatch.wave_ms.0, 1..=MS_MAX),
         ("dispatch.offer_ttl_ms", dispatch.offer_ttl_ms.0, 1..=MS_MAX),

@@ -13,6 +13,7 @@
 use std::collections::HashMap;
 
 use ibora_domain::ids::DriverId;
+use ibora_domain::machines::Standing;
 use ibora_domain::place::{Coordinates, whole};
 use ibora_domain::units::{Metres, Millis, UnixMillis};
 use parking_lot::Mutex;
@@ -90,6 +91,7 @@ pub struct Nearby {
     pub position: Coordinates,
     /// Great-circle distance to the place that was asked for.
     pub distance: Metres,
+    pub standing: Option<Standing>,
 }
 
 /// How many drivers the index holds, for gauges.
@@ -116,8 +118,12 @@ type Stripe = Mutex<HashMap<DriverId, Slot, MixedHash>>;
 #[derive(Default)]
 struct Slot {
     last: Option<(Coordinates, UnixMillis)>,
-    /// Some while the driver is free.
+    /// Some while the driver is free, or about to be.
     categories: Option<CategoryBits>,
+    /// What speaks for him; none of whom nothing was said.
+    standing: Option<Standing>,
+    /// Where he will be free; none where he is free already.
+    free_at: Option<Coordinates>,
     /// Some while the driver is in the grid.
     place: Option<Place>,
 }
@@ -127,6 +133,9 @@ struct Candidate {
     driver: DriverId,
     at: UnixMillis,
     categories: CategoryBits,
+    standing: Option<Standing>,
+    /// Where one is who is not free yet: his place in the grid is where he will be.
+    on_the_way: Option<Coordinates>,
 }
 
 impl Item for Candidate {
@@ -152,6 +161,21 @@ impl LiveIndex {
         let mut slots = self.stripe(driver).lock();
         let slot = slots.entry(driver).or_default();
         slot.categories = Some(categories);
+        slot.free_at = None;
+        self.show(driver, slot);
+    }
+
+    /// Keeps what speaks for a driver, from when he is next shown on.
+    pub fn set_standing(&self, driver: DriverId, standing: Standing) {
+        self.stripe(driver).lock().entry(driver).or_default().standing = Some(standing);
+    }
+
+    /// Makes a driver one who will be free at `free_at`, for [`LiveIndex::finishing`] to name.
+    pub fn set_finishing(&self, driver: DriverId, categories: CategoryBits, free_at: Coordinates) {
+        let mut slots = self.stripe(driver).lock();
+        let slot = slots.entry(driver).or_default();
+        slot.categories = Some(categories);
+        slot.free_at = Some(free_at);
         self.show(driver, slot);
     }
 
@@ -199,16 +223,41 @@ impl LiveIndex {
     pub fn nearest(&self, query: &Query<'_>) -> Vec<Nearby> {
         debug_assert!(query.excluded.is_sorted(), "excluded drivers come in ascending order");
         let hits = self.grid.nearest(query.at, query.radius.0, query.limit, |candidate| {
-            candidate.categories.meets(query.category)
-                && self.is_fresh(candidate.at, query.now)
-                && query.excluded.binary_search(&candidate.driver).is_err()
+            candidate.on_the_way.is_none() && self.fits(candidate, query)
         });
         let named = hits.map(|hit| Nearby {
             driver: hit.item.driver,
             position: hit.position,
             distance: Metres(whole(hit.metres())),
+            standing: hit.item.standing,
         });
         named.collect()
+    }
+
+    /// Those who will be free nearest to a place, `position` being where that is; with where each
+    /// is now.
+    #[must_use]
+    pub fn finishing(&self, query: &Query<'_>) -> Vec<(Nearby, Coordinates)> {
+        debug_assert!(query.excluded.is_sorted(), "excluded drivers come in ascending order");
+        let hits = self.grid.nearest(query.at, query.radius.0, query.limit, |candidate| {
+            candidate.on_the_way.is_some() && self.fits(candidate, query)
+        });
+        let named = hits.filter_map(|hit| {
+            let near = Nearby {
+                driver: hit.item.driver,
+                position: hit.position,
+                distance: Metres(whole(hit.metres())),
+                standing: hit.item.standing,
+            };
+            Some((near, hit.item.on_the_way?))
+        });
+        named.collect()
+    }
+
+    fn fits(&self, candidate: &Candidate, query: &Query<'_>) -> bool {
+        candidate.categories.meets(query.category)
+            && self.is_fresh(candidate.at, query.now)
+            && query.excluded.binary_search(&candidate.driver).is_err()
     }
 
     /// Counts drivers at `now`. It looks at every slot: for a gauge, not for a decision.
@@ -218,9 +267,10 @@ impl LiveIndex {
         for stripe in &self.stripes {
             for slot in stripe.lock().values() {
                 counts.known += 1;
-                counts.available += usize::from(slot.categories.is_some());
+                let free = slot.categories.is_some() && slot.free_at.is_none();
+                counts.available += usize::from(free);
                 let fresh = slot.last.is_some_and(|(_, at)| self.is_fresh(at, now));
-                counts.candidates += usize::from(slot.place.is_some() && fresh);
+                counts.candidates += usize::from(free && slot.place.is_some() && fresh);
             }
         }
         counts
@@ -237,8 +287,11 @@ impl LiveIndex {
     /// Brings the grid in step with a slot, where there is something to show.
     fn show(&self, driver: DriverId, slot: &mut Slot) {
         if let (Some((position, at)), Some(categories)) = (slot.last, slot.categories) {
-            let candidate = Candidate { driver, at, categories };
-            slot.place = Some(self.grid.put(slot.place, position, candidate));
+            let on_the_way = slot.free_at.map(|_| position);
+            let standing = slot.standing;
+            let candidate = Candidate { driver, at, categories, standing, on_the_way };
+            let place = slot.free_at.unwrap_or(position);
+            slot.place = Some(self.grid.put(slot.place, place, candidate));
         }
     }
 

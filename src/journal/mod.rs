@@ -12,18 +12,18 @@ mod batch;
 mod fence;
 mod hold;
 mod lane;
+mod money;
 mod records;
 mod store;
 mod streams;
 mod sweep;
 mod tenure;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ibora_domain::facts::{Entity, StreamId, StreamRow};
-use ibora_domain::ids::{DriverId, RideId, Shard, UserId};
+use ibora_domain::ids::{Shard, UserId};
 use ibora_domain::session::MISSED_MAX;
 use ibora_domain::units::UnixMillis;
 use sqlx::postgres::PgConnectOptions;
@@ -298,12 +298,12 @@ impl Journal {
 
     /// Reads whoever was here lately, beside the work: they will be back at once. `now` is domain
     /// time.
-    pub async fn preload(&self, driven: &HashMap<DriverId, RideId>, now: UnixMillis) {
+    pub async fn preload(&self, in_flight: &InFlight, now: UnixMillis) {
         let began = std::time::Instant::now();
         let read = async {
             let people = self.records.people_seen().await?;
             tokio::try_join!(
-                self.records.preload(&people, driven, now),
+                self.records.preload(&people, in_flight, now),
                 self.streams.preload(&people)
             )?;
             Ok::<usize, ReadError>(people.len())

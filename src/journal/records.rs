@@ -11,7 +11,7 @@ use ibora_domain::facts::{Answer, CommandKey, Done, Entity};
 use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId, UserId, VehicleId};
 use ibora_domain::machines::{PastCommand, RideRecords};
 use ibora_domain::refusal::Refusal;
-use ibora_domain::ride::{Offer, Ride, VehicleCard};
+use ibora_domain::ride::{Offer, Ride, Status, VehicleCard};
 use ibora_domain::units::{Metres, Seconds, UnixMillis};
 use parking_lot::Mutex;
 use prometheus::IntCounter;
@@ -57,6 +57,8 @@ pub struct Records {
 /// A ride's rows, as read.
 struct WarmRide {
     state: String,
+    /// Whether its driver is still on another, by the index.
+    chained: bool,
     waves: Vec<(i32, OffsetDateTime, String)>,
     attempts: Vec<String>,
     /// What its driver was answered; `None`: not read.
@@ -65,8 +67,8 @@ struct WarmRide {
 
 impl WarmRide {
     /// Without a driver, nothing was answered to him.
-    fn new(state: String) -> Self {
-        Self { state, waves: Vec::new(), attempts: Vec::new(), commands: Some(Vec::new()) }
+    fn new(state: String, chained: bool) -> Self {
+        Self { state, chained, waves: Vec::new(), attempts: Vec::new(), commands: Some(Vec::new()) }
     }
 }
 
@@ -79,8 +81,8 @@ struct AttemptLine {
     fingerprint: Option<i64>,
 }
 
-/// A ride, who asked for it, and who drives it.
-type FlyingRow = (Uuid, Uuid, Option<Uuid>, String);
+/// A ride, who asked for it, who drives it, and to whose present ride it is chained.
+type FlyingRow = (Uuid, Uuid, Option<Uuid>, Option<Uuid>, String);
 
 /// What was in flight when the engine started.
 #[derive(Debug, Default)]
@@ -88,6 +90,8 @@ pub struct InFlight {
     pub rides: usize,
     /// Who drives which of them.
     pub driven: HashMap<DriverId, RideId>,
+    /// Which of them drivers do next.
+    pub next: HashMap<DriverId, RideId>,
     /// Who asked for which of them.
     pub asked: HashMap<PassengerId, RideId>,
     /// Durable deadlines, as they were set.
@@ -149,12 +153,13 @@ impl Records {
             self.timers(),
             self.online_drivers(),
         )?;
-        let driven =
-            rides.iter().filter_map(|(id, _, driver, _)| Some((DriverId((*driver)?), RideId(*id))));
-        let driven = driven.collect();
-        let asked = rides.iter().map(|(id, by, _, _)| (PassengerId(*by), RideId(*id))).collect();
-        let mut warm: HashMap<RideId, WarmRide> =
-            rides.into_iter().map(|(id, _, _, state)| (RideId(id), WarmRide::new(state))).collect();
+        let of = |driver: Option<Uuid>, id| Some((DriverId(driver?), RideId(id)));
+        let driven = rides.iter().filter_map(|row| of(row.2, row.0)).collect();
+        let next = rides.iter().filter_map(|row| of(row.3, row.0)).collect();
+        let asked = rides.iter().map(|row| (PassengerId(row.1), RideId(row.0))).collect();
+        let ride =
+            |(id, _, _, next, state): FlyingRow| (RideId(id), WarmRide::new(state, next.is_some()));
+        let mut warm: HashMap<RideId, WarmRide> = rides.into_iter().map(ride).collect();
         for (ride, wave, expires_at, offers) in waves {
             if let Some(ride) = warm.get_mut(&RideId(ride)) {
                 ride.waves.push((wave, expires_at, offers));
@@ -185,6 +190,7 @@ impl Records {
         Ok(InFlight {
             rides,
             driven,
+            next,
             asked,
             timers: timers.into_iter().filter_map(timer).collect(),
             online_drivers: online.into_iter().map(DriverId).collect(),
@@ -193,7 +199,7 @@ impl Records {
 
     async fn flying_rides(&self) -> Result<Vec<FlyingRow>, sqlx::Error> {
         sqlx::query_as(
-            "SELECT id, active_passenger_id, active_driver_id, state FROM rides
+            "SELECT id, active_passenger_id, active_driver_id, chained_driver_id, state FROM rides
              WHERE active_passenger_id IS NOT NULL",
         )
         .fetch_all(self.read_all())
@@ -226,8 +232,9 @@ impl Records {
         sqlx::query_as(
             "SELECT r.id, c.principal, c.id, c.fingerprint, c.outcome
              FROM rides r JOIN command_results c
-               ON c.principal = r.active_driver_id AND c.owner = r.id
-             WHERE r.active_driver_id IS NOT NULL",
+               ON c.principal = coalesce(r.active_driver_id, r.chained_driver_id)
+              AND c.owner = r.id
+             WHERE r.active_driver_id IS NOT NULL OR r.chained_driver_id IS NOT NULL",
         )
         .fetch_all(self.read_all())
         .await
@@ -255,7 +262,7 @@ impl Records {
     /// Whatever the database reports; a row that cannot be understood is an error too.
     pub async fn ride(&self, id: RideId) -> Result<RideRecords, sqlx::Error> {
         let warm = self.warm.lock().remove(&id);
-        let WarmRide { state, waves, attempts, commands } = match warm {
+        let WarmRide { state, chained, waves, attempts, commands } = match warm {
             Some(warm) => warm,
             None => match self.cold_ride(id).await? {
                 Some(cold) => cold,
@@ -270,15 +277,40 @@ impl Records {
         } else {
             known.extend(commands.into_iter().flatten());
         }
-        Ok(RideRecords { ride: Some(ride), offers, commands: known, ..RideRecords::default() })
+        let next = match ride.driver_id().filter(|_| ride.status == Status::Started) {
+            Some(driver) => self.chained_ride(driver).await?,
+            None => None,
+        };
+        Ok(RideRecords {
+            preceding_ended: ride.status == Status::Accepted && ride.chain.is_some() && !chained,
+            next,
+            ride: Some(ride),
+            offers,
+            commands: known,
+            ..RideRecords::default()
+        })
+    }
+
+    /// The ride that this driver does after his present one.
+    pub(super) async fn chained_ride(
+        &self,
+        driver: DriverId,
+    ) -> Result<Option<RideId>, sqlx::Error> {
+        let id: Option<Uuid> =
+            sqlx::query_scalar("SELECT id FROM rides WHERE chained_driver_id = $1")
+                .bind(driver.0)
+                .fetch_optional(self.read())
+                .await?;
+        Ok(id.map(RideId))
     }
 
     async fn cold_ride(&self, id: RideId) -> Result<Option<WarmRide>, sqlx::Error> {
-        let state: Option<String> = sqlx::query_scalar("SELECT state FROM rides WHERE id = $1")
-            .bind(id.0)
-            .fetch_optional(self.read())
-            .await?;
-        let Some(state) = state else { return Ok(None) };
+        let row: Option<(String, bool)> =
+            sqlx::query_as("SELECT state, chained_driver_id IS NOT NULL FROM rides WHERE id = $1")
+                .bind(id.0)
+                .fetch_optional(self.read())
+                .await?;
+        let Some((state, chained)) = row else { return Ok(None) };
         let waves = sqlx::query_as(
             "SELECT wave, expires_at, offers::text FROM ride_offers WHERE ride_id = $1
              ORDER BY search, wave",
@@ -292,7 +324,7 @@ impl Records {
         .bind(id.0)
         .fetch_all(self.read())
         .await?;
-        Ok(Some(WarmRide { state, waves, attempts, commands: None }))
+        Ok(Some(WarmRide { state, chained, waves, attempts, commands: None }))
     }
 
     /// The stored answer to a command, with the digest of what was asked.

@@ -188,9 +188,10 @@ fn steps_of(at: UnixMillis, event: &RideEvent, status: Option<Status>) -> Vec<To
             };
             return drivers.iter().map(told).collect();
         }
-        RideEvent::Assigned { driver: card, offer } => {
+        RideEvent::Assigned { driver: card, offer, chain } => {
             driver = Some(card.id.0);
             step.offer_id = Some(offer.0);
+            step.outcome = chain.map(|_| "chained".to_owned());
         }
         RideEvent::Released { driver: who, reason, note: _ } => {
             driver = Some(who.0);
@@ -211,6 +212,7 @@ fn steps_of(at: UnixMillis, event: &RideEvent, status: Option<Status>) -> Vec<To
             step.reason.clone_from(&rating.comment);
         }
         RideEvent::Requested { .. }
+        | RideEvent::Unchained
         | RideEvent::Arriving
         | RideEvent::Arrived
         | RideEvent::Started
@@ -288,7 +290,7 @@ mod tests {
     fn assigned(driver: Uuid) -> RideEvent {
         let card =
             DriverCard { id: DriverId(driver), name: "D".into(), rating: 500, vehicle: None };
-        RideEvent::Assigned { driver: Box::new(card), offer: OfferId(driver) }
+        RideEvent::Assigned { driver: Box::new(card), offer: OfferId(driver), chain: None }
     }
 
     fn wave(at: UnixMillis, drivers: &[Uuid]) -> RideEvent {

@@ -146,7 +146,8 @@ impl Outbox {
     }
 
     /// Returns once no more waits than a session's own frames may add to. Who reads from a client
-    /// awaits this before it reads on: a client that asks much at once is slowed down, not cut off.
+    /// awaits this before it reads on: a client that asks much at once is slowed down, not cut off,
+    /// also by the answers to what is under way. One that does not read is soon not worked for.
     pub(super) async fn roomy(&self) {
         while self.is_crowded() {
             self.taken.notified().await;
@@ -157,7 +158,7 @@ impl Outbox {
         let inner = self.inner.lock();
         let Bounds { frames, bytes } = self.bounds;
         let open = !matches!(inner.stage, Stage::Closing(_));
-        open && (inner.waiting() > frames / 4 || inner.bytes > bytes / 4)
+        open && (inner.waiting() > frames / 4 || inner.bytes > bytes / 16)
     }
 
     /// Returns when something changed since this was last awaited.
@@ -376,6 +377,9 @@ mod tests {
         assert!(futures_util::poll!(waits.as_mut()).is_pending());
         assert_eq!(taken(&outbox).0, "r r");
         assert!(futures_util::poll!(waits.as_mut()).is_ready());
+        outbox.put(plain("a long one"));
+        let mut waits = std::pin::pin!(outbox.roomy());
+        assert!(futures_util::poll!(waits.as_mut()).is_pending(), "one frame, but many bytes");
     }
 
     #[tokio::test]

@@ -3,13 +3,13 @@
 use std::fmt::Write;
 
 use ibora_domain::facts::{Answer, Done, StreamId, StreamRow};
+use ibora_domain::field::FieldError;
 use ibora_domain::ids::RideId;
 use ibora_domain::machines::Ephemeral;
 use ibora_domain::refusal::Refusal;
 use ibora_domain::ride::Status;
 use ibora_domain::units::UnixMillis;
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -196,12 +196,18 @@ pub(super) fn error(id: Option<&str>, code: &str, wait_ms: Option<u64>) -> Outgo
 
 /// What was wrong with a frame, or with a command's fields.
 pub(super) fn fault(id: Option<&str>, fault: &Fault) -> Outgoing {
-    let errors = (!fault.errors.is_empty()).then(|| serde_json::json!({ "errors": fault.errors }));
-    Outgoing::plain(Kind::Err, error_text(id, fault.code, None, errors.as_ref()))
+    #[derive(Serialize)]
+    struct Body<'a> {
+        errors: &'a [FieldError],
+    }
+    let body = Body { errors: &fault.errors };
+    let d = if fault.errors.is_empty() { None } else { serde_json::to_string(&body).ok() };
+    Outgoing::plain(Kind::Err, error_text(id, fault.code, None, d.as_deref()))
 }
 
-fn error_text(id: Option<&str>, code: &str, wait_ms: Option<u64>, d: Option<&Value>) -> String {
-    let mut text = String::with_capacity(AROUND);
+/// `d` is JSON.
+fn error_text(id: Option<&str>, code: &str, wait_ms: Option<u64>, d: Option<&str>) -> String {
+    let mut text = String::with_capacity(AROUND + d.map_or(0, str::len));
     text.push_str(r#"{"t":"err""#);
     if let Some(id) = id {
         put(&mut text, format_args!(r#","id":"{id}""#));
@@ -291,7 +297,7 @@ fn put(text: &mut String, arguments: std::fmt::Arguments<'_>) {
 #[cfg(test)]
 mod tests {
     use ibora_domain::ids::{DriverId, PassengerId};
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

@@ -11,6 +11,7 @@ mod embedded_postgres;
 #[cfg(feature = "failpoints")]
 mod failpoints;
 mod faults;
+mod ledger;
 mod model;
 mod overload;
 mod pg;

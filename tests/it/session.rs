@@ -1,5 +1,6 @@
 //! Sessions over real sockets: how they begin, what they carry, and why they end.
 
+mod chained;
 pub(crate) mod client;
 mod doors;
 mod ends;

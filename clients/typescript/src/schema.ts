@@ -138,6 +138,11 @@ export interface RidePayment {
 export interface Ride {
   id: string;
   status: RideStatus;
+  /**
+   * Its driver is still on another ride, and comes when he has ended that: until then the ride is
+   * `accepted`, and its passenger cancels free.
+   */
+  chained: boolean;
   category: Category;
   passenger: RidePassenger;
   driver: RideDriver | null;
@@ -266,6 +271,8 @@ export interface DriverSnapshot {
   driver: Driver;
   offers: Offer[];
   ride: Ride | null;
+  /** The chained ride that comes after `ride`. */
+  next_ride: Ride | null;
 }
 
 /** Everything a passenger's app must show when it knows nothing. */

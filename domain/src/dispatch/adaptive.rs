@@ -8,8 +8,6 @@
 //! What always holds: a ride is not sent a far car while it is young, since a nearer one may come
 //! free; the older it is, the farther a car may be, up to the longest pickup.
 
-use std::collections::BTreeSet;
-
 use super::matching::Table;
 use super::{Again, Car, Plan, Policy, PolicyKind, Reach, Rules, View, Waiting, ranked};
 use crate::units::Millis;
@@ -52,18 +50,16 @@ impl Policy for Adaptive {
             .map(|ride| ranked(view, ride, REACH, self.pickup_max(view.now.since(ride.since))));
         let table = Table { waiting: view.waiting, cars: cars.collect() };
         let offers = table.waves(cost);
-        let served: BTreeSet<_> = offers.iter().map(|offer| offer.ride).collect();
-        let left = view.waiting.len() - served.len();
-        let again = match (left, table.drivers()) {
-            (0, _) => Again::OnChange(IDLE),
-            (_, cars) if cars >= view.waiting.len() => Again::OnChange(WINDOW),
-            (_, cars) => Again::After(window(view.waiting, cars)),
+        // Where no car is near, gathering brings none: those rides lengthen nobody's wait.
+        let reached = table.cars.iter().filter(|cars| !cars.is_empty()).count();
+        let again = match table.drivers() {
+            _ if offers.len() == view.waiting.len() => Again::OnChange(IDLE),
+            cars if offers.len() == reached || cars >= reached => Again::OnChange(WINDOW),
+            cars => Again::After(window(reached, cars)),
         };
         Plan { offers, again }
     }
-}
 
-impl Adaptive {
     /// How far a car may be of a ride that has waited so long.
     fn pickup_max(&self, waited: Millis) -> Millis {
         let Rules { pickup_max, patience, .. } = self.rules;
@@ -82,8 +78,8 @@ fn cost(_ride: &Waiting, car: &Car) -> Millis {
 }
 
 /// The more rides there are for a car, the longer it pays to gather.
-fn window(waiting: &[Waiting], cars: usize) -> Millis {
-    let rides_a_car = waiting.len() / cars.max(1);
+fn window(rides: usize, cars: usize) -> Millis {
+    let rides_a_car = rides / cars.max(1);
     let window = WINDOW.0.saturating_mul(u64::try_from(rides_a_car).unwrap_or(u64::MAX));
     Millis(window.clamp(WINDOW.0, WINDOW_MAX.0))
 }

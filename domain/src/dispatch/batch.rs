@@ -23,4 +23,7 @@ impl Policy for Batch {
         let offers = Table { waiting: view.waiting, cars }.waves(|_, car| car.pickup_in);
         Plan { offers, again: Again::After(self.rules.window.max(Millis(1))) }
     }
+    fn pickup_max(&self, _waited: Millis) -> Millis {
+        self.rules.pickup_max
+    }
 }

@@ -159,6 +159,10 @@ pub trait Policy {
 
     /// What to offer now.
     fn decide(&self, view: &View<'_>) -> Plan;
+
+    /// The longest pickup of a ride that has waited so long: also of the cars that are asked where
+    /// one that was named refuses.
+    fn pickup_max(&self, waited: Millis) -> Millis;
 }
 
 /// The policies there are.
@@ -185,6 +189,15 @@ impl PolicyKind {
             Self::Race => "race",
             Self::Batch => "batch",
             Self::Default => "default",
+        }
+    }
+
+    /// Whether it counts on cars that will end a ride soon.
+    #[must_use]
+    pub fn looks_ahead(self) -> bool {
+        match self {
+            Self::Nearest | Self::Race | Self::Batch => false,
+            Self::Default => true,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Again, NEAR, Offer, Plan, Policy, PolicyKind, Reach, Rules, SECOND, View, ranked};
+use crate::units::Millis;
 
 /// Serves in the order of asking. Fair by the clock; when cars are few it sends them far.
 pub(super) struct Nearest {
@@ -30,5 +31,8 @@ impl Policy for Nearest {
             }
         }
         Plan { offers, again: Again::After(SECOND) }
+    }
+    fn pickup_max(&self, _waited: Millis) -> Millis {
+        self.rules.pickup_max
     }
 }

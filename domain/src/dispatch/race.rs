@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Again, NEAR, Offer, Plan, Policy, PolicyKind, Reach, Rules, SECOND, View, ranked};
+use crate::units::Millis;
 
 /// Fair to the fastest thumb. It is here to be compared with, and for who must have it.
 pub(super) struct Race {
@@ -35,5 +36,8 @@ impl Policy for Race {
             offers.push(Offer { ride: ride.ride, cars });
         }
         Plan { offers, again }
+    }
+    fn pickup_max(&self, _waited: Millis) -> Millis {
+        self.rules.pickup_max
     }
 }

@@ -67,7 +67,11 @@ pub struct Candidate {
     pub driver: DriverId,
     pub offer: OfferId,
     pub distance: Metres,
+    /// Until he is at the pickup, the rest of his present ride included.
     pub eta: Seconds,
+    /// Until he has ended his present ride; none where he is free.
+    pub free_in: Option<Seconds>,
+    pub merits: Merits,
 }
 
 /// The actor's inside.
@@ -76,6 +80,8 @@ pub struct DispatcherMachine<R> {
     policy: Arc<dyn Policy + Send + Sync>,
     /// When the policy is called again; before that it gathers.
     gathers_until: Option<UnixMillis>,
+    /// When the policy is called again though nothing has changed.
+    looks_at: Option<UnixMillis>,
     waves: HashMap<RideId, Wave, BuildHasherDefault<KeyHasher>>,
     replies: std::marker::PhantomData<fn() -> R>,
 }
@@ -98,7 +104,7 @@ impl<R> DispatcherMachine<R> {
     #[must_use]
     pub fn new(zone: Zone, policy: Arc<dyn Policy + Send + Sync>) -> Self {
         let (waves, replies) = (HashMap::default(), std::marker::PhantomData);
-        Self { zone, policy, gathers_until: None, waves, replies }
+        Self { zone, policy, gathers_until: None, looks_at: None, waves, replies }
     }
 
     fn seek(&mut self, turn: &mut Turn<'_, R>, seek: Seek) {
@@ -132,11 +138,14 @@ impl<R> DispatcherMachine<R> {
         number: u16,
         mut candidates: Vec<Candidate>,
     ) {
+        let ahead = self.policy.kind().looks_ahead();
         let Some(wave) = self.wave(ride, number) else {
             return;
         };
         // What was looked for may be an earlier search's wave of the same number.
-        candidates.retain(|found| !wave.seek.excluded.contains(&found.driver));
+        candidates.retain(|found| {
+            !wave.seek.excluded.contains(&found.driver) && (ahead || found.free_in.is_none())
+        });
         if candidates.is_empty() {
             // The ride will look farther; no policy finds anybody here.
             self.close(turn, ride);
@@ -164,10 +173,10 @@ impl<R> DispatcherMachine<R> {
             for Offer { ride, cars } in plan.offers {
                 self.ask(turn, ride, &cars);
             }
-            self.gathers_until = match plan.again {
+            (self.gathers_until, self.looks_at) = match plan.again {
                 Again::AtOnce => continue,
-                Again::After(length) => Some(turn.now + length),
-                Again::OnChange(_) => None,
+                Again::After(length) => (Some(turn.now + length), None),
+                Again::OnChange(limit) => (None, Some(turn.now + limit.max(Millis(1)))),
             };
             return;
         }
@@ -177,7 +186,14 @@ impl<R> DispatcherMachine<R> {
     fn ask(&mut self, turn: &mut Turn<'_, R>, ride: RideId, cars: &[Car]) {
         let zone = self.zone;
         let Some(wave) = self.waves.get_mut(&ride) else { return };
-        let found = wave.found.take().unwrap_or_default();
+        let mut found = wave.found.take().unwrap_or_default();
+        if !cars.is_empty() {
+            let limit = self.policy.pickup_max(turn.now.since(wave.seek.since));
+            found.retain(|candidate| {
+                let named = cars.iter().any(|car| car.driver == candidate.driver);
+                named || Millis::from_secs(candidate.eta.0.into()) <= limit
+            });
+        }
         let rank = |candidate: &Candidate| {
             cars.iter().position(|car| car.driver == candidate.driver).unwrap_or(cars.len())
         };
@@ -257,7 +273,7 @@ impl<R> DispatcherMachine<R> {
 
     fn arm(&self, turn: &mut Turn<'_, R>) {
         let waits = self.waves.values().any(|wave| wave.found.is_some());
-        let gathered = self.gathers_until.filter(|_| waits);
+        let gathered = self.gathers_until.or(self.looks_at).filter(|_| waits);
         let next = self.waves.values().map(|wave| wave.give_up_at).chain(gathered).min();
         turn.alarm(next);
     }
@@ -286,10 +302,13 @@ impl Supply for Found<'_> {
         let car = |candidate: &Candidate| Car {
             driver: candidate.driver,
             pickup_in: Millis::from_secs(candidate.eta.0.into()),
-            free_in: None,
-            merits: Merits::default(),
+            free_in: candidate.free_in.map(|free_in| Millis::from_secs(free_in.0.into())),
+            merits: candidate.merits,
         };
-        self.of(ride.ride).iter().take(reach.free).map(car).collect()
+        let found = self.of(ride.ride).iter();
+        let (soon, free): (Vec<_>, Vec<_>) = found.partition(|found| found.free_in.is_some());
+        let free = free.into_iter().take(reach.free);
+        free.chain(soon.into_iter().take(reach.soon)).map(car).collect()
     }
 
     fn is_candidate(&self, ride: &Waiting, driver: DriverId) -> bool {

@@ -1,5 +1,5 @@
-//! The driver's machine: online or not, what he may be offered, and the one ride that he has or
-//! is about to get.
+//! The driver's machine: online or not, what he may be offered, and the rides that he has or is
+//! about to get: one that he does and, from the start of that, one for afterwards.
 //!
 //! He is reserved in memory while an accept is on its way; the ride records the outcome. He stores
 //! no "busy" of his own: a rebuilt machine is told his active ride and open offers.
@@ -8,28 +8,29 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::known::{Known, done};
-use super::{Ask, DispatcherInput, Machine, Market, Output, Outputs, RideInput, Slot, Turn};
+use super::{
+    Ask, DispatcherInput, Machine, Market, Output, Outputs, RideInput, Slot, Standing, Turn,
+};
 use crate::category::Category;
 use crate::facts::{
     Answer, Decision, Done, DriverRow, Entity, EventRow, Row, StreamId, StreamRow, Zone,
 };
 use crate::ids::{DriverId, OfferId, RideId, VehicleId};
 use crate::mutants::{Mutant, is};
+use crate::place::Coordinates;
 use crate::refusal::Refusal;
 use crate::ride::{Bid, DriverPosition};
 use crate::units::{Millis, UnixMillis};
 
 mod account;
 mod input;
+mod rides;
+mod standing;
+
+use rides::{OUTCOME_WITHIN, RIDE_ASKED_EVERY};
 
 pub use account::{DriverProfile, MeanRating, OnlineAs};
-pub use input::{DriverInput, DriverPolicy, DriverRecords};
-
-/// After this long without word of an accept's outcome, the ride is asked.
-const OUTCOME_WITHIN: Millis = Millis::from_secs(3);
-
-/// How often a ride is asked whether it is still his: the word of its end may have been lost.
-const RIDE_ASKED_EVERY: Millis = Millis::from_secs(60);
+pub use input::{DriverInput, DriverPolicy, DriverRecords, Held};
 
 /// The actor's inside.
 pub struct DriverMachine {
@@ -41,8 +42,15 @@ pub struct DriverMachine {
     slots: BTreeMap<RideId, Slot>,
     reserved: Option<Reserved>,
     active: Option<RideId>,
-    /// When his active ride was last heard of.
+    /// Where his active ride ends, once he is on his way there.
+    dropoff: Option<Coordinates>,
+    /// The chained ride that he does next.
+    next: Option<RideId>,
+    /// When his rides were last heard of.
     active_heard: UnixMillis,
+    /// Since when he has had no ride, or been online.
+    free_since: UnixMillis,
+    answers: standing::Answers,
     sessions: u32,
     last_seen: UnixMillis,
     known: Known,
@@ -81,8 +89,13 @@ impl DriverMachine {
             version: records.version,
             slots,
             reserved: None,
-            active: records.active,
+            // Where the records know of a chained ride alone, the other has ended.
+            active: records.active.or(records.next),
+            dropoff: None,
+            next: records.next.filter(|_| records.active.is_some()),
             active_heard: now,
+            free_since: now,
+            answers: standing::Answers::default(),
             sessions: 0,
             last_seen: now,
             known: records.commands.into_iter().collect(),
@@ -93,9 +106,11 @@ impl DriverMachine {
     pub fn wake<R>(&self, out: &mut Outputs<R>) {
         let built_at = self.last_seen;
         let turn = &mut Turn::new(built_at, out);
-        if !self.may_be_offered() {
+        if self.online.is_none() || self.next.is_some() {
             self.refuse_offers(turn);
         }
+        // Whether he is about to end it, and so may be offered another, the ride knows.
+        self.ask_rides(turn);
         self.present(turn);
     }
 
@@ -106,11 +121,14 @@ impl DriverMachine {
     }
 
     fn market(&self) -> Market {
-        match self.online {
-            Some(_) if self.active.is_some() || self.reserved.is_some() => Market::Busy,
-            Some(online) => Market::Available(online.category),
-            None if self.active.is_some() => Market::Busy,
-            None => Market::Offline,
+        match (self.online, self.dropoff) {
+            (Some(_), _) if self.reserved.is_some() || !self.may_be_offered() => Market::Busy,
+            (Some(online), Some(dropoff)) if self.active.is_some() => {
+                Market::Finishing(online.category, dropoff, self.standing())
+            }
+            (Some(online), _) => Market::Available(online.category, self.standing()),
+            (None, _) if self.active.is_some() => Market::Busy,
+            (None, _) => Market::Offline,
         }
     }
 
@@ -127,8 +145,14 @@ impl DriverMachine {
         self.online.is_some() && self.sessions == 0 && self.active.is_none()
     }
 
+    /// Free, or on his way to a drop-off without a ride for afterwards.
     fn may_be_offered(&self) -> bool {
-        self.online.is_some() && self.active.is_none()
+        self.online.is_some() && self.has_room()
+    }
+
+    fn has_room(&self) -> bool {
+        let next = self.next.filter(|_| !is(Mutant::ChainedTwice));
+        next.is_none() && (self.active.is_none() || self.dropoff.is_some())
     }
 
     /// Tells the rides that offer themselves to him that he cannot take them. Their slots are
@@ -157,6 +181,7 @@ impl DriverMachine {
             Ok(_) if self.is_stale(&ask) => Err(Refusal::VersionConflict),
             Ok(online) => {
                 if self.online != Some(online) {
+                    self.free_since = turn.now;
                     self.online = Some(online);
                     self.record("online", &mut decision);
                 }
@@ -247,13 +272,19 @@ impl DriverMachine {
             return;
         }
         let reserved = self.reserved.as_ref().map(|reserved| reserved.ride);
-        let unable = match self.active.or(reserved) {
-            _ if is(Mutant::NotReserved) => None,
-            Some(other) if other != tap.ride => Some(Refusal::DriverBusy),
-            None if self.online.is_none() => Some(Refusal::OfferExpired),
-            Some(_) | None => None,
+        let his = [self.active, self.next, reserved].contains(&Some(tap.ride));
+        let busy = !self.has_room() || reserved.is_some();
+        let unable = match self.online {
+            _ if his || is(Mutant::NotReserved) => None,
+            _ if busy => Some(Refusal::DriverBusy),
+            None => Some(Refusal::OfferExpired),
+            Some(_) => None,
         };
-        if unable.is_none() && self.active.is_none() {
+        let has = self.active == Some(tap.ride) || self.next == Some(tap.ride);
+        if unable.is_none() && reserved.is_none() && !has {
+            self.answers.wanted();
+        }
+        if unable.is_none() && !has {
             let pending = self.reserved.as_ref().map_or(0, |known| known.pending);
             self.reserved =
                 Some(Reserved { ride: tap.ride, since: turn.now, pending: pending + 1 });
@@ -262,6 +293,7 @@ impl DriverMachine {
             driver: account::card(self.id, self.profile.as_ref(), self.online),
             offer: tap.offer,
             at: tap.at,
+            after: self.active.filter(|active| *active != tap.ride && self.has_room()),
             unable,
         });
         turn.tell_ride(tap.ride, RideInput::Accept { ask, bid });
@@ -290,78 +322,14 @@ impl DriverMachine {
 
     /// The offer is open. What he became since he gave the slot may speak against it.
     fn offered<R>(&mut self, turn: &mut Turn<'_, R>, slot: Slot) {
-        if self.active == Some(slot.ride) {
+        if self.active == Some(slot.ride) || self.next == Some(slot.ride) {
             return;
         }
         self.slots.insert(slot.ride, slot);
+        self.answers.offered();
         if !self.may_be_offered() {
             self.refuse_offer(turn, slot.ride);
         }
-    }
-
-    fn won<R>(&mut self, turn: &mut Turn<'_, R>, ride: RideId) {
-        self.slots.remove(&ride);
-        self.reserved.take_if(|reserved| reserved.ride == ride);
-        let earlier = self.active.replace(ride);
-        self.active_heard = turn.now;
-        if let Some(earlier) = earlier.filter(|earlier| *earlier != ride) {
-            // Only one is his. Which, shows when the other answers: its end is on the way, or
-            // this word came late.
-            turn.tell_ride(earlier, RideInput::WhoseIsIt { driver: self.id });
-        }
-        self.refuse_offers(turn);
-        self.present(turn);
-    }
-
-    /// One accept came back, or the ride he thought his is not. His offer may still be open.
-    fn not_won<R>(&mut self, turn: &mut Turn<'_, R>, (ride, closed): (RideId, bool)) {
-        if closed {
-            self.slots.remove(&ride);
-        }
-        if let Some(reserved) = self.reserved.as_mut().filter(|known| known.ride == ride) {
-            reserved.pending -= u32::from(!is(Mutant::ReservationKept));
-        }
-        self.reserved.take_if(|reserved| reserved.pending == 0);
-        self.release(turn, ride);
-    }
-
-    fn ended<R>(&mut self, turn: &mut Turn<'_, R>, ride: RideId) {
-        self.slots.remove(&ride);
-        self.reserved.take_if(|reserved| reserved.ride == ride);
-        self.release(turn, ride);
-    }
-
-    fn release<R>(&mut self, turn: &mut Turn<'_, R>, ride: RideId) {
-        if self.active.take_if(|active| *active == ride).is_some() {
-            // His time to be seen again starts when the ride ends.
-            self.last_seen = turn.now;
-        }
-        self.present(turn);
-    }
-
-    fn alarm<R>(&mut self, turn: &mut Turn<'_, R>) {
-        let now = turn.now;
-        let question = |id| RideInput::WhoseIsIt { driver: id };
-        if let Some(reserved) = &mut self.reserved
-            && now >= reserved.since + OUTCOME_WITHIN
-        {
-            // The answer to this question stands for those that did not come.
-            reserved.since = now;
-            reserved.pending = 1;
-            turn.tell_ride(reserved.ride, question(self.id));
-        }
-        if let Some(active) = self.active
-            && now >= self.active_heard + RIDE_ASKED_EVERY
-        {
-            self.active_heard = now;
-            turn.tell_ride(active, question(self.id));
-        }
-        if self.is_absent() && now >= self.last_seen + self.policy.presence {
-            let mut decision = Decision::new(Entity::Driver(self.id), now);
-            self.leave(turn, "lost", &mut decision);
-            turn.persist(decision);
-        }
-        self.present(turn);
     }
 
     fn account_changed<R>(&mut self, turn: &mut Turn<'_, R>, profile: DriverProfile) {
@@ -409,11 +377,11 @@ impl DriverMachine {
         self.slots.len()
     }
 
-    /// The ride that he has, and the one that he is about to get.
+    /// The ride that he has, the one after it, and the one that he is about to get.
     #[must_use]
-    pub fn bound_to(&self) -> (Option<RideId>, Option<RideId>) {
+    pub fn bound_to(&self) -> [Option<RideId>; 3] {
         let reserved = self.reserved.as_ref().map(|reserved| reserved.ride);
-        (self.active, reserved)
+        [self.active, self.next, reserved]
     }
 }
 
@@ -449,7 +417,7 @@ impl<R> Machine for Driving<R> {
             DriverInput::OfferClosed { ride } => {
                 machine.slots.remove(&ride);
             }
-            DriverInput::Won { ride } => machine.won(turn, ride),
+            DriverInput::Won { ride, held } => machine.won(turn, ride, held),
             DriverInput::NotWon { ride, closed } => machine.not_won(turn, (ride, closed)),
             DriverInput::Ended { ride } => machine.ended(turn, ride),
             DriverInput::SessionOpened => {

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::category::Category;
+use crate::dispatch::Merits;
 use crate::facts::{Answer, CommandKey, Decision, Entity, StreamId, Zone};
 use crate::ids::{DriverId, PassengerId, RideId, UserId};
 use crate::place::Coordinates;
@@ -32,8 +33,8 @@ use crate::units::{Millis, UnixMillis};
 
 pub use dispatcher::{Candidate, DispatcherInput, DispatcherMachine, Seek};
 pub use driver::{
-    DriverInput, DriverMachine, DriverPolicy, DriverProfile, DriverRecords, Driving, MeanRating,
-    OnlineAs,
+    DriverInput, DriverMachine, DriverPolicy, DriverProfile, DriverRecords, Driving, Held,
+    MeanRating, OnlineAs,
 };
 pub(crate) use known::KeyHasher;
 pub use known::PastCommand;
@@ -183,13 +184,35 @@ impl fmt::Debug for Ephemeral {
 }
 
 /// What the live index shall know of a driver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Market {
     /// May be offered rides of this category.
-    Available(Category),
+    Available(Category, Standing),
+    /// On his way to this drop-off; near it, he may be offered his next ride.
+    Finishing(Category, Coordinates, Standing),
     /// Online, but not to be offered anything now.
     Busy,
     Offline,
+}
+
+/// What speaks for a driver whom rides are offered to, beside where he is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Standing {
+    /// Since when he has had no ride; none while he has one.
+    pub free_since: Option<UnixMillis>,
+    /// Share of his late offers that he wanted, 0 to 1.
+    pub acceptance: f32,
+    /// Stars, 1 to 5.
+    pub rating: f32,
+}
+
+impl Standing {
+    /// As a policy weighs it at `now`. How many cars are around him is not known here.
+    #[must_use]
+    pub fn merits(&self, now: UnixMillis) -> Merits {
+        let idle = self.free_since.map_or(Millis(0), |since| now.since(since));
+        Merits { acceptance: self.acceptance, rating: self.rating, idle, spare: 0.0 }
+    }
 }
 
 /// An offer slot that a driver's machine keeps for a ride.

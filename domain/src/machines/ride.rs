@@ -21,6 +21,7 @@ use crate::ride::{
 };
 use crate::units::{Millis, Seconds, UnixMillis};
 
+mod chain;
 mod eta;
 mod offers;
 mod race;
@@ -91,6 +92,14 @@ pub enum RideInput<R> {
     WhoseIsIt {
         driver: DriverId,
     },
+    /// `next` comes after this ride, which its driver is on. Answered when this one has ended.
+    Precedes {
+        next: RideId,
+    },
+    /// The ride that this one comes after has ended.
+    PrecedingEnded {
+        ride: RideId,
+    },
     /// A passenger's machine lost track of its ride, or of its request. Answered by opened or
     /// ended.
     DoesItExist {
@@ -134,6 +143,10 @@ pub struct RideRecords {
     pub commands: Vec<PastCommand>,
     /// How many attempts to accept are recorded.
     pub attempts: u32,
+    /// The ride that comes after this one, chained to it.
+    pub next: Option<RideId>,
+    /// The ride that this one came after has ended, by the records.
+    pub preceding_ended: bool,
 }
 
 /// The actor's inside.
@@ -152,6 +165,10 @@ pub struct RideMachine<R> {
     eta: eta::Eta,
     /// Offers closed in this turn, whose drivers are still to be told.
     withdrawn: Vec<(Offer, &'static str)>,
+    /// The ride that its driver does next, to be told when this one ends.
+    next: Option<RideId>,
+    /// The records say that the ride before this one has ended; it is to be recorded here too.
+    preceding_ended: bool,
 }
 
 /// A refused accept that waits to be recorded with the others.
@@ -182,14 +199,18 @@ impl<R> RideMachine<R> {
             sought: None,
             eta: eta::Eta::default(),
             withdrawn: Vec::new(),
+            next: records.next,
+            preceding_ended: records.preceding_ended,
         }
     }
 
     /// The next deadline, for arming a rebuilt machine.
     #[must_use]
     pub fn deadline(&self) -> Option<UnixMillis> {
-        let ride = self.ride.as_ref().filter(|_| !is(Mutant::TimerNotArmed));
-        ride.and_then(|ride| ride.deadline(&self.policy))
+        let ride = self.ride.as_ref().filter(|_| !is(Mutant::TimerNotArmed))?;
+        // Chained, it looks at the first occasion: the end of the ride before it may be in the
+        // records, or have been told to an earlier life.
+        ride.accepted_at.filter(|_| ride.chain.is_some()).or(ride.deadline(&self.policy))
     }
 
     /// The ride, if it exists.
@@ -305,9 +326,9 @@ impl<R> RideMachine<R> {
     /// Tells a driver's machine whether this ride is his.
     fn whose(&self, turn: &mut Turn<'_, R>, driver: DriverId) {
         let ride = self.id;
-        let his = |ride: &Ride| ride.is_driven_by(driver) && !ride.status.is_final();
-        let input = if self.ride.as_ref().is_some_and(his) {
-            DriverInput::Won { ride }
+        let his = |ride: &&Ride| ride.is_driven_by(driver) && !ride.status.is_final();
+        let input = if let Some(held) = self.ride.as_ref().filter(his).map(chain::held) {
+            DriverInput::Won { ride, held }
         } else {
             let open = self.ride.as_ref().and_then(|ride| ride.open_offer_to(driver));
             DriverInput::NotWon { ride, closed: open.is_none() }
@@ -348,6 +369,7 @@ impl<R> Machine for RideMachine<R> {
 
     fn step(&mut self, now: UnixMillis, input: RideInput<R>, out: &mut Outputs<R>) {
         let turn = &mut Turn::new(now, out);
+        self.catch_up(turn);
         match input {
             RideInput::Request { ask, order } => self.request(turn, ask, *order),
             RideInput::Accept { ask, bid } => self.bid(turn, ask, &bid),
@@ -379,6 +401,8 @@ impl<R> Machine for RideMachine<R> {
             RideInput::Position { driver, position } => self.position(turn, driver, position),
             RideInput::Ahead { to, eta } => self.ahead(turn, to, eta),
             RideInput::WhoseIsIt { driver } => self.whose(turn, driver),
+            RideInput::Precedes { next } => self.precedes(turn, next),
+            RideInput::PrecedingEnded { ride } => self.preceding_ended(turn, ride),
             RideInput::DoesItExist { passenger } => self.exists(turn, passenger),
             RideInput::Alarm => self.alarm(turn),
         }

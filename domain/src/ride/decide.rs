@@ -2,8 +2,8 @@
 //!
 //! One function a command. None changes the ride; the caller applies the event it gets.
 
-use super::{CancelReason, DriverCard, DriverPosition, Party, Ride, RideEvent, Status};
-use crate::ids::{DriverId, OfferId};
+use super::{CancelReason, Chain, DriverCard, DriverPosition, Party, Ride, RideEvent, Status};
+use crate::ids::{DriverId, OfferId, RideId};
 use crate::money::Centavos;
 use crate::mutants::{Mutant, is};
 use crate::place::Coordinates;
@@ -19,6 +19,8 @@ pub struct Bid {
     pub offer: Option<OfferId>,
     /// Where he is.
     pub at: Option<DriverPosition>,
+    /// The ride that he is on and will end first.
+    pub after: Option<RideId>,
     /// Why he could not take the ride even if it were his to take, as his own machine says.
     pub unable: Option<Refusal>,
 }
@@ -75,7 +77,10 @@ impl Ride {
         if named_another || (over && !is(Mutant::TwoWinners) && !is(Mutant::LateAccept)) {
             return Err(Refusal::OfferExpired);
         }
-        Ok(Some(RideEvent::Assigned { driver: Box::new(bid.driver.clone()), offer: offer.id }))
+        let due = now + policy.soon_within;
+        let chain = bid.after.map(|after| Chain { after, due });
+        let driver = Box::new(bid.driver.clone());
+        Ok(Some(RideEvent::Assigned { driver, offer: offer.id, chain }))
     }
 
     /// Whether `driver` may turn the offer down. `Ok(None)`: it was no longer open to him.
@@ -108,6 +113,7 @@ impl Ride {
     /// [`Refusal::TooFar`] beyond `arrive_said_within`, [`Refusal::IllegalTransition`].
     pub fn arrive(&self, location: Option<Coordinates>, policy: &RidePolicy) -> Decided {
         match self.status {
+            Status::Accepted if self.chain.is_some() => return Err(Refusal::IllegalTransition),
             Status::Accepted | Status::Arriving => {}
             Status::Arrived => return Ok(None),
             Status::Searching
@@ -220,6 +226,8 @@ impl Ride {
     /// What the passenger owes for ending the ride now.
     fn passenger_fee(&self, now: UnixMillis, policy: &RidePolicy) -> Centavos {
         match self.status {
+            // Nobody is on his way yet.
+            Status::Accepted if self.chain.is_some() => Centavos::ZERO,
             Status::Accepted | Status::Arriving | Status::Arrived => {
                 let bound = self.accepted_at.map(|since| now.since(since));
                 if bound.is_some_and(|bound| bound < policy.cancel_grace) {
@@ -254,6 +262,7 @@ impl Ride {
                 && position.place.distance_to(self.order.pickup) <= policy.arrived_within
         };
         match self.status {
+            Status::Accepted if self.chain.is_some() => None,
             Status::Accepted | Status::Arriving
                 if counts(position) && before.is_some_and(counts) =>
             {
@@ -281,9 +290,27 @@ impl Ride {
             .collect()
     }
 
+    /// What becomes of a chained ride whose driver is too long on another: the search begins anew.
+    #[must_use]
+    pub fn late_release(&self, now: UnixMillis, policy: &RidePolicy) -> Option<RideEvent> {
+        let late = now >= self.chain?.due + policy.chain_late;
+        self.release_from_chain(self.driver_id()?).filter(|_| late)
+    }
+
+    /// What becomes of a ride that is chained to one of `driver`, who cannot come.
+    #[must_use]
+    pub fn release_from_chain(&self, driver: DriverId) -> Option<RideEvent> {
+        let his = self.status == Status::Accepted && self.is_driven_by(driver);
+        self.chain.filter(|_| his)?;
+        Some(RideEvent::Released { driver, reason: CancelReason::DriverLate, note: None })
+    }
+
     /// When this ride must be looked at again; `None` for one that has ended or waits for people.
     #[must_use]
     pub fn deadline(&self, policy: &RidePolicy) -> Option<UnixMillis> {
+        if let (Status::Accepted, Some(chain)) = (self.status, self.chain) {
+            return Some(chain.due + policy.chain_late);
+        }
         let end = self.search_deadline(policy)?;
         Some(end.min(self.search.next_wave_at))
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CancelReason, Cancellation, DriverCard, Offer, Order, Party, Rater, Rating, Ride, Status,
+    CancelReason, Cancellation, Chain, DriverCard, Offer, Order, Party, Rater, Rating, Ride, Status,
 };
 use crate::ids::{DriverId, OfferId, UserId};
 use crate::money::Centavos;
@@ -40,7 +40,12 @@ pub enum RideEvent {
     Assigned {
         driver: Box<DriverCard>,
         offer: OfferId,
+        /// The ride that he is still on, if he is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        chain: Option<Chain>,
     },
+    /// Its driver has ended the ride that came before: now he comes.
+    Unchained,
     /// The driver gave the ride back before the start; the search begins anew.
     Released {
         driver: DriverId,
@@ -84,6 +89,7 @@ impl RideEvent {
             Self::OfferWithdrawn { .. } => "offer_withdrawn",
             Self::OffersExpired { .. } => "offers_expired",
             Self::Assigned { .. } => "assigned",
+            Self::Unchained => "unchained",
             Self::Released { .. } => "released",
             Self::Arriving => "arriving",
             Self::Arrived => "arrived",
@@ -106,6 +112,7 @@ impl RideEvent {
             | Self::OffersExpired { .. } => false,
             Self::Requested { .. }
             | Self::Assigned { .. }
+            | Self::Unchained
             | Self::Released { .. }
             | Self::Arriving
             | Self::Arrived
@@ -143,10 +150,12 @@ impl Ride {
                     self.close_offer(*driver);
                 }
             }
-            RideEvent::Assigned { driver, .. } => {
+            RideEvent::Assigned { driver, chain, .. } => {
                 self.move_to(Status::Accepted, at);
                 self.driver = Some((**driver).clone());
+                self.chain = *chain;
             }
+            RideEvent::Unchained => self.chain = None,
             RideEvent::Released { driver, .. } => self.search_again(*driver, at),
             RideEvent::Arriving => self.move_to(Status::Arriving, at),
             RideEvent::Arrived => self.move_to(Status::Arrived, at),
@@ -210,6 +219,7 @@ impl Ride {
     fn search_again(&mut self, without: DriverId, at: UnixMillis) {
         self.status = Status::Searching;
         self.driver = None;
+        self.chain = None;
         self.driver_at = None;
         self.accepted_at = None;
         self.arrived_at = None;

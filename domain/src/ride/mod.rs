@@ -261,6 +261,15 @@ pub struct Search {
     pub open: BTreeSet<OfferId>,
 }
 
+/// What comes before a ride whose driver is still on another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chain {
+    /// The ride that he is on.
+    pub after: RideId,
+    /// When he should have ended it.
+    pub due: UnixMillis,
+}
+
 /// A ride. What is serialized is the current row; offers live in rows of their own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ride {
@@ -271,6 +280,9 @@ pub struct Ride {
     pub version: u64,
     pub search: Search,
     pub driver: Option<DriverCard>,
+    /// Its driver first ends another: until then the ride is chained, and only `accepted`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<Chain>,
     pub requested_at: UnixMillis,
     pub accepted_at: Option<UnixMillis>,
     pub arrived_at: Option<UnixMillis>,
@@ -317,6 +329,7 @@ impl Ride {
             version: 1,
             search,
             driver: None,
+            chain: None,
             requested_at: at,
             accepted_at: None,
             arrived_at: None,

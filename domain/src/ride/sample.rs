@@ -92,7 +92,7 @@ pub(crate) fn card(id: DriverId) -> DriverCard {
 }
 
 pub(crate) fn bid(id: DriverId) -> Bid {
-    Bid { driver: card(id), offer: None, at: None, unable: None }
+    Bid { driver: card(id), offer: None, at: None, after: None, unable: None }
 }
 
 /// The offer of wave `wave` to driver `number`; its id has the same number.
@@ -121,7 +121,8 @@ pub(crate) fn way_to(status: Status) -> Vec<(RideEvent, UnixMillis)> {
         offers: vec![offer(1, 1, end), offer(2, 1, end)],
         next_wave_at: after(4000),
     };
-    let assigned = RideEvent::Assigned { driver: Box::new(card(driver(1))), offer: offer_id(1) };
+    let driver = Box::new(card(driver(1)));
+    let assigned = RideEvent::Assigned { driver, offer: offer_id(1), chain: None };
     let whole_way = [
         (offers, START),
         (assigned, after(2000)),

@@ -252,7 +252,7 @@ fn a_ride_is_given_back_three_times_and_then_ends() {
         assert_eq!(asks_again, Err(Refusal::OfferExpired));
         let driver = Box::new(card(driver(1)));
         let offer = offer_id(1);
-        ride.apply(&RideEvent::Assigned { driver, offer }, soon());
+        ride.apply(&RideEvent::Assigned { driver, offer, chain: None }, soon());
         ride.apply(&RideEvent::Arrived, soon());
     }
     let fourth = ride.cancel(cancel_by(him(), CancelReason::Vehicle), soon(), &policy());

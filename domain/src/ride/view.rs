@@ -35,6 +35,8 @@ impl Reader {
 struct RideView<'a> {
     id: RideId,
     status: Status,
+    /// Whether its driver first ends another ride.
+    chained: bool,
     category: Category,
     passenger: PassengerView<'a>,
     driver: Option<DriverView<'a>>,
@@ -146,6 +148,7 @@ impl Ride {
         RideView {
             id: self.id,
             status: self.status,
+            chained: self.status == Status::Accepted && self.chain.is_some() && !stranger,
             category: self.order.category,
             passenger: passenger(&self.order.passenger),
             driver: driver.map(|card| self.driver_view(card)),

@@ -1,10 +1,12 @@
 //! Clients that never read. Each makes the engine push to it, so many bytes a second, until it is
 //! cut off; then it comes back and freezes again, so that there always are as many.
 //!
-//! What a client can make the engine say most cheaply is what is wrong with a command: a frame of
-//! some hundred bytes is answered with all its faults. How long a frozen client was carried is read
-//! in the kernel's table: from the moment its queue in the engine's socket grew for the last time,
-//! which is the first write that did not complete, to the moment the engine closed the socket.
+//! What a client can make the engine say most cheaply is what is wrong with a command: places that
+//! are empty are a hundred bytes, and are answered with everything that they lack. Some commands
+//! are sent at once, as by an app that was held up: what is looked for is what clients cost that do
+//! not read, not what so many small packets do. How long a frozen client was carried is read in the
+//! kernel's table: from the moment its queue in the engine's socket grew for the last time, which
+//! is the first write that did not complete, to the moment the engine closed the socket.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -13,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use ibora::bots::Person;
 use parking_lot::Mutex;
-use serde_json::{Map, Value};
+use serde_json::json;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -28,21 +30,25 @@ use crate::report::say;
 
 /// What a client's socket takes although nobody reads; the kernel makes it a little more.
 const RECEIVE_BUFFER: u32 = 4096;
-/// Fields that a command does not have, and how long their names are: as many faults as are told.
-const FAULTS: usize = 20;
-const NAME: usize = 60;
+/// Stops of a ride, each of which lacks everything.
+const STOPS: usize = 5;
+/// About as often a second a client asks, each time as much as it takes.
+const ASKS_A_SECOND: u32 = 4;
 /// Spread over the time for which one is carried: a crowd in step would ask, freeze and come back
 /// in the same seconds again and again, which is another test, of floods.
 const BEGIN_WITHIN: Duration = Duration::from_secs(10);
 const OPEN_WITHIN: Duration = Duration::from_secs(15);
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Each look goes through the kernel's whole table, which takes a processor for milliseconds.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A queue that has not grown for this long is stuck.
 const STUCK: Duration = Duration::from_secs(1);
+/// By then a client was pushed at twice what engine, connection and client hold.
+const ASK_FOR: Duration = Duration::from_secs(4);
 
 /// What a client asks over and over, and how often.
 #[derive(Clone)]
 pub(super) struct Question {
-    frame: Arc<[u8]>,
+    frames: Arc<[u8]>,
     every: Duration,
 }
 
@@ -61,6 +67,9 @@ pub(super) struct Seen {
     /// Clients whose session ended before anything was stuck.
     pub(super) ended_early: usize,
     pub(super) stuck: usize,
+    /// Clients whose session was open, summed over looks.
+    open_sum: usize,
+    looks: usize,
     /// The most that waited in a socket of the engine, in bytes.
     pub(super) unsent_max: u64,
     /// The engine's memory at its highest, in kilobytes.
@@ -90,21 +99,29 @@ impl Question {
         person: &Person,
         bytes_per_s: u32,
     ) -> anyhow::Result<Self> {
-        let field = |number: usize| (format!("{number:0NAME$}"), Value::from(0));
-        let fields: Map<String, Value> = (0..FAULTS).map(field).collect();
-        let id = Uuid::now_v7();
-        let text = client::command(id, ("ride.cancel", Some(id)), &Value::Object(fields));
+        let nowhere = json!({});
+        let trip = json!({"pickup": nowhere, "dropoff": nowhere, "stops": vec![&nowhere; STOPS],
+            "notes": 0, "scheduled_at": 0});
+        let text = client::command(Uuid::now_v7(), ("ride.request", None), &trip);
         let (mut session, _) = Client::open(address, person, (Uuid::now_v7(), None)).await?;
         session.send(&text).await?;
-        let answer = session.next_length().await?;
-        let frame = client::framed(text.as_bytes())?.into();
-        let every = Duration::from_secs(1) * u32::try_from(answer)? / bytes_per_s;
+        let answer = u32::try_from(session.next_length().await?)?;
+        let at_once = (bytes_per_s / ASKS_A_SECOND / answer).max(1);
+        let frames = client::framed(text.as_bytes())?.repeat(usize::try_from(at_once)?);
+        let every = Duration::from_secs(1) * answer * at_once / bytes_per_s;
         say(format!(
-            "each asks every {} ms with {} bytes, and is answered with {answer}",
+            "each asks {at_once} times every {} ms with {} bytes, and is answered with {answer}",
             every.as_millis(),
             text.len()
         ));
-        Ok(Self { frame, every })
+        Ok(Self { frames: frames.into(), every })
+    }
+}
+
+impl Seen {
+    /// How many clients were open at a time, in the mean.
+    pub(super) fn open_mean(&self) -> usize {
+        self.open_sum / self.looks.max(1)
     }
 }
 
@@ -128,6 +145,12 @@ impl Frozen {
 
     pub(super) fn seen(&self) -> Seen {
         *self.shared.seen.lock()
+    }
+
+    /// Counts anew how many are open: a window begins.
+    pub(super) fn count_anew(&self) {
+        let mut seen = self.shared.seen.lock();
+        (seen.open_sum, seen.looks) = (0, 0);
     }
 }
 
@@ -155,30 +178,33 @@ async fn open(address: SocketAddr, person: &Person) -> anyhow::Result<TcpStream>
     Ok(client.into_stream())
 }
 
-/// Asks and never reads, until the engine has closed the socket.
+/// Asks and never reads, until the engine has closed the socket. Nothing is asked any more once the
+/// answers cannot have room: what is sent then only costs the machine that both are on.
 async fn until_cut(shared: &Shared, stream: TcpStream) -> anyhow::Result<()> {
     let port = stream.local_addr()?.port();
     let (cut, mut is_cut) = oneshot::channel();
     let watched = Watched { unsent: 0, since: Instant::now(), cut };
     shared.watched.lock().insert(port, watched);
-    let Question { frame, every } = &shared.question;
+    let Question { frames, every } = &shared.question;
     let mut asks = tokio::time::interval(*every);
     asks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // What the socket did not take of the last question.
+    // What the socket did not take of the last questions.
     let mut rest: &[u8] = &[];
-    loop {
+    let until = Instant::now() + ASK_FOR;
+    while Instant::now() < until {
         tokio::select! {
             seen = &mut is_cut => return Ok(seen?),
             _ = asks.tick() => {}
         }
         if rest.is_empty() {
-            rest = frame;
+            rest = frames;
         }
         // An error is told by the kernel's table, too.
         if let Ok(written) = stream.try_write(rest) {
             rest = &rest[written..];
         }
     }
+    Ok(is_cut.await?)
 }
 
 /// Looks at the engine's sockets and its memory.
@@ -188,14 +214,17 @@ async fn watch(shared: Arc<Shared>, engine_pid: u32) {
     loop {
         looks.tick().await;
         let rss_kb = procs::rss_kb(engine_pid).unwrap_or(0);
-        let Ok(sockets) = kernel::open_sockets(shared.address) else { continue };
-        let now = Instant::now();
+        let (now, address) = (Instant::now(), shared.address);
+        // Beside the witnesses' own work.
+        let sockets = tokio::task::spawn_blocking(move || kernel::open_sockets(address)).await;
+        let Ok(Ok(sockets)) = sockets else { continue };
         let mut seen = shared.seen.lock();
         seen.rss_kb_max = seen.rss_kb_max.max(rss_kb);
         seen.stuck = 0;
         let mut cut = Vec::new();
         let mut watched = shared.watched.lock();
-        for (port, client) in watched.iter_mut() {
+        // Who came while the kernel was asked is not known to it yet.
+        for (port, client) in watched.iter_mut().filter(|(_, client)| client.since <= now) {
             let carried = now.duration_since(client.since);
             match sockets.get(port) {
                 Some(queue) if queue.unsent != client.unsent => {
@@ -223,6 +252,8 @@ async fn watch(shared: Arc<Shared>, engine_pid: u32) {
             // It may be gone already.
             client.cut.send(()).ok();
         }
+        seen.open_sum += watched.len();
+        seen.looks += 1;
     }
 }
 

@@ -12,7 +12,8 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::report::{load_average, median, ratio, rounded, say};
+use crate::procs::Used;
+use crate::report::{Percentiles, load_average, median, ratio, rounded, say};
 use crate::served::{self, Served};
 use crate::witness::{self, Witnesses};
 use frozen::{Frozen, Question, Seen};
@@ -42,6 +43,43 @@ struct Pair {
     seen: Seen,
 }
 
+/// What a window showed.
+struct Window {
+    accepts: Percentiles,
+    /// Accepts that were measured, and CPU time a second.
+    count: u64,
+    used: Used,
+    length: Duration,
+}
+
+impl std::fmt::Display for Window {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { accepts: Percentiles { p50, p99, .. }, count, used, length } = self;
+        let share = |used: Duration| 100.0 * used.as_secs_f64() / length.as_secs_f64();
+        write!(
+            f,
+            "{count} accepts, p50 {p50} p99 {p99} ms; of a core: engine {:.0} %, its database \
+             {:.0} %, clients {:.0} %",
+            share(used.engine),
+            share(used.postgres),
+            share(used.own)
+        )
+    }
+}
+
+/// Lets the witnesses ride for so long.
+async fn window(
+    served: &Served,
+    witnesses: &Witnesses,
+    length: Duration,
+) -> anyhow::Result<Window> {
+    let processes = served.processes()?;
+    let before = processes.used();
+    let accepts = witnesses.window(length).await?;
+    let used = processes.used().since(before);
+    Ok(Window { accepts: accepts.percentiles(), count: accepts.count(), used, length })
+}
+
 /// Runs the bench.
 pub(crate) async fn run(options: Options) -> anyhow::Result<Value> {
     say(format!("load average before: {}", load_average()));
@@ -64,27 +102,26 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<Value> {
     for number in 1..=options.pairs {
         say(format!("pair {number} of {}", options.pairs));
         let length = Duration::from_secs(options.window_s);
-        let without = witnesses.window(length).await?.percentiles();
+        let without = window(&served, &witnesses, length).await?;
         let frozen = Frozen::start(served.address, &people.passengers, &question, served.pid());
         frozen::all_frozen(&frozen, clients).await;
-        let with = witnesses.window(length).await?.percentiles();
+        frozen.count_anew();
+        let with = window(&served, &witnesses, length).await?;
         let seen = frozen.seen();
         drop(frozen);
+        say(format!("  without: {without}"));
+        say(format!("  with:    {with}"));
         say(format!(
-            "  accepts without p50 {} p99 {} ms, with p50 {} p99 {} ms; {} cut off, {} stuck now, \
-             {} ended early; carried at most {:.1} s with {} bytes in a socket; load {}",
-            without.p50,
-            without.p99,
-            with.p50,
-            with.p99,
+            "  {} open in the mean, {} cut off, {} ended early; carried at most {:.1} s with {} \
+             bytes in a socket; load {}",
+            seen.open_mean(),
             seen.cut_off,
-            seen.stuck,
             seen.ended_early,
             seen.longest_s,
             seen.unsent_max,
             load_average()
         ));
-        pairs.push(Pair { ratio: ratio(with.p99, without.p99), seen });
+        pairs.push(Pair { ratio: ratio(with.accepts.p99, without.accepts.p99), seen });
         tokio::time::sleep(SETTLE).await;
     }
     let closed = served.metric(r#"ibora_ws_closed_total{code="4201"}"#).await?;
@@ -104,6 +141,8 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<Value> {
         "witness_ratio": rounded(median(pairs.iter().map(|pair| pair.ratio)), 2),
         "unsent_kb_max": rounded(most(|seen| to_number(seen.unsent_max)) / 1024.0, 1),
         "cut_off": pairs.iter().map(|pair| pair.seen.cut_off).sum::<usize>(),
+        "frozen_mean": pairs.iter().map(|pair| pair.seen.open_mean()).sum::<usize>()
+            / pairs.len().max(1),
         "load_average": load_average(),
     }))
 }

@@ -79,7 +79,9 @@ impl World {
             return;
         }
         if !self.closing && self.chance.percent(self.temper.gives_back) {
-            self.ask(app, Command::Cancel { ride });
+            // He may also give back the one that he was to do next.
+            let next = self.apps[app].next.filter(|_| self.chance.percent(50));
+            self.ask(app, Command::Cancel { ride: next.map_or(ride, |next| next.ride) });
             return;
         }
         match seen.status {

@@ -94,6 +94,8 @@ pub struct App {
     commands: u64,
     pub online: bool,
     pub ride: Option<Seen>,
+    /// The chained ride that comes after it.
+    pub next: Option<Seen>,
     pub offers: BTreeMap<RideId, OfferId>,
     /// The newest version of each ride that it was told of.
     versions: BTreeMap<RideId, u64>,
@@ -125,6 +127,7 @@ impl App {
             commands: 0,
             online: false,
             ride: None,
+            next: None,
             offers: BTreeMap::new(),
             versions: BTreeMap::new(),
             stepping: false,
@@ -159,8 +162,14 @@ impl App {
         }
         *known = seen.version;
         let his = !self.is_driver() || seen.driver == Some(self.user.into());
-        if his && !seen.status.is_final() {
+        let goes_on = his && !seen.status.is_final();
+        self.next.take_if(|ride| ride.ride == seen.ride);
+        if goes_on {
             self.offers.remove(&seen.ride);
+        }
+        if goes_on && self.is_driver() && seen.chained {
+            self.next = Some(seen);
+        } else if goes_on {
             self.ride = Some(seen);
         } else {
             self.ride.take_if(|ride| ride.ride == seen.ride);
@@ -172,7 +181,8 @@ impl App {
         self.online = snapshot.online;
         self.offers = snapshot.offers.iter().map(|open| (open.ride, open.offer)).collect();
         self.ride = None;
-        if let Some(seen) = snapshot.ride {
+        self.next = None;
+        for seen in snapshot.ride.into_iter().chain(snapshot.next) {
             self.see(seen);
         }
     }
@@ -329,6 +339,7 @@ impl World {
             {
                 // Not his any more: his other phone gave it back.
                 self.apps[app].ride.take_if(|seen| seen.ride == *ride);
+                self.apps[app].next.take_if(|seen| seen.ride == *ride);
             }
             // It knows less than it thought.
             Command::Online

@@ -4,6 +4,7 @@
 //! histories here and on PostgreSQL. What must hold: [`Database::write`] says and keeps what the
 //! SQL function `journal_write` would, in the same order of checks; a refused one leaves no trace.
 
+mod ledger;
 mod read;
 mod tenure;
 
@@ -22,6 +23,7 @@ use ibora_domain::ride::Status;
 use ibora_domain::units::UnixMillis;
 use uuid::Uuid;
 
+pub use ledger::Ledger;
 pub use read::OpenOffer;
 pub use tenure::{Fence, Took};
 
@@ -98,6 +100,7 @@ pub struct Database {
     pub rides: BTreeMap<RideId, RideRow>,
     pub active_passengers: BTreeMap<PassengerId, RideId>,
     pub active_drivers: BTreeMap<DriverId, RideId>,
+    pub chained_drivers: BTreeMap<DriverId, RideId>,
     pub waves: BTreeMap<RideId, Vec<WaveRow>>,
     pub attempts: BTreeMap<RideId, Vec<AttemptsRow>>,
     pub drivers: BTreeMap<DriverId, DriverRow>,
@@ -106,6 +109,7 @@ pub struct Database {
     results_of: BTreeMap<Uuid, Vec<ResultKey>>,
     pub streams: BTreeMap<Uuid, Arc<str>>,
     pub stream_events: BTreeMap<Uuid, Vec<(i64, StreamRow)>>,
+    pub ledger: Ledger,
 }
 
 impl Default for Database {
@@ -119,6 +123,7 @@ impl Default for Database {
             rides: BTreeMap::new(),
             active_passengers: BTreeMap::new(),
             active_drivers: BTreeMap::new(),
+            chained_drivers: BTreeMap::new(),
             waves: BTreeMap::new(),
             attempts: BTreeMap::new(),
             drivers: BTreeMap::new(),
@@ -127,6 +132,7 @@ impl Default for Database {
             results_of: BTreeMap::new(),
             streams: BTreeMap::new(),
             stream_events: BTreeMap::new(),
+            ledger: Ledger::default(),
         }
     }
 }
@@ -143,6 +149,7 @@ enum Undo {
     Result(ResultKey, Uuid),
     Stream(Uuid),
     StreamEvent(Uuid),
+    Money(Arc<str>),
 }
 
 type Step = Result<(), &'static str>;
@@ -151,6 +158,27 @@ type Step = Result<(), &'static str>;
 #[must_use]
 pub const fn is_active(status: Status) -> bool {
     !status.is_final()
+}
+
+/// The column `active_driver_id`.
+fn active_driver(row: &RideRow) -> Option<DriverId> {
+    row.driver.filter(|_| row.status.has_driver() && !row.chained)
+}
+
+/// The column `chained_driver_id`.
+fn chained_driver(row: &RideRow) -> Option<DriverId> {
+    row.driver.filter(|_| row.status == Status::Accepted && row.chained)
+}
+
+/// The column `chained`: of what is accepted what its state says, unless the end of the other ride
+/// was faster; of all else what it was.
+fn is_chained(row: &RideRow, before: Option<&RideRow>) -> bool {
+    let Some(before) = before else { return false };
+    let (was, new) = (before.chained, before.status != Status::Accepted);
+    match row.status {
+        Status::Accepted if new || was => row.chained,
+        _ => was,
+    }
 }
 
 impl Database {
@@ -231,7 +259,7 @@ impl Database {
         for (row, seq) in rows.zip(&write.seqs) {
             self.insert_stream_event(row, *seq, undo)?;
         }
-        Ok(())
+        self.insert_money(decisions().flat_map(|decision| &decision.money), undo)
     }
 
     fn insert_events(&mut self, decision: &Decision, fence: &Fence, undo: &mut Vec<Undo>) -> Step {
@@ -263,11 +291,33 @@ impl Database {
                 }
             }
         }
+        let mut ended = Vec::new();
         for row in rows {
-            self.check_indexes(row)?;
-            undo.push(Undo::Ride(row.id, self.rides.get(&row.id).cloned()));
-            self.put_ride(row.id, Some(row.clone()));
+            let before = self.rides.get(&row.id).cloned();
+            let chained = is_chained(row, before.as_ref());
+            let row = RideRow { chained, ..row.clone() };
+            self.check_indexes(&row)?;
+            let drove = before.as_ref().and_then(active_driver);
+            ended.extend(drove.filter(|_| row.status.is_final()));
+            undo.push(Undo::Ride(row.id, before));
+            self.put_ride(row.id, Some(row));
         }
+        for driver in ended {
+            self.next_is_active(driver, undo)?;
+        }
+        Ok(())
+    }
+
+    /// The end of a driver's ride makes the one that is chained to it his active ride.
+    fn next_is_active(&mut self, driver: DriverId, undo: &mut Vec<Undo>) -> Step {
+        let next = self.chained_drivers.get(&driver).filter(|_| !is(Mutant::ChainKept));
+        let Some(before) = next.and_then(|next| self.rides.get(next)).cloned() else {
+            return Ok(());
+        };
+        let row = RideRow { chained: false, ..before.clone() };
+        self.check_indexes(&row)?;
+        undo.push(Undo::Ride(row.id, Some(before)));
+        self.put_ride(row.id, Some(row));
         Ok(())
     }
 
@@ -277,9 +327,11 @@ impl Database {
         if is_active(row.status) && other(self.active_passengers.get(&row.passenger)) {
             return Err("rides_one_active_per_passenger");
         }
-        let driver = row.driver.filter(|_| row.status.has_driver());
-        if driver.is_some_and(|driver| other(self.active_drivers.get(&driver))) {
+        if active_driver(row).is_some_and(|driver| other(self.active_drivers.get(&driver))) {
             return Err("rides_one_active_per_driver");
+        }
+        if chained_driver(row).is_some_and(|driver| other(self.chained_drivers.get(&driver))) {
+            return Err("rides_one_chained_per_driver");
         }
         Ok(())
     }
@@ -289,18 +341,23 @@ impl Database {
             if self.active_passengers.get(&before.passenger) == Some(&id) {
                 self.active_passengers.remove(&before.passenger);
             }
-            if let Some(driver) = before.driver
-                && self.active_drivers.get(&driver) == Some(&id)
-            {
-                self.active_drivers.remove(&driver);
+            if let Some(driver) = before.driver {
+                for index in [&mut self.active_drivers, &mut self.chained_drivers] {
+                    if index.get(&driver) == Some(&id) {
+                        index.remove(&driver);
+                    }
+                }
             }
         }
         let Some(row) = row else { return };
         if is_active(row.status) {
             self.active_passengers.insert(row.passenger, id);
         }
-        if let Some(driver) = row.driver.filter(|_| row.status.has_driver()) {
+        if let Some(driver) = active_driver(&row) {
             self.active_drivers.insert(driver, id);
+        }
+        if let Some(driver) = chained_driver(&row) {
+            self.chained_drivers.insert(driver, id);
         }
         self.rides.insert(id, row);
     }
@@ -354,6 +411,7 @@ impl Database {
 
     fn take_back(&mut self, step: Undo) {
         match step {
+            Undo::Money(key) => self.ledger.take_back(&key),
             Undo::Batch(id) => drop(self.batches.remove(&id)),
             Undo::Event(id) => pop(&mut self.events, &id),
             Undo::Ride(id, before) => self.put_ride(id, before),

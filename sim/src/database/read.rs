@@ -44,8 +44,14 @@ impl Database {
         let attempts = self.attempts.get(&id).into_iter().flatten();
         let mut commands: Vec<PastCommand> = attempts.clone().flat_map(refused_in).collect();
         commands.extend(self.past_commands(id.0));
+        let ride = self.ride(id);
+        let indexed = self.rides.get(&id).is_some_and(|row| row.chained);
+        let waits = |ride: &Ride| ride.status == Status::Accepted && ride.chain.is_some();
+        let driver = ride.as_ref().and_then(Ride::driver_id);
         RideRecords {
-            ride: self.ride(id),
+            next: driver.and_then(|driver| self.chained_drivers.get(&driver).copied()),
+            preceding_ended: ride.as_ref().is_some_and(waits) && !indexed,
+            ride,
             offers: self.offers(id),
             commands,
             ..RideRecords::default()
@@ -80,6 +86,7 @@ impl Database {
             }),
             version: row.map_or(0, |row| row.version),
             active: self.active_drivers.get(&id).copied(),
+            next: self.chained_drivers.get(&id).copied(),
             open_offers: Vec::new(),
             commands: Vec::new(),
         }

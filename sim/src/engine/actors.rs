@@ -11,10 +11,9 @@ use ibora_domain::machines::{
     Output, Outputs, PassengerInput, PassengerMachine, RideInput, RideMachine, RideRecords, Riding,
 };
 use ibora_domain::mutants::{Mutant, is};
-use ibora_domain::ride::Status;
 use ibora_domain::units::{Millis, UnixMillis};
 
-use super::{Actor, Alarm, Append, Body, Build, Done, Engine, Entry, Had, Read, Reply};
+use super::{Actor, Alarm, Append, Body, Build, Done, Engine, Entry, Had, Read, Reply, Stands};
 use crate::node::NodeEvent;
 use crate::queue::{MS, Micros, SECOND};
 use crate::tell;
@@ -169,7 +168,8 @@ impl Engine {
             && let Some(ride) = machine.ride()
         {
             let people = (ride.driver_id(), ride.order.passenger.id);
-            self.follow(people, ride.id, ride.status);
+            let stands = Stands { status: ride.status, chained: ride.chain.is_some() };
+            self.follow(people, ride.id, stands);
         }
     }
 
@@ -179,15 +179,17 @@ impl Engine {
         &mut self,
         (driver, passenger): (Option<DriverId>, PassengerId),
         ride: RideId,
-        status: Status,
+        stands: Stands,
     ) {
         if is(Mutant::ToldTooEarly) {
-            return self.follow((driver, passenger), ride, status);
+            return self.follow((driver, passenger), ride, stands);
         }
-        if let Some(driver) = driver.filter(|_| status.has_driver()) {
+        if let Some(driver) = driver.filter(|_| stands.is_driven()) {
             self.on_ride.insert(driver.0, Had::Ride(ride));
+        } else if let Some(driver) = driver.filter(|_| stands.is_next()) {
+            self.note_next(driver, ride, stands);
         }
-        if !status.is_final() {
+        if !stands.status.is_final() {
             self.on_ride.insert(passenger.0, Had::Ride(ride));
         }
     }
@@ -197,7 +199,7 @@ impl Engine {
         &mut self,
         (driver, passenger): (Option<DriverId>, PassengerId),
         ride: RideId,
-        status: Status,
+        stands: Stands,
     ) {
         let mut note = |person, has_it| {
             if has_it {
@@ -207,9 +209,20 @@ impl Engine {
             }
         };
         if let Some(driver) = driver {
-            note(driver.0, status.has_driver());
+            note(driver.0, stands.is_driven());
         }
-        note(passenger.0, !status.is_final());
+        note(passenger.0, !stands.status.is_final());
+        if let Some(driver) = driver {
+            self.note_next(driver, ride, stands);
+        }
+    }
+
+    fn note_next(&mut self, driver: DriverId, ride: RideId, stands: Stands) {
+        if stands.is_next() {
+            self.next_ride.insert(driver, ride);
+        } else if self.next_ride.get(&driver) == Some(&ride) {
+            self.next_ride.remove(&driver);
+        }
     }
 
     /// Drops an entry whose actor could not be built; a ride is asked for again.

@@ -15,13 +15,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ibora_domain::facts::{CommandKey, Entity};
+use ibora_domain::facts::{CommandKey, Entity, RideRow};
 use ibora_domain::ids::{DriverId, RideId, UserId};
 use ibora_domain::journal::{Lease, Numbers};
 use ibora_domain::machines::{
     DispatcherMachine, DriverRecords, Driving, Envelope, Machine, Market, Outputs, RideMachine,
     Riding, Turns,
 };
+use ibora_domain::ride::Status;
 use ibora_domain::units::UnixMillis;
 use uuid::Uuid;
 
@@ -185,6 +186,31 @@ pub struct Place {
     pub at: UnixMillis,
 }
 
+/// Where a ride stands, as far as it makes it somebody's.
+#[derive(Clone, Copy)]
+pub struct Stands {
+    pub status: Status,
+    /// Its driver is still on another.
+    pub chained: bool,
+}
+
+impl Stands {
+    /// Of a row.
+    #[must_use]
+    pub fn of(row: &RideRow) -> Self {
+        Self { status: row.status, chained: row.chained }
+    }
+
+    /// Whether it is what its driver does next.
+    fn is_next(self) -> bool {
+        self.status.has_driver() && self.chained
+    }
+
+    fn is_driven(self) -> bool {
+        self.status.has_driver() && !self.chained
+    }
+}
+
 /// What is known of a person's ride.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Had {
@@ -206,6 +232,8 @@ pub struct Engine {
     pub numbers: Numbers,
     pub index: BTreeMap<DriverId, Place>,
     pub on_ride: BTreeMap<Uuid, Had>,
+    /// Chained rides, which their drivers do next.
+    pub next_ride: BTreeMap<DriverId, RideId>,
     running: BTreeSet<(UserId, Arc<str>)>,
     pub sessions: BTreeMap<u64, Session>,
     pub hub: BTreeMap<UserId, Vec<u64>>,
@@ -233,6 +261,7 @@ impl Engine {
             numbers: Numbers::default(),
             index: BTreeMap::new(),
             on_ride: BTreeMap::new(),
+            next_ride: BTreeMap::new(),
             running: BTreeSet::new(),
             sessions: BTreeMap::new(),
             hub: BTreeMap::new(),

@@ -51,6 +51,8 @@ pub(super) struct Opening {
     user: UserId,
     head: (Arc<str>, u64),
     snapshot: Snapshot,
+    /// The chained ride of a driver, looked for before the ride that he is on.
+    next: Option<RideId>,
     step: Step,
 }
 
@@ -60,6 +62,7 @@ enum Step {
     Stand,
     Records { offered: bool },
     Ride,
+    Next,
 }
 
 /// Snapshots in the making.
@@ -118,7 +121,8 @@ impl Engine {
     pub(super) fn open(&mut self, world: &mut World, whom: For, user: UserId) {
         let number = Ids::next(&mut world.ids.request);
         let head = (Arc::from(""), 0);
-        let opening = Opening { whom, user, head, snapshot: Snapshot::default(), step: Step::Head };
+        let (snapshot, next) = (Snapshot::default(), None);
+        let opening = Opening { whom, user, head, snapshot, next, step: Step::Head };
         self.openings.insert(number, opening);
         let after = world.read_time();
         world.to_node(self.node, after, NodeEvent::Open { number });
@@ -156,17 +160,21 @@ impl Engine {
                         opening.snapshot.offers = offers;
                     }
                 }
+                let next = self.next_ride.get(&user.into()).copied();
+                if let Some(opening) = self.openings.get_mut(&number) {
+                    opening.next = next;
+                }
                 let ride = match self.on_ride.get(&user.0) {
                     Some(Had::Ride(ride)) => Some(*ride),
                     Some(Had::Unsure) => world.db.active_ride(user),
                     None => None,
                 };
                 match ride {
-                    Some(ride) => self.ask_ride(world, number, ride),
-                    None => self.finish(world, number),
+                    Some(ride) => self.ask_ride(world, number, (ride, Step::Ride)),
+                    None => self.look_at_next(world, number),
                 }
             }
-            Step::Stand | Step::Ride => {}
+            Step::Stand | Step::Ride | Step::Next => {}
         }
     }
 
@@ -198,8 +206,18 @@ impl Engine {
         reply
     }
 
-    fn ask_ride(&mut self, world: &mut World, number: u64, ride: RideId) {
-        self.stands(number, Step::Ride);
+    /// The chained ride, if there is one, is asked for after the ride before it.
+    fn look_at_next(&mut self, world: &mut World, number: u64) {
+        let Some(opening) = self.openings.get(&number) else { return };
+        let shown = opening.snapshot.ride.map(|seen| seen.ride);
+        match opening.next.filter(|next| shown != Some(*next)) {
+            Some(next) => self.ask_ride(world, number, (next, Step::Next)),
+            None => self.finish(world, number),
+        }
+    }
+
+    fn ask_ride(&mut self, world: &mut World, number: u64, (ride, step): (RideId, Step)) {
+        self.stands(number, step);
         let Some(user) = self.openings.get(&number).map(|opening| opening.user) else { return };
         let reply = self.ask(world, number);
         let input = RideInput::Read { by: ReadAs::User(user), reply };
@@ -219,11 +237,21 @@ impl Engine {
             }
             (Step::Ride, Ok(done)) => {
                 opening.snapshot.ride = Seen::of_answer(&done.body);
+                self.look_at_next(world, number);
+            }
+            (Step::Next, Ok(done)) => {
+                let next = Seen::of_answer(&done.body);
+                // Its turn may have come since: the other has ended.
+                match next {
+                    Some(seen) if seen.chained => opening.snapshot.next = next,
+                    Some(_) | None => opening.snapshot.ride = next,
+                }
                 self.finish(world, number);
             }
             // It ended, or was given to another, since its id was read.
-            (Step::Ride, Err(Refusal::NotFound)) => self.finish(world, number),
-            (Step::Head | Step::Stand | Step::Records { .. } | Step::Ride, _) => {
+            (Step::Ride, Err(Refusal::NotFound)) => self.look_at_next(world, number),
+            (Step::Next, Err(Refusal::NotFound)) => self.finish(world, number),
+            (Step::Head | Step::Stand | Step::Records { .. } | Step::Ride | Step::Next, _) => {
                 self.cannot_tell(world, number);
             }
         }

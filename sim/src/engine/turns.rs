@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use ibora_domain::category::Category;
+use ibora_domain::dispatch::Merits;
 use ibora_domain::facts::{Decision, Entity, ResultRow, Row};
 use ibora_domain::ids::DriverId;
 use ibora_domain::journal::CommitError;
@@ -13,11 +14,17 @@ use ibora_domain::machines::{
 use ibora_domain::mutants::{Mutant, is};
 use ibora_domain::units::{Metres, Seconds};
 
-use super::{Append, Body, Done, Engine, Had, Place, Reply};
+use super::{Append, Body, Done, Engine, Had, Place, Reply, Stands};
 use crate::node::NodeEvent;
 use crate::people;
 use crate::tell;
 use crate::world::{Ids, World};
+
+/// So many metres away, who, how soon free, and what speaks for him.
+type Found = (u32, DriverId, (Option<u32>, Merits));
+
+/// How fast one who is on a ride comes to its drop-off, in metres a second.
+const FINISHING_MPS: u32 = 25;
 
 /// A driver whose last position is older than this is no candidate.
 const STALE_AFTER_MS: u64 = 45_000;
@@ -111,22 +118,36 @@ impl Engine {
     /// The drivers a wave may be offered to, nearest first, each with an offer id.
     fn find(&mut self, world: &mut World, seek: &Seek) -> Vec<Candidate> {
         let now = world.clock(self.node);
+        let within = world.rides.soon_within.0;
+        // Whoever is on a ride has so far to its drop-off, and as far again to the pickup.
+        let free_in = |place: &Place| match place.market {
+            Market::Available(Category::Economy, standing) => Some((None, standing)),
+            Market::Finishing(Category::Economy, _, standing) => {
+                Some((Some(place.metres / FINISHING_MPS), standing))
+            }
+            Market::Available(..) | Market::Finishing(..) | Market::Busy | Market::Offline => None,
+        };
         let fits = |driver: &DriverId, place: &Place| {
-            place.market == Market::Available(Category::Economy)
-                && place.metres <= seek.radius.0
+            place.metres <= seek.radius.0
                 && now.since(place.at).0 <= STALE_AFTER_MS
                 && !seek.excluded.contains(driver)
         };
         let found = self.index.iter().filter(|(driver, place)| fits(driver, place));
-        let mut found: Vec<(u32, DriverId)> =
-            found.map(|(driver, place)| (place.metres, *driver)).collect();
-        found.sort_unstable();
+        let found = found.filter_map(|(driver, place)| {
+            let (free_in, standing) = free_in(place)?;
+            let soon = free_in.is_none_or(|free_in| u64::from(free_in) * 1000 <= within);
+            soon.then_some((place.metres, *driver, (free_in, standing.merits(now))))
+        });
+        let mut found: Vec<Found> = found.collect();
+        found.sort_unstable_by_key(|(metres, driver, _)| (*metres, *driver));
         found.truncate(usize::from(seek.count).saturating_mul(2).max(8));
-        let candidate = |(metres, driver)| Candidate {
+        let candidate = |(metres, driver, (free_in, merits)): Found| Candidate {
             driver,
             offer: people::offer(Ids::next(&mut world.ids.offer)),
             distance: Metres(metres),
-            eta: Seconds(metres / 8),
+            eta: Seconds(metres / 8 + free_in.unwrap_or(0)),
+            free_in: free_in.map(Seconds),
+            merits,
         };
         found.into_iter().map(candidate).collect()
     }
@@ -149,7 +170,7 @@ impl Engine {
         let life = actor.life;
         for row in &decision.rows {
             if let Row::Ride(row) = row {
-                self.gain((row.driver, row.passenger), row.id, row.status);
+                self.gain((row.driver, row.passenger), row.id, Stands::of(row));
             }
         }
         let results = decision.results.clone();
@@ -241,7 +262,7 @@ impl Engine {
             Ok(()) => {
                 for row in append.decision.iter().flat_map(|decision| &decision.rows) {
                     if let Row::Ride(row) = row {
-                        self.follow((row.driver, row.passenger), row.id, row.status);
+                        self.follow((row.driver, row.passenger), row.id, Stands::of(row));
                     }
                 }
                 self.leave(world, (entity, append.life), leaves);

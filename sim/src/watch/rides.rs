@@ -2,11 +2,15 @@
 
 use ibora_domain::facts::{Decision, Entity, Row};
 use ibora_domain::ids::RideId;
-use ibora_domain::invariants::{RIDE_1, RIDE_2, RIDE_3, RIDE_4, RIDE_5, RIDE_6};
+use ibora_domain::invariants::{RIDE_1, RIDE_2, RIDE_3, RIDE_4, RIDE_5, RIDE_6, RIDE_7};
 use ibora_domain::ride::{Ride, RideEvent, Status};
+use ibora_domain::units::{Millis, UnixMillis};
 
 use super::Watch;
 use crate::people;
+
+/// A chained ride hears within this time that the one before it has ended; clocks may disagree.
+const CHAIN_HEARD_WITHIN: Millis = Millis::from_secs(180);
 
 impl Watch {
     /// A ride's decision is on disk.
@@ -31,7 +35,7 @@ impl Watch {
         self.losers_did_not_win(id, decision);
     }
 
-    fn happened(&mut self, id: RideId, event: &RideEvent, at: ibora_domain::units::UnixMillis) {
+    fn happened(&mut self, id: RideId, event: &RideEvent, at: UnixMillis) {
         let before = self.rides.get(&id).map(|ride| ride.status);
         let allowed = may_follow(before, event);
         self.holds(RIDE_5, allowed, || {
@@ -47,7 +51,7 @@ impl Watch {
             self.rides.insert(id, Ride::requested(id, (**order).clone(), at));
             return;
         }
-        if let RideEvent::Assigned { driver, offer } = event {
+        if let RideEvent::Assigned { driver, offer, .. } = event {
             let ride = self.rides.get(&id);
             let earlier = ride.and_then(Ride::driver_id);
             let open = ride.and_then(|ride| ride.open_offer_to(driver.id)).map(|open| open.id);
@@ -60,10 +64,25 @@ impl Watch {
             });
             self.assigned.insert((driver.id, id));
         }
+        if let RideEvent::Released { .. } = event {
+            self.released_in_time(id, at);
+        }
         if let Some(ride) = self.rides.get_mut(&id) {
             ride.apply(event, at);
         }
         self.offers_as_told(id, event);
+    }
+
+    /// A chained ride is not given to another long after its turn has come.
+    fn released_in_time(&mut self, id: RideId, at: UnixMillis) {
+        let chain = self.rides.get(&id).and_then(|ride| ride.chain);
+        let before = chain.and_then(|chain| self.rides.get(&chain.after));
+        let canceled = before.and_then(|ride| ride.cancellation.as_ref()).map(|end| end.at);
+        let ended = before.and_then(|ride| ride.completed_at).or(canceled);
+        let waited = ended.map_or(Millis(0), |ended| at.since(ended));
+        self.holds(RIDE_7, waited <= CHAIN_HEARD_WITHIN, || {
+            format!("{} was chained for {waited:?} to a ride that had ended", people::name(id.0))
+        });
     }
 
     /// The ride's open offers are those that were made and not ended.
@@ -81,6 +100,7 @@ impl Watch {
                 told.clear();
             }
             RideEvent::Requested { .. }
+            | RideEvent::Unchained
             | RideEvent::Released { .. }
             | RideEvent::Arriving
             | RideEvent::Arrived
@@ -107,6 +127,7 @@ impl Watch {
         };
         let same = (row.status, row.version, row.driver)
             == (ride.status, ride.version, ride.driver_id())
+            && row.chained == ride.chain.is_some()
             && serde_json::to_string(ride).is_ok_and(|state| *state == *row.state);
         let offers = ride.status == Status::Searching || ride.search.open.is_empty();
         let what = format!("{} {:?} {}", people::name(id.0), row.status, row.version);
@@ -118,6 +139,7 @@ impl Watch {
         let Some(ride) = self.rides.get(&id) else { return };
         let passenger = ride.order.passenger.id;
         let (driver, bound) = (ride.driver_id(), ride.status.has_driver());
+        let chained = ride.chain.is_some();
         let active = !ride.status.is_final();
         self.active_drivers.retain(|_, other| *other != id);
         if active {
@@ -128,7 +150,14 @@ impl Watch {
         } else if self.active_passengers.get(&passenger) == Some(&id) {
             self.active_passengers.remove(&passenger);
         }
-        if let Some(driver) = driver.filter(|_| bound) {
+        self.chained_drivers.retain(|_, other| *other != id);
+        if let Some(driver) = driver.filter(|_| bound && chained) {
+            let other = self.chained_drivers.insert(driver, id);
+            self.holds(RIDE_7, other.is_none(), || {
+                let (next, who) = (people::name(id.0), people::name(driver.0));
+                format!("{next} and {other:?} are chained to one ride of {who}")
+            });
+        } else if let Some(driver) = driver.filter(|_| bound) {
             let other = self.active_drivers.insert(driver, id);
             self.holds(RIDE_2, other.is_none(), || {
                 format!("{} has {} and {other:?}", people::name(driver.0), people::name(id.0))
@@ -168,7 +197,7 @@ fn may_follow(before: Option<Status>, event: &RideEvent) -> bool {
         RideEvent::Released { .. } => {
             matches!(before, Status::Accepted | Status::Arriving | Status::Arrived)
         }
-        RideEvent::Arriving => before == Status::Accepted,
+        RideEvent::Unchained | RideEvent::Arriving => before == Status::Accepted,
         RideEvent::Arrived => matches!(before, Status::Accepted | Status::Arriving),
         RideEvent::PinRefused { .. } | RideEvent::Started => before == Status::Arrived,
         RideEvent::Completed { .. } => before == Status::Started,

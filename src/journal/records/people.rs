@@ -69,6 +69,7 @@ impl Records {
                 .map(|category| OnlineAs { category, vehicle: vehicle.map(VehicleId) }),
             version: u64::try_from(version).unwrap_or(0),
             active: active.map(RideId),
+            next: self.chained_ride(id).await?,
             open_offers,
             commands: self.past_commands(id.0, &[id.0]).await?,
         })

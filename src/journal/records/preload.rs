@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::super::{moment, timestamp};
 use super::people::{Person, UNRATED, mean};
-use super::{KNOWN_FOR, Records, VehicleRow, past_command, vehicle_of};
+use super::{InFlight, KNOWN_FOR, Records, VehicleRow, past_command, vehicle_of};
 
 /// People who are read, those first who were here last.
 const PEOPLE_MAX: i64 = 100_000;
@@ -57,7 +57,7 @@ impl Records {
     pub(in super::super) async fn preload(
         &self,
         people: &[Uuid],
-        driven: &HashMap<DriverId, RideId>,
+        InFlight { driven, next, .. }: &InFlight,
         now: UnixMillis,
     ) -> Result<(), sqlx::Error> {
         let (rows, vehicles, offers, commands) = tokio::try_join!(
@@ -76,6 +76,7 @@ impl Records {
             let vehicles = vehicles.remove(&row.0).unwrap_or_default();
             if let Some(mut driver) = driver_of(row, vehicles) {
                 driver.active = driven.get(&id).copied();
+                driver.next = next.get(&id).copied();
                 driver.open_offers = offers.remove(&id.0).unwrap_or_default();
                 driver.commands = commands.remove(&id.0).unwrap_or_default();
                 drivers.insert(id, driver);

@@ -58,6 +58,10 @@ points! {
     ToDriverOnline = "to_driver.online": "A driver who wants to go online goes to his actor."
     ToDriverOffline = "to_driver.offline": "A driver who wants to go offline goes to his actor."
     ToDriverAccept = "to_driver.accept": "An accept goes to its driver's actor, which reserves him."
+    ToRidePrecedes = "to_ride.precedes":
+        "A recorded chained ride tells the one before it that it waits."
+    ToRidePrecedingEnded = "to_ride.preceding_ended":
+        "A ride that has ended tells the one that is chained to it."
     ToDriverSlot = "to_driver.slot": "The dispatcher asks a driver for a slot."
     ToDriverOffered = "to_driver.offered": "A recorded offer is told to its driver's actor."
     ToDriverOfferClosed = "to_driver.offer_closed":
@@ -102,6 +106,10 @@ points! {
         "Decided, and not handed to the journal: the winner of a ride."
     AssignedRecorded = "ride.assigned.recorded":
         "Durable, sessions told, nobody answered: the winner of a ride."
+    UnchainedDecided = "ride.unchained.decided":
+        "Decided, and not handed to the journal: a chained ride whose turn has come."
+    UnchainedRecorded = "ride.unchained.recorded":
+        "Durable, sessions told, nobody answered: a chained ride whose turn has come."
     ReleasedDecided = "ride.released.decided":
         "Decided, and not handed to the journal: a ride given back."
     ReleasedRecorded = "ride.released.recorded":

@@ -18,6 +18,7 @@ const KINDS: &[(EntityKind, &str, Failpoint, Failpoint)] = {
         (Ride, "offer_withdrawn", OfferWithdrawnDecided, OfferWithdrawnRecorded),
         (Ride, "offers_expired", OffersExpiredDecided, OffersExpiredRecorded),
         (Ride, "assigned", AssignedDecided, AssignedRecorded),
+        (Ride, "unchained", UnchainedDecided, UnchainedRecorded),
         (Ride, "released", ReleasedDecided, ReleasedRecorded),
         (Ride, "arriving", ArrivingDecided, ArrivingRecorded),
         (Ride, "arrived", ArrivedDecided, ArrivedRecorded),
@@ -100,6 +101,8 @@ pub(crate) fn message<R>(envelope: &Envelope<R>) -> Option<Failpoint> {
             RideInput::Offers { .. } => ToRideOffers,
             RideInput::OfferUnwanted { .. } => ToRideOfferUnwanted,
             RideInput::WhoseIsIt { .. } => ToRideWhoseIsIt,
+            RideInput::Precedes { .. } => ToRidePrecedes,
+            RideInput::PrecedingEnded { .. } => ToRidePrecedingEnded,
             RideInput::DoesItExist { .. } => ToRideDoesItExist,
             RideInput::Alarm => ToRideAlarm,
             RideInput::Read { .. } | RideInput::Position { .. } | RideInput::Ahead { .. } => {

@@ -132,10 +132,15 @@ fn why(event: &RideEvent, before: Option<&Ride>, after: Option<&Ride>) -> String
         RideEvent::OffersExpired { drivers } => {
             format!("no answer in time from {}", names(drivers))
         }
-        RideEvent::Assigned { driver, .. } => {
+        RideEvent::Assigned { driver, chain, .. } => {
             let others = open.saturating_sub(1);
-            format!("{} accepted first; {others} other offers closed", driver.id)
+            let first = format!("{} accepted first; {others} other offers closed", driver.id);
+            match chain {
+                Some(chain) => format!("{first}; he comes when ride {} has ended", chain.after),
+                None => first,
+            }
         }
+        RideEvent::Unchained => "the driver has ended the ride before, and comes".to_owned(),
         RideEvent::Released { driver, reason, .. } => {
             let reason = reason.as_str();
             format!("{driver} gave it back ({reason}); search {search} begins without him")

@@ -80,10 +80,30 @@ impl Crew {
         let wrong = if pin == "0000" { "0001" } else { "0000" };
         self.rest(driver, &step("start"), json!({"pin": wrong})).await?;
         self.over(phone, driver, &step("start"), json!({"pin": pin})).await?;
-        self.rest(driver, &step("complete"), json!({})).await?;
+        self.chained(driver, phone, &step("complete")).await?;
         app.sees(id, "completed").await?;
         self.over(&mut app, passenger, &step("rating"), json!({"stars": 4})).await?;
         self.rest(driver, &step("rating"), json!({"stars": 5})).await.map(drop)
+    }
+
+    /// On his way to the drop-off a driver gets his next ride; it is his when he has completed.
+    async fn chained(&self, driver: &Person, phone: &mut Phone, complete: &str) -> Option<()> {
+        let passenger = &self.passengers[1];
+        phone.send(&at_dropoff()).await?;
+        let (_, ride) = self.rest(passenger, "/v1/rides", onwards()).await?;
+        let id = ride["id"].as_str()?;
+        phone.offered(id).await?;
+        let (_, won) =
+            self.over(phone, driver, &format!("/v1/rides/{id}/accept"), json!({})).await?;
+        assert_eq!(won["chained"], true, "{won}");
+        self.rest(driver, complete, json!({})).await?;
+        let now = |frame: &Value| {
+            let shown = &frame["d"]["ride"];
+            frame["op"] == "ride.updated" && shown["id"] == id && shown["chained"] == false
+        };
+        phone.until(now).await?;
+        let cancel = format!("/v1/rides/{id}/cancel");
+        self.rest(passenger, &cancel, json!({"reason": "changed_mind"})).await.map(drop)
     }
 
     /// A ride is declined by one, given back by the other, and canceled.
@@ -277,6 +297,20 @@ fn near() -> Value {
     let at = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_millis();
     let at = u64::try_from(at).expect("fits");
     json!({"t": "tel", "n": 1, "pts": [[at, -23.5513, -46.6339, 60]]})
+}
+
+/// A position where the ride of [`order`] ends.
+fn at_dropoff() -> Value {
+    let at = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_millis();
+    let at = u64::try_from(at).expect("fits");
+    json!({"t": "tel", "n": 2, "pts": [[at, -23.5614, -46.6559, 10]]})
+}
+
+/// A ride from there.
+fn onwards() -> Value {
+    json!({"pickup": {"lat": -23.5614, "lng": -46.6559},
+        "dropoff": {"lat": -23.5503, "lng": -46.6339}, "category": "economy",
+        "payment_method": "cash"})
 }
 
 fn car() -> Value {

@@ -88,7 +88,7 @@ fn the_window_opens_with_need() {
     let cases = [
         (0, vec![10], Again::OnChange(seconds(60))),
         (1, vec![10], Again::OnChange(seconds(60))),
-        (1, vec![5000], Again::After(seconds(2))), // too far, as if it were not there
+        (1, vec![5000], Again::OnChange(seconds(2))), // too far: nothing to gather
         (2, vec![10], Again::After(seconds(4))),
         (3, vec![10, 20], Again::After(seconds(2))),
         (12, vec![10], Again::After(seconds(10))),

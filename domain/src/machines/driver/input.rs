@@ -5,6 +5,7 @@ use crate::category::Category;
 use crate::facts::Zone;
 use crate::ids::{OfferId, RideId, VehicleId};
 use crate::machines::{Ask, PastCommand, Slot};
+use crate::place::Coordinates;
 use crate::ride::DriverPosition;
 use crate::units::Millis;
 
@@ -41,6 +42,7 @@ pub enum DriverInput<R> {
     /// The ride is his.
     Won {
         ride: RideId,
+        held: Held,
     },
     /// The ride is not his: the answer to one accept, or to a question.
     NotWon {
@@ -70,6 +72,15 @@ pub enum DriverInput<R> {
     Alarm,
 }
 
+/// How a driver has a ride.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Held {
+    /// It is what he does now. `dropoff`: where he will be free, once he is on his way there.
+    Now { dropoff: Option<Coordinates> },
+    /// It is chained: he is still on another.
+    Next { after: RideId },
+}
+
 /// What is known of a driver when his machine is built.
 #[derive(Debug, Default)]
 pub struct DriverRecords {
@@ -78,6 +89,8 @@ pub struct DriverRecords {
     pub online: Option<OnlineAs>,
     pub version: u64,
     pub active: Option<RideId>,
+    /// The chained ride that comes after it.
+    pub next: Option<RideId>,
     pub open_offers: Vec<Slot>,
     pub commands: Vec<PastCommand>,
 }

@@ -146,6 +146,7 @@ impl<R> RideMachine<R> {
     pub(super) fn offer_unwanted(&mut self, turn: &mut Turn<'_, R>, driver: DriverId) {
         let open = self.ride.as_ref().and_then(|ride| ride.open_offer_to(driver));
         let Some(offer) = open.map(|offer| offer.id) else {
+            self.cannot_come(turn, driver);
             turn.tell_driver(driver, DriverInput::OfferClosed { ride: self.id });
             return;
         };
@@ -166,6 +167,7 @@ impl<R> RideMachine<R> {
     /// Something is due: offers are over, the next wave starts, or the search is given up. Each of
     /// them moves the next alarm into the future.
     pub(super) fn alarm(&mut self, turn: &mut Turn<'_, R>) {
+        self.watch_chain(turn);
         let Some(ride) = self.searching() else { return };
         let give_up = turn.now >= ride.search.since + self.policy.search;
         let drivers = ride.overdue_offers(turn.now, &self.policy);
@@ -207,6 +209,7 @@ impl<R> RideMachine<R> {
                 (*driver == offer.driver).then_some("declined")
             }
             RideEvent::Requested { .. }
+            | RideEvent::Unchained
             | RideEvent::OffersMade { .. }
             | RideEvent::Released { .. }
             | RideEvent::Arriving
@@ -280,7 +283,7 @@ fn next_wave(ride: &Ride) -> WaveId {
 }
 
 fn offer(candidate: Candidate, wave: u16, expires_at: UnixMillis) -> Offer {
-    let Candidate { driver, offer, distance, eta } = candidate;
+    let Candidate { driver, offer, distance, eta, free_in: _, merits: _ } = candidate;
     Offer { id: offer, driver, wave, expires_at, distance, eta }
 }
 

@@ -84,6 +84,7 @@ impl<R> RideMachine<R> {
         let won = Done { version: ride.version, body: told.to(Reader::Driver, ride) };
         self.known.answer(turn, ask, Ok(won), &mut decision);
         self.whose(turn, driver);
+        self.ask_preceding(turn);
         self.finish(turn, decision);
         self.eta = Eta::default();
         self.look_ahead(turn);

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{DriverInput, Millis, Note, PassengerInput, RideMachine, Turn};
+use super::{DriverInput, Millis, Note, PassengerInput, RideMachine, Turn, chain};
 use crate::facts::{Decision, Done, EventRow, RideRow, Row, StreamId, StreamRow, Timer};
 use crate::ids::DriverId;
-use crate::machines::{Ask, Output};
+use crate::ledger;
+use crate::machines::{Ask, Held, Output};
 use crate::policy::RidePolicy;
 use crate::refusal::Refusal;
 use crate::ride::{RIDE_JSON, Rater, Reader, Ride, RideEvent, Status, json_text};
@@ -87,6 +88,9 @@ impl<R> RideMachine<R> {
         let driver = ride.driver_id();
         ride.apply(event, turn.now);
         push_event(decision, ride, event);
+        // What was priced is an amount, so there is nothing that could not be booked.
+        let booked = ledger::of_ride(ride, event, &self.policy.terms, turn.now);
+        decision.money.extend(booked.ok().flatten());
         if let RideEvent::Rated { by, rating, .. } = event {
             told = tell_rater(turn, decision, ride, *by);
             turn.note(Note::Rated { by: *by, stars: rating.stars });
@@ -96,6 +100,9 @@ impl<R> RideMachine<R> {
         if ride.status != before {
             turn.note(moved(Some(before), ride));
             announce(turn, ride, driver);
+            if ride.status.is_final() {
+                self.tell_next(turn);
+            }
         }
         if let RideEvent::Canceled { by, reason, .. } = event {
             turn.note(Note::RideCanceled { by: by.as_str(), reason: reason.as_str() });
@@ -113,7 +120,8 @@ impl<R> RideMachine<R> {
             let timer = due.map_or(Timer::Off, Timer::Due);
             decision.timer = Some(timer).filter(|timer| self.timer != Some(*timer));
             self.timer = Some(timer);
-            turn.alarm(due);
+            let chained = ride.chain.map(|_| turn.now + chain::ASKED_EVERY);
+            turn.alarm(due.into_iter().chain(chained).min());
         }
         turn.persist(decision);
     }
@@ -135,6 +143,7 @@ fn row_of(ride: &Ride) -> RideRow {
         status: ride.status,
         passenger: ride.order.passenger.id,
         driver: ride.driver_id(),
+        chained: ride.chain.is_some(),
         category: ride.order.category,
         version: ride.version,
         requested_at: ride.requested_at,
@@ -215,6 +224,12 @@ fn tell(decision: &mut Decision, ride: &Ride, (stream, reader): (StreamId, Reade
 /// Tells the machines of its people that a ride was released or has ended.
 fn announce<R>(turn: &mut Turn<'_, R>, ride: &Ride, driver: Option<DriverId>) {
     let over = ride.status.is_final();
+    if ride.status == Status::Started
+        && let Some(driver) = ride.driver_id()
+        && let held @ Held::Now { dropoff: Some(_) } = chain::held(ride)
+    {
+        turn.tell_driver(driver, DriverInput::Won { ride: ride.id, held });
+    }
     if let Some(driver) = driver.filter(|driver| over || !ride.is_driven_by(*driver)) {
         turn.tell_driver(driver, DriverInput::Ended { ride: ride.id });
     }

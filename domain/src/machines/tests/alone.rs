@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::dispatch::Merits;
 use crate::facts::{CommandKey, StreamId, Zone};
 use crate::ids::{DriverId, OfferId};
 use crate::machines::{
@@ -72,7 +73,7 @@ fn told_driver(out: &Outputs<u64>, id: DriverId) -> Vec<&'static str> {
     out.iter()
         .filter_map(|output| match output {
             Output::Send(Envelope::Driver(to, input)) if *to == id => Some(match input {
-                DriverInput::Won { ride } if *ride == ride_id(1) => "won",
+                DriverInput::Won { ride, .. } if *ride == ride_id(1) => "won",
                 DriverInput::NotWon { .. } => "not won",
                 DriverInput::OfferClosed { .. } => "closed",
                 other => unreachable!("{other:?}"),
@@ -186,6 +187,8 @@ fn slots_of_a_wave_that_comes_too_late_are_given_back() {
         offer: offer_id(number),
         distance: Metres(1),
         eta: Seconds(1),
+        free_in: None,
+        merits: Merits::default(),
     };
     let candidates = vec![candidate(5), candidate(6)];
     let (search, wave) = (0, 2);

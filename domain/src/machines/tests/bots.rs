@@ -219,7 +219,9 @@ impl World {
         let driver = self.any_driver();
         Some(match self.market.get(&driver)? {
             Market::Offline => Command::Online(driver),
-            Market::Available(_) | Market::Busy => Command::Offline(driver),
+            Market::Available(..) | Market::Finishing(..) | Market::Busy => {
+                Command::Offline(driver)
+            }
         })
     }
 

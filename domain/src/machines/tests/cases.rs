@@ -3,6 +3,8 @@
 use super::bots::{Command, Said};
 use super::disk::Disk;
 use super::world::{Pace, World};
+use crate::category::Category;
+use crate::dispatch::Merits;
 use crate::facts::{Entity, StreamId, Zone};
 use crate::ids::{DriverId, RideId};
 use crate::machines::{Candidate, Envelope, Market, RideInput};
@@ -55,6 +57,11 @@ fn withdrawn(disk: &Disk, of: DriverId) -> Vec<String> {
     .collect()
 }
 
+fn candidate(driver: DriverId) -> Candidate {
+    let (distance, eta, merits) = (Metres(1), Seconds(1), Merits::default());
+    Candidate { driver, offer: offer_id(0), distance, eta, free_in: None, merits }
+}
+
 fn everybody_in_one_wave() -> RidePolicy {
     RidePolicy { wave_sizes: vec![3], ..RidePolicy::default() }
 }
@@ -102,8 +109,7 @@ fn an_offer_made_to_one_who_got_busy_meanwhile_is_closed() {
     do_all(&mut world);
     let second = *world.disk.rides.keys().find(|id| **id != ride).expect("is there");
     let wave = world.disk.ride(second).expect("exists").search.wave + 1;
-    let candidate =
-        Candidate { driver: him, offer: offer_id(900), distance: Metres(1), eta: Seconds(1) };
+    let candidate = Candidate { offer: offer_id(900), ..candidate(him) };
     let candidates = vec![candidate];
     let offers = RideInput::Offers { search: 0, wave, candidates };
     world.post(Envelope::Ride(second, offers));
@@ -171,14 +177,13 @@ fn one_who_gave_the_ride_back_is_not_asked_again() {
     assert_eq!((search.reassignments, search.wave), (1, 1), "waves count anew");
     assert_ne!(world.offers[0].0, him);
     // Even a dispatcher that still has his name from the search before does not bring him back.
-    let candidate =
-        Candidate { driver: him, offer: offer_id(901), distance: Metres(1), eta: Seconds(1) };
+    let candidate = Candidate { offer: offer_id(901), ..candidate(him) };
     let (search, wave, candidates) = (1, 2, vec![candidate]);
     let offers = RideInput::Offers { search, wave, candidates };
     world.post(Envelope::Ride(ride, offers));
     do_all(&mut world);
     assert!(world.offers.iter().all(|(driver, _, _)| *driver != him));
-    assert_eq!(world.market[&him], Market::Available(crate::category::Category::Economy));
+    assert!(matches!(world.market[&him], Market::Available(Category::Economy, _)));
 }
 
 #[test]
@@ -216,7 +221,7 @@ fn a_missed_end_is_found_out() {
     run_until(&mut world, "the record", over);
     world.kill(Entity::Ride(ride));
     let bound =
-        |world: &World, id: RideId| world.driver(him).expect("lives").bound_to().0 == Some(id);
+        |world: &World, id: RideId| world.driver(him).expect("lives").bound_to()[0] == Some(id);
     assert!(bound(&world, ride), "he does not know");
     world.run_until(world.now + Millis::from_secs(61));
     assert!(!bound(&world, ride), "he asked");

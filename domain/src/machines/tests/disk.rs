@@ -96,15 +96,33 @@ impl Disk {
 
     fn check_indexes(&self, new: &RideRow) -> Result<(), Refused> {
         let others = self.rides.values().filter(|row| row.id != new.id);
+        let chained = self.chained(new);
         let clash = others.filter(|row| is_active(row)).any(|row| {
-            row.passenger == new.passenger || (row.driver.is_some() && row.driver == new.driver)
+            row.passenger == new.passenger
+                || (row.driver.is_some() && row.driver == new.driver && row.chained == chained)
         });
         if clash { Err(Refused::Index) } else { Ok(()) }
     }
 
+    /// What the row says, unless the end of the other ride has said so before.
+    fn chained(&self, new: &RideRow) -> bool {
+        let before = self.rides.get(&new.id).filter(|row| row.status == Status::Accepted);
+        new.chained && before.is_none_or(|row| row.chained)
+    }
+
+    /// The end of a ride makes the one that is chained to it its driver's active ride.
+    fn put_ride(&mut self, mut new: RideRow) {
+        new.chained = self.chained(&new);
+        if new.status.is_final() {
+            let his = |row: &&mut RideRow| row.driver.is_some() && row.driver == new.driver;
+            self.rides.values_mut().filter(his).for_each(|row| row.chained = false);
+        }
+        self.rides.insert(new.id, new);
+    }
+
     fn put(&mut self, row: Row) {
         match row {
-            Row::Ride(row) => drop(self.rides.insert(row.id, row)),
+            Row::Ride(row) => self.put_ride(row),
             Row::Wave(row) => self.waves.entry(row.ride).or_default().push(row),
             Row::Attempts(row) => {
                 let rows = self.attempts.entry(row.ride).or_default();
@@ -160,8 +178,15 @@ impl Disk {
     pub(super) fn ride_records(&self, id: RideId) -> RideRecords {
         let rows = self.attempts.get(&id).into_iter().flatten();
         let attempts: usize = rows.map(|row| row.attempts.len()).sum();
+        let ride = self.ride(id);
+        let row = self.rides.get(&id);
+        let chained = ride.as_ref().is_some_and(|ride| ride.chain.is_some());
+        let driver = row.and_then(|row| row.driver);
         RideRecords {
-            ride: self.ride(id),
+            preceding_ended: chained && row.is_some_and(|row| !row.chained),
+            next: self
+                .active_ride(|row| row.chained && row.driver.is_some() && row.driver == driver),
+            ride,
             offers: self.offers(id),
             commands: self.past_commands(id.0),
             attempts: u32::try_from(attempts).expect("fits"),
@@ -195,7 +220,8 @@ impl Disk {
             }),
             online: self.online.get(&id).copied().unwrap_or(true).then_some(online),
             version: self.versions.get(&id).copied().unwrap_or(0),
-            active: self.active_ride(|row| row.driver == Some(id)),
+            active: self.active_ride(|row| row.driver == Some(id) && !row.chained),
+            next: self.active_ride(|row| row.driver == Some(id) && row.chained),
             open_offers,
             commands: self.past_commands(id.0),
         }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::category::Category;
-use crate::dispatch::{Again, Offer, Plan, Policy, PolicyKind, Reach, Rules, View, Waiting};
+use crate::dispatch::{
+    Again, Merits, Offer, Plan, Policy, PolicyKind, Reach, Rules, View, Waiting,
+};
 use crate::facts::Zone;
 use crate::ids::{DriverId, RideId};
 use crate::machines::{
@@ -54,6 +56,8 @@ impl Alone {
             offer: offer_id(*number),
             distance: Metres(*seconds),
             eta: Seconds(*seconds),
+            free_in: None,
+            merits: Merits::default(),
         };
         let candidates = drivers.iter().map(candidate).collect();
         self.step(DispatcherInput::Found { ride: ride_id(ride), wave: 1, candidates })
@@ -151,6 +155,10 @@ impl Policy for Unsound {
         let offers = view.waiting.iter().map(offer).collect();
         Plan { offers, again: Again::After(Millis::from_secs(1)) }
     }
+
+    fn pickup_max(&self, _waited: Millis) -> Millis {
+        Millis(u64::MAX)
+    }
 }
 
 #[test]
@@ -160,4 +168,52 @@ fn a_plan_that_cannot_be_carried_out_is_counted_and_each_ride_gets_its_nearest()
     let out = dispatcher.found(1, &[(1, 60), (2, 70), (3, 80)]);
     assert!(out.iter().any(|output| matches!(output, Output::Note(Note::PlanRefused))));
     assert_eq!(asked(&out), [(ride_id(1), driver(1)), (ride_id(1), driver(2))]);
+}
+
+#[test]
+fn a_refused_slot_goes_to_nobody_beyond_the_policys_limit() {
+    let mut dispatcher = Alone::new(default());
+    dispatcher.seek(1, 1);
+    assert_eq!(asked(&dispatcher.found(1, &[(1, 60), (2, 100), (3, 890)])).len(), 1);
+    let refuse = |driver| {
+        let (ride, wave, granted) = (ride_id(1), 1, false);
+        DispatcherInput::SlotAnswer { ride, wave, driver, granted }
+    };
+    assert_eq!(asked(&dispatcher.step(refuse(driver(1)))), [(ride_id(1), driver(2))]);
+    let out = dispatcher.step(refuse(driver(2)));
+    assert_eq!((asked(&out), handed(&out)), (vec![], vec![(ride_id(1), 0)]));
+}
+
+#[test]
+fn a_policy_that_waits_for_a_change_is_asked_again_in_time() {
+    // A little too far for a ride that was just asked for, and near enough two seconds later.
+    let mut dispatcher = Alone::new(default());
+    dispatcher.seek(1, 1);
+    let out = dispatcher.found(1, &[(1, 455)]);
+    assert_eq!(asked(&out), []);
+    dispatcher.now = alarm(&out).expect("it has an alarm of its own");
+    assert_eq!(dispatcher.now, after(2000));
+    let out = dispatcher.step(DispatcherInput::Alarm);
+    assert_eq!(asked(&out), [(ride_id(1), driver(1))]);
+}
+
+#[test]
+fn between_equally_near_drivers_merits_decide_and_they_are_bounded() {
+    let merits = |idle_s| Merits { idle: Millis::from_secs(idle_s), ..Merits::default() };
+    for (nearer_s, first) in [(60, 2), (55, 2), (1, 1)] {
+        let mut dispatcher = Alone::new(default());
+        dispatcher.seek(1, 1);
+        let candidate = |number, seconds, idle_s| Candidate {
+            driver: driver(number),
+            offer: offer_id(number),
+            distance: Metres(seconds),
+            eta: Seconds(seconds),
+            free_in: None,
+            merits: merits(idle_s),
+        };
+        // However long he stood: a minute nearer is nearer.
+        let candidates = vec![candidate(1, nearer_s, 0), candidate(2, 62, 100_000)];
+        let found = DispatcherInput::Found { ride: ride_id(1), wave: 1, candidates };
+        assert_eq!(asked(&dispatcher.step(found)), [(ride_id(1), driver(first))], "{nearer_s}");
+    }
 }

@@ -55,7 +55,7 @@ pub(super) fn check(world: &World) {
 fn settle(world: &World, id: RideId, fates: &mut BTreeMap<(DriverId, RideId, OfferId), Fate>) {
     for (event, _) in world.disk.history(id) {
         let key = match event {
-            RideEvent::Assigned { driver, offer } => (driver.id, id, *offer),
+            RideEvent::Assigned { driver, offer, .. } => (driver.id, id, *offer),
             RideEvent::OfferDeclined { driver, offer, .. } => (*driver, id, *offer),
             _ => continue,
         };

@@ -9,6 +9,7 @@ use super::actor::{Actor, Body, reply_of};
 use super::bots::{Asked, Said};
 use super::disk::{Disk, Refused};
 use crate::category::Category;
+use crate::dispatch::Merits;
 use crate::facts::{Decision, Entity, Zone};
 use crate::ids::{DriverId, OfferId, RideId};
 use crate::machines::{
@@ -393,22 +394,25 @@ impl World {
         if self.chance.one_in(self.faults.lost_search) {
             return;
         }
-        let available = Market::Available(Category::Economy);
-        let mut drivers: Vec<DriverId> = self
-            .market
-            .iter()
-            .filter(|(driver, market)| **market == available && !seek.excluded.contains(driver))
-            .map(|(driver, _)| *driver)
-            .collect();
+        let free_in = |market: &Market| match market {
+            Market::Available(Category::Economy, _) => Some(None),
+            Market::Finishing(Category::Economy, ..) => Some(Some(Seconds(30))),
+            Market::Available(..) | Market::Finishing(..) | Market::Busy | Market::Offline => None,
+        };
+        let found = self.market.iter().filter(|(driver, _)| !seek.excluded.contains(driver));
+        let found = found.filter_map(|(driver, market)| Some((*driver, free_in(market)?)));
+        let mut drivers: Vec<(DriverId, Option<Seconds>)> = found.collect();
         let mut candidates = vec![];
         while !drivers.is_empty() {
-            let driver = drivers.swap_remove(self.chance.below(drivers.len()));
+            let (driver, free_in) = drivers.swap_remove(self.chance.below(drivers.len()));
             self.offers_numbered += 1;
             candidates.push(Candidate {
                 driver,
                 offer: sample::offer_id(self.offers_numbered),
                 distance: Metres(100 * u32::try_from(candidates.len()).expect("few")),
                 eta: Seconds(60),
+                free_in,
+                merits: Merits::default(),
             });
         }
         let found = DispatcherInput::Found { ride: seek.ride, wave: seek.wave, candidates };
