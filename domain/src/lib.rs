@@ -16,6 +16,7 @@ pub mod machines;
 pub mod money;
 pub mod mutants;
 pub mod person;
+pub mod pix;
 pub mod place;
 pub mod policy;
 pub mod refusal;

@@ -5,6 +5,7 @@ mod admin;
 mod audit;
 mod demo;
 mod export_demand;
+mod psp;
 mod replay;
 mod seed;
 mod serve;
@@ -57,6 +58,8 @@ enum Command {
     Seed(seed::SeedArgs),
     /// Watch the engine match a simulated city: in the terminal, and on a page at its address
     Demo(demo::DemoArgs),
+    /// Be a payment provider with play money, to develop and test against
+    Psp(psp::PspArgs),
     /// List the points at which `IBORA_ABORT_AT=<point>[:nth]` ends the process
     #[cfg(feature = "failpoints")]
     Failpoints,
@@ -121,6 +124,7 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
         Command::ExportDemand(args) => export_demand::run(args, config).await,
         Command::Seed(args) => seed::run(args, config).await,
         Command::Demo(args) => demo::run(args, config).await,
+        Command::Psp(args) => psp::run(args, config).await,
         #[cfg(feature = "failpoints")]
         Command::Failpoints => Ok(failpoints()),
         Command::Simulate(args) => simulate::run(&args),

@@ -16,6 +16,7 @@ mod model;
 mod overload;
 mod pg;
 mod process;
+mod psp;
 mod ratings;
 mod replay;
 mod rest;
