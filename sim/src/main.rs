@@ -46,12 +46,15 @@ struct Args {
     /// Plant each known bug in turn, and say which seed finds it
     #[arg(long)]
     mutants: bool,
+    /// Plant only so many of them, chosen by --seed, or by a fresh one that is said
+    #[arg(long, value_name = "N", requires = "mutants")]
+    some: Option<usize>,
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
     if args.mutants {
-        return mutants();
+        return mutants(&args);
     }
     if let Some(path) = &args.case {
         return match std::fs::read_to_string(path) {
@@ -122,44 +125,62 @@ fn fresh() -> u64 {
 }
 
 #[cfg(not(feature = "mutants"))]
-fn mutants() -> ExitCode {
+fn mutants(_args: &Args) -> ExitCode {
     failed("built without the feature `mutants`: `./dev sim --mutants` builds with it")
 }
 
-/// Plants each bug, and looks for the first seed that finds it.
+/// Plants each bug, or some that a number chooses, and looks for the first seed that finds it.
 #[cfg(feature = "mutants")]
-fn mutants() -> ExitCode {
+fn mutants(args: &Args) -> ExitCode {
     use ibora_domain::mutants::{Mutant, choose};
-    use ibora_sim::faults::Profile;
 
-    let profiles: Vec<Profile> = Profile::ALL.into_iter().filter(|p| p.name != "calm").collect();
+    let first = args.seed.unwrap_or_else(|| if args.some.is_some() { fresh() } else { 0 });
+    let planted = match args.some {
+        Some(count) => some_of(Mutant::ALL, count, first),
+        None => Mutant::ALL.to_vec(),
+    };
+    let (count, all) = (planted.len(), Mutant::ALL.len());
+    say(&format!("{count} of {all} planted bugs, chosen and sought from --seed {first}"));
     let mut missed = 0;
-    for mutant in Mutant::ALL {
-        choose(Some(*mutant));
+    for mutant in planted {
+        choose(Some(mutant));
         let began = Instant::now();
-        let found = (0..MUTANT_SEEDS).find_map(|seed| {
-            // Some bugs need a quiet day to matter, some a storm.
-            let profile = profiles[usize::try_from(seed).unwrap_or(0) % profiles.len()];
-            let outcome = run(seed, profile, &plan(seed, &profile), Trace::default());
-            Some((seed, outcome.violation?))
-        });
-        let took = began.elapsed();
+        let found = found_by(first);
+        let (name, took) = (mutant.name(), began.elapsed().as_millis());
         match found {
-            Some((seed, violation)) => say(&format!(
-                "{:24} seed {seed:>3}, {:>6} ms  {}: {}",
-                mutant.name(),
-                took.as_millis(),
+            Some((seed, profile, violation)) => say(&format!(
+                "{name:24} {:>3} seeds, {took:>6} ms: {profile} {seed}, {}: {}",
+                seed - first + 1,
                 violation.promise,
                 violation.what
             )),
             None => {
                 missed += 1;
-                say(&format!("{:24} MISSED: {}", mutant.name(), mutant.what()));
+                say(&format!("{name:24} MISSED in {took} ms: {}", mutant.what()));
             }
         }
     }
     choose(None);
-    let count = Mutant::ALL.len();
     say(&format!(r#"{{"bench":"mutants","mutants":{count},"missed":{missed}}}"#));
     if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// So many of `all`, chosen by `number`.
+#[cfg(feature = "mutants")]
+fn some_of<T: Copy>(all: &[T], count: usize, number: u64) -> Vec<T> {
+    let mut chance = ibora_sim::chance::Chance::new(number, 4);
+    let mut left = all.to_vec();
+    let count = count.min(left.len());
+    (0..count).map(|_| left.swap_remove(chance.index(left.len()))).collect()
+}
+
+/// The first seed in which the planted bug breaks a promise.
+#[cfg(feature = "mutants")]
+fn found_by(first: u64) -> Option<(u64, &'static str, ibora_sim::watch::Violation)> {
+    (first..first.saturating_add(MUTANT_SEEDS)).find_map(|seed| {
+        // Some bugs need a quiet day to matter, some a storm.
+        let profile = if seed % 2 == 0 { Profile::SWARM } else { Profile::STORM };
+        let outcome = run(seed, profile, &plan(seed, &profile), Trace::default());
+        Some((seed, profile.name, outcome.violation?))
+    })
 }
