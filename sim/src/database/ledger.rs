@@ -49,7 +49,7 @@ impl Database {
     /// Books all of them, or says what refuses them.
     pub(super) fn insert_money<'a>(
         &mut self,
-        events: impl Iterator<Item = &'a FinancialEvent> + Clone,
+        events: &(impl Iterator<Item = &'a FinancialEvent> + Clone),
         undo: &mut Vec<Undo>,
     ) -> Step {
         let mut on_the_way = Ok(());

@@ -259,7 +259,7 @@ impl Database {
         for (row, seq) in rows.zip(&write.seqs) {
             self.insert_stream_event(row, *seq, undo)?;
         }
-        self.insert_money(decisions().flat_map(|decision| &decision.money), undo)
+        self.insert_money(&decisions().flat_map(|decision| &decision.money), undo)
     }
 
     fn insert_events(&mut self, decision: &Decision, fence: &Fence, undo: &mut Vec<Undo>) -> Step {

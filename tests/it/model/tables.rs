@@ -269,7 +269,7 @@ fn bind_money<'q>(query: Query<'q>, write: &Write) -> Query<'q> {
         .bind(each(&events, |event| event.subject().kind()))
         .bind(each(&events, |event| event.subject().id()))
         .bind(each(&events, |_| 0_i16))
-        .bind(each(&events, |event| event.reverses().map(|key| key.to_string())))
+        .bind(each(&events, |event| event.reverses().map(std::string::ToString::to_string)))
         .bind(each(&events, |event| small(event.postings().len())))
         .bind(each(&events, |event| moment(event.at())))
         .bind(each(&postings, |(event, _, _)| *event))
