@@ -4,9 +4,9 @@
 //! What a client can make the engine say most cheaply is what is wrong with a command: places that
 //! are empty are a hundred bytes, and are answered with everything that they lack. Some commands
 //! are sent at once, as by an app that was held up: what is looked for is what clients cost that do
-//! not read, not what so many small packets do. How long a frozen client was carried is asked of the
-//! kernel: from the moment its queue in the engine's socket grew for the last time, which
-//! is the first write that did not complete, to the moment the engine closed the socket.
+//! not read, not what so many small packets do. How long a frozen client was carried is asked of
+//! the kernel: from the moment its queue in the engine's socket grew for the last time, which is
+//! the first write that did not complete, to the moment the engine closed the socket.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! The watch's book of words: what one machine says to another comes in the order of its turns.
 //!
-//! An older word that comes after a newer one is believed, and little later the harm is hard to see.
+//! An older word that comes after a newer one is believed, and little later the harm is hard to
+//! see.
 
 use std::collections::{BTreeMap, VecDeque};
 
