@@ -43,12 +43,9 @@ struct Args {
     /// Run a case that was kept: its seed, profile and faults
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seeds", "seed", "seconds"])]
     case: Option<PathBuf>,
-    /// Plant each known bug in turn, and say which seed finds it
+    /// Plant each known bug in turn, and say which seed, from --seed on, finds it
     #[arg(long)]
     mutants: bool,
-    /// Plant only so many of them, chosen by --seed, or by a fresh one that is said
-    #[arg(long, value_name = "N", requires = "mutants")]
-    some: Option<usize>,
 }
 
 fn main() -> ExitCode {
@@ -129,21 +126,16 @@ fn mutants(_args: &Args) -> ExitCode {
     failed("built without the feature `mutants`: `./dev sim --mutants` builds with it")
 }
 
-/// Plants each bug, or some that a number chooses, and looks for the first seed that finds it.
+/// Plants each bug, and looks for the first seed that finds it.
 #[cfg(feature = "mutants")]
 fn mutants(args: &Args) -> ExitCode {
     use ibora_domain::mutants::{Mutant, choose};
 
-    let first = args.seed.unwrap_or_else(|| if args.some.is_some() { fresh() } else { 0 });
-    let planted = match args.some {
-        Some(count) => some_of(Mutant::ALL, count, first),
-        None => Mutant::ALL.to_vec(),
-    };
-    let (count, all) = (planted.len(), Mutant::ALL.len());
-    say(&format!("{count} of {all} planted bugs, chosen and sought from --seed {first}"));
+    let first = args.seed.unwrap_or(0);
+    say(&format!("{} planted bugs, each sought from --seed {first} on", Mutant::ALL.len()));
     let mut missed = 0;
-    for mutant in planted {
-        choose(Some(mutant));
+    for mutant in Mutant::ALL {
+        choose(Some(*mutant));
         let began = Instant::now();
         let found = found_by(first);
         let (name, took) = (mutant.name(), began.elapsed().as_millis());
@@ -161,17 +153,9 @@ fn mutants(args: &Args) -> ExitCode {
         }
     }
     choose(None);
+    let count = Mutant::ALL.len();
     say(&format!(r#"{{"bench":"mutants","mutants":{count},"missed":{missed}}}"#));
     if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// So many of `all`, chosen by `number`.
-#[cfg(feature = "mutants")]
-fn some_of<T: Copy>(all: &[T], count: usize, number: u64) -> Vec<T> {
-    let mut chance = ibora_sim::chance::Chance::new(number, 4);
-    let mut left = all.to_vec();
-    let count = count.min(left.len());
-    (0..count).map(|_| left.swap_remove(chance.index(left.len()))).collect()
 }
 
 /// The first seed in which the planted bug breaks a promise.

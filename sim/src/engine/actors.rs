@@ -132,7 +132,7 @@ impl Engine {
                 };
                 world.db.driver_has(id, now, &mut known);
                 let policy = Arc::clone(&world.drivers);
-                let machine = DriverMachine::new(id, policy, known, now);
+                let mut machine = DriverMachine::new(id, policy, known, now);
                 machine.wake(&mut out);
                 Body::Driver(Box::new(Driving(machine, PhantomData)))
             }
