@@ -37,6 +37,7 @@ pub enum DispatcherInput {
     },
     SlotAnswer {
         ride: RideId,
+        search: u8,
         wave: u16,
         driver: DriverId,
         granted: bool,
@@ -207,10 +208,16 @@ impl<R> DispatcherMachine<R> {
         self.close_if_complete(turn, ride);
     }
 
-    fn slot_answer(&mut self, turn: &mut Turn<'_, R>, ride: RideId, number: u16, slot: Answered) {
+    fn slot_answer(
+        &mut self,
+        turn: &mut Turn<'_, R>,
+        ride: RideId,
+        (search, number): (u8, u16),
+        slot: Answered,
+    ) {
         let zone = self.zone;
         let is_his = |candidate: &Candidate| candidate.driver == slot.driver;
-        let wave = self.wave(ride, number);
+        let wave = self.wave(ride, number).filter(|wave| wave.seek.search == search);
         let asked = wave.and_then(|wave| Some((wave.asked.iter().position(is_his)?, wave)));
         if let Some((at, wave)) = asked {
             let candidate = wave.asked.remove(at);
@@ -222,7 +229,8 @@ impl<R> DispatcherMachine<R> {
             self.close_if_complete(turn, ride);
         } else if slot.granted && !self.counts_on(ride, slot.driver) {
             // Too late for its wave, and no later one counts on it: the slot goes back.
-            turn.tell_driver(slot.driver, DriverInput::OfferClosed { ride });
+            let back = DriverInput::SlotBack { ride, search, wave: number };
+            turn.tell_driver(slot.driver, back);
         }
     }
 
@@ -324,15 +332,17 @@ struct Answered {
 }
 
 fn give_back<R>(turn: &mut Turn<'_, R>, wave: &Wave) {
-    let ride = wave.seek.ride;
+    let Seek { ride, search, wave: number, .. } = wave.seek;
     for candidate in wave.granted.iter().chain(&wave.asked) {
-        turn.tell_driver(candidate.driver, DriverInput::OfferClosed { ride });
+        let back = DriverInput::SlotBack { ride, search, wave: number };
+        turn.tell_driver(candidate.driver, back);
     }
 }
 
 fn ask_next<R>(turn: &mut Turn<'_, R>, zone: Zone, wave: &mut Wave, count: usize) {
     let slot = Slot {
         ride: wave.seek.ride,
+        search: wave.seek.search,
         wave: wave.seek.wave,
         until: turn.now + wave.seek.slots_until,
     };
@@ -356,8 +366,8 @@ impl<R> Machine for DispatcherMachine<R> {
             DispatcherInput::Found { ride, wave, candidates } => {
                 self.found(turn, ride, wave, candidates);
             }
-            DispatcherInput::SlotAnswer { ride, wave, driver, granted } => {
-                self.slot_answer(turn, ride, wave, Answered { driver, granted });
+            DispatcherInput::SlotAnswer { ride, search, wave, driver, granted } => {
+                self.slot_answer(turn, ride, (search, wave), Answered { driver, granted });
             }
             DispatcherInput::Alarm => self.alarm(turn),
         }

@@ -174,6 +174,15 @@ impl DriverMachine {
         self.unwanted.remove(&ride);
     }
 
+    /// A slot is not needed. The word may come after the ride has asked for a newer one; and where
+    /// he has refused the ride himself, its answer frees the slot.
+    fn slot_back(&mut self, ride: RideId, of: (u8, u16)) {
+        let given = self.slots.get(&ride).map(|slot| (slot.search, slot.wave));
+        if given == Some(of) && !self.unwanted.contains(&ride) {
+            self.slots.remove(&ride);
+        }
+    }
+
     fn refuse_offer<R>(&self, turn: &mut Turn<'_, R>, ride: RideId) {
         turn.tell_ride(ride, RideInput::OfferUnwanted { driver: self.id });
     }
@@ -327,6 +336,7 @@ impl DriverMachine {
         }
         let answer = DispatcherInput::SlotAnswer {
             ride: slot.ride,
+            search: slot.search,
             wave: slot.wave,
             driver: self.id,
             granted,
@@ -429,8 +439,9 @@ impl<R> Machine for Driving<R> {
             }
             DriverInput::Slot { slot, zone } => machine.slot(turn, slot, zone),
             DriverInput::Offered { slot } => machine.offered(turn, slot),
-            DriverInput::OfferClosed { ride } => {
-                machine.free_slot(ride);
+            DriverInput::OfferClosed { ride } => machine.free_slot(ride),
+            DriverInput::SlotBack { ride, search, wave } => {
+                machine.slot_back(ride, (search, wave));
             }
             DriverInput::Won { ride, held } => machine.won(turn, ride, held),
             DriverInput::NotWon { ride, closed } => machine.not_won(turn, (ride, closed)),

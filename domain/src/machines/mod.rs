@@ -219,6 +219,7 @@ impl Standing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slot {
     pub ride: RideId,
+    pub search: u8,
     pub wave: u16,
     pub until: UnixMillis,
 }

@@ -94,7 +94,8 @@ impl Database {
 
     /// The later statements, which may see what was committed since.
     pub fn driver_has(&self, id: DriverId, now: UnixMillis, records: &mut DriverRecords) {
-        let slot = |open: OpenOffer| Slot { ride: open.ride, wave: 0, until: open.until };
+        let slot =
+            |open: OpenOffer| Slot { ride: open.ride, search: 0, wave: 0, until: open.until };
         records.open_offers = self.open_offers(id, now).into_iter().map(slot).collect();
         records.commands = self.past_commands(id.0);
     }

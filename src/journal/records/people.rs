@@ -60,7 +60,7 @@ impl Records {
             .open_offers(id, now)
             .await?
             .into_iter()
-            .map(|(ride, until, _)| Slot { ride, wave: 0, until })
+            .map(|(ride, until, _)| Slot { ride, search: 0, wave: 0, until })
             .collect();
         Ok(DriverRecords {
             profile: Some(profile),

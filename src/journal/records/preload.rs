@@ -164,8 +164,9 @@ impl Records {
         .bind(timestamp(now))
         .fetch_all(self.read_all())
         .await?;
-        let slot =
-            |(driver, ride, at)| (driver, Slot { ride: RideId(ride), wave: 0, until: moment(at) });
+        let slot = |(driver, ride, at)| {
+            (driver, Slot { ride: RideId(ride), search: 0, wave: 0, until: moment(at) })
+        };
         Ok(rows.into_iter().map(slot).collect())
     }
 }

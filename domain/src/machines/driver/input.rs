@@ -35,9 +35,15 @@ pub enum DriverInput<R> {
     Offered {
         slot: Slot,
     },
-    /// An offer to him is over, or was never made: its slot is free.
+    /// An offer to him is over: its slot is free.
     OfferClosed {
         ride: RideId,
+    },
+    /// The slot that he gave for this wave is not needed. One given for a later wave is.
+    SlotBack {
+        ride: RideId,
+        search: u8,
+        wave: u16,
     },
     /// The ride is his.
     Won {

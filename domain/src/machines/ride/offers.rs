@@ -80,7 +80,9 @@ impl<R> RideMachine<R> {
             if due && ride.is_some_and(|ride| ride.may_ask(candidate.driver)) {
                 offers.push(offer(candidate, id.wave, expires_at));
             } else if ride.is_none_or(|ride| ride.open_offer_to(candidate.driver).is_none()) {
-                turn.tell_driver(candidate.driver, DriverInput::OfferClosed { ride: self.id });
+                let WaveId { search, wave } = id;
+                let back = DriverInput::SlotBack { ride: self.id, search, wave };
+                turn.tell_driver(candidate.driver, back);
             }
         }
         if due {
@@ -120,6 +122,7 @@ impl<R> RideMachine<R> {
             decision.streams.push(offer_made(ride, offer));
             let slot = Slot {
                 ride: ride.id,
+                search: id.search,
                 wave: offer.wave,
                 until: self.policy.accepts_until(offer.expires_at),
             };

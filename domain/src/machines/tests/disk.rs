@@ -202,6 +202,7 @@ impl Disk {
                 let offer = ride.open_offer_to(id)?;
                 Some(Slot {
                     ride: ride.id,
+                    search: 0,
                     wave: offer.wave,
                     until: policy.accepts_until(offer.expires_at),
                 })

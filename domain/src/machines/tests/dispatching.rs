@@ -177,7 +177,7 @@ fn a_refused_slot_goes_to_nobody_beyond_the_policys_limit() {
     assert_eq!(asked(&dispatcher.found(1, &[(1, 60), (2, 100), (3, 890)])).len(), 1);
     let refuse = |driver| {
         let (ride, wave, granted) = (ride_id(1), 1, false);
-        DispatcherInput::SlotAnswer { ride, wave, driver, granted }
+        DispatcherInput::SlotAnswer { ride, search: 0, wave, driver, granted }
     };
     assert_eq!(asked(&dispatcher.step(refuse(driver(1)))), [(ride_id(1), driver(2))]);
     let out = dispatcher.step(refuse(driver(2)));

@@ -66,7 +66,7 @@ impl Alone {
 }
 
 fn slot(wave: u16, until: UnixMillis) -> Slot {
-    Slot { ride: ride_id(1), wave, until }
+    Slot { ride: ride_id(1), search: 0, wave, until }
 }
 
 #[test]
@@ -85,4 +85,16 @@ fn the_end_of_an_offer_that_he_refused_frees_no_later_slot() {
     assert!(!he.gives(40, slot(2, after(21_000))), "the end of the first is on its way");
     he.step(50, DriverInput::OfferClosed { ride: ride_id(1) });
     assert!(he.gives(60, slot(3, after(22_000))));
+}
+
+#[test]
+fn a_slot_that_comes_back_late_leaves_the_one_of_a_later_wave() {
+    let mut he = Alone::new();
+    let back = |wave| DriverInput::SlotBack { ride: ride_id(1), search: 0, wave };
+    assert!(he.gives(0, slot(1, after(20_000))));
+    assert!(he.gives(10, slot(2, after(21_000))), "the same ride has one slot");
+    he.step(20, back(1));
+    assert_eq!(he.0.0.slots_taken(after(30)), 1, "that of the later wave");
+    he.step(40, back(2));
+    assert_eq!(he.0.0.slots_taken(after(50)), 0);
 }
