@@ -433,7 +433,6 @@ pub fn input_name<R>(input: &Envelope<R>) -> &'static str {
             DriverInput::Slot { .. } => "slot",
             DriverInput::Offered { .. } => "offered",
             DriverInput::OfferClosed { .. } => "offer closed",
-            DriverInput::SlotBack { .. } => "slot back",
             DriverInput::Won { .. } => "won",
             DriverInput::NotWon { .. } => "not won",
             DriverInput::Ended { .. } => "ended",

@@ -115,7 +115,7 @@ pub(crate) fn message<R>(envelope: &Envelope<R>) -> Option<Failpoint> {
             DriverInput::Accept { .. } => ToDriverAccept,
             DriverInput::Slot { .. } => ToDriverSlot,
             DriverInput::Offered { .. } => ToDriverOffered,
-            DriverInput::OfferClosed { .. } | DriverInput::SlotBack { .. } => ToDriverOfferClosed,
+            DriverInput::OfferClosed { .. } => ToDriverOfferClosed,
             DriverInput::Won { .. } => ToDriverWon,
             DriverInput::NotWon { .. } => ToDriverNotWon,
             DriverInput::Ended { .. } => ToDriverEnded,

@@ -7,7 +7,7 @@ use crate::facts::{CommandKey, StreamId, Zone};
 use crate::ids::{DriverId, OfferId};
 use crate::machines::{
     Ask, Candidate, DispatcherInput, DispatcherMachine, DriverInput, Envelope, Machine, Output,
-    Outputs, PassengerInput, PassengerMachine, RideInput, RideMachine, RideRecords, Riding,
+    Outputs, PassengerInput, PassengerMachine, RideInput, RideMachine, RideRecords, Riding, WaveId,
 };
 use crate::policy::RidePolicy;
 use crate::ride::sample::{self, after, driver, offer_id, passenger, ride_id};
@@ -76,7 +76,6 @@ fn told_driver(out: &Outputs<u64>, id: DriverId) -> Vec<&'static str> {
                 DriverInput::Won { ride, .. } if *ride == ride_id(1) => "won",
                 DriverInput::NotWon { .. } => "not won",
                 DriverInput::OfferClosed { .. } => "closed",
-                DriverInput::SlotBack { .. } => "slot back",
                 other => unreachable!("{other:?}"),
             }),
             _ => None,
@@ -195,20 +194,19 @@ fn slots_of_a_wave_that_comes_too_late_are_given_back() {
     let (search, wave) = (0, 2);
     let out = ride.step(RideInput::Offers { search, wave, candidates });
     for number in [5, 6] {
-        assert_eq!(told_driver(&out, driver(number)), ["slot back"]);
+        assert_eq!(told_driver(&out, driver(number)), ["closed"]);
     }
     let mut dispatcher =
         DispatcherMachine::<u64>::new(Zone(0), RidePolicy::default().dispatch_policy());
     let mut out = vec![];
     let late = DispatcherInput::SlotAnswer {
         ride: ride_id(1),
-        search: 0,
-        wave: 3,
+        of: WaveId { search: 0, wave: 3 },
         driver: driver(7),
         granted: true,
     };
     dispatcher.step(after(0), late, &mut out);
-    assert_eq!(told_driver(&out, driver(7)), ["slot back"]);
+    assert_eq!(told_driver(&out, driver(7)), ["closed"]);
 }
 
 #[test]

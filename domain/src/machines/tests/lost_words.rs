@@ -7,7 +7,7 @@ use super::disk::Disk;
 use crate::facts::Zone;
 use crate::machines::{
     DispatcherInput, DriverInput, DriverMachine, DriverPolicy, Driving, Envelope, Held, Machine,
-    Output, Outputs, RideInput, RideMachine, RideRecords, Slot,
+    Output, Outputs, RideInput, RideMachine, RideRecords, Slot, WaveId,
 };
 use crate::policy::RidePolicy;
 use crate::ride::sample::{self, after, driver, ride_id};
@@ -65,8 +65,12 @@ impl Alone {
     }
 }
 
+fn wave_id(wave: u16) -> WaveId {
+    WaveId { search: 0, wave }
+}
+
 fn slot(wave: u16, until: UnixMillis) -> Slot {
-    Slot { ride: ride_id(1), search: 0, wave, until }
+    Slot { ride: ride_id(1), of: wave_id(wave), until }
 }
 
 #[test]
@@ -83,14 +87,14 @@ fn the_end_of_an_offer_that_he_refused_frees_no_later_slot() {
     assert_eq!(out.iter().filter(refuses).count(), 1, "so one word of its end comes");
     he.step(30, DriverInput::Ended { ride: ride_id(2) });
     assert!(!he.gives(40, slot(2, after(21_000))), "the end of the first is on its way");
-    he.step(50, DriverInput::OfferClosed { ride: ride_id(1) });
+    he.step(50, DriverInput::OfferClosed { ride: ride_id(1), of: wave_id(1) });
     assert!(he.gives(60, slot(3, after(22_000))));
 }
 
 #[test]
 fn a_slot_that_comes_back_late_leaves_the_one_of_a_later_wave() {
     let mut he = Alone::new();
-    let back = |wave| DriverInput::SlotBack { ride: ride_id(1), search: 0, wave };
+    let back = |wave| DriverInput::OfferClosed { ride: ride_id(1), of: wave_id(wave) };
     assert!(he.gives(0, slot(1, after(20_000))));
     assert!(he.gives(10, slot(2, after(21_000))), "the same ride has one slot");
     he.step(20, back(1));
