@@ -35,8 +35,8 @@ pub enum DriverInput<R> {
     Offered {
         slot: Slot,
     },
-    /// His offer of this wave is over, or was never made: the slot he gave for it is free. One given
-    /// for a later wave is not.
+    /// His offer of this wave is over, or was never made: the slot he gave for it is free. One that
+    /// he gave for a later wave is not.
     OfferClosed {
         ride: RideId,
         of: WaveId,
