@@ -25,11 +25,14 @@ use crate::db::{self, Db};
 use crate::geo::RoadGraphError;
 use crate::journal::{Journal, JournalParts};
 use crate::obs::{Metrics, failpoint};
+use crate::pix::client::SetupError;
+use crate::pix::simulator::SimulatorError;
 use crate::postgres::{Database, PostgresError};
 use crate::realtime::{Hub, RealtimeParts, RealtimeState};
 use crate::seed::{SeedError, Seeded};
 
 mod node;
+mod pix;
 mod settings;
 mod turn;
 mod web;
@@ -84,6 +87,10 @@ pub enum StartError {
     NodesFull { dir: PathBuf, count: u32 },
     #[error(transparent)]
     Accounts(#[from] OptionsError),
+    #[error("the provider of Pix: {0}")]
+    Pix(#[from] SetupError),
+    #[error("the simulated provider of Pix: {0}")]
+    PixSimulator(#[from] SimulatorError),
     #[error(transparent)]
     Seed(#[from] SeedError),
 }
@@ -156,6 +163,7 @@ pub struct App {
     server: ServerHandle,
     metrics_server: Option<ServerHandle>,
     stepping_down: AbortHandle,
+    pix: pix::Running,
     /// The name is ours while the engine runs.
     _node: Node,
 }
@@ -183,6 +191,7 @@ impl App {
         let node = Node::of(config)?;
         let router = router(config)?;
         let place = web::Place::take(config)?;
+        let pix = pix::Pix::open(config, &node, &metrics).await?;
         let standby = Standby::new(Arc::clone(&metrics), &web::api_options(config));
         let metrics_server = web::listen_metrics(config, &standby)?;
         let options = journal_options(config, &node);
@@ -199,25 +208,23 @@ impl App {
             clock: Clock::new(config.clock.speed),
             metrics: Arc::clone(&metrics),
             push: hub.pusher(),
+            carry: pix.carry(),
             tariffs: tariffs(config),
         };
         let dispatch = Dispatch::start(parts, dispatch_options(config)).await?;
         let accounts = Arc::new(accounts(config, store.db(), Arc::clone(&journal))?);
         let ready = Arc::new(AtomicBool::new(true));
-        let sessions = RealtimeState::new(
-            RealtimeParts {
-                hub: Arc::clone(&hub),
-                dispatch: Arc::clone(&dispatch),
-                accounts: Arc::clone(&accounts),
-                wall_clock: Arc::new(wall_clock),
-                metrics: Arc::clone(&metrics),
-            },
-            session_options(config),
-        );
+        let parts = RealtimeParts {
+            hub: Arc::clone(&hub),
+            dispatch: Arc::clone(&dispatch),
+            accounts: Arc::clone(&accounts),
+            wall_clock: Arc::new(wall_clock),
+            metrics: Arc::clone(&metrics),
+        };
+        let sessions = RealtimeState::new(parts, session_options(config));
         let api = web::api(config, &store.db(), (&dispatch, &accounts), (&metrics, &ready), &hub);
-        let routes = web::Routes { api, sessions, more };
         timeout(READ_FIRST, journal.preloaded()).await.ok();
-        let listening = web::listen(config, &place, routes);
+        let listening = web::listen(config, &place, web::Routes { api, sessions, more });
         if listening.is_err() {
             // Another listens there since: the shards shall not be kept from it.
             timeout(LEAVE_WITHIN, journal.leave()).await.ok();
@@ -227,6 +234,7 @@ impl App {
         drop(answering);
         let stepping_down = tokio::spawn(step_down(Arc::clone(&dispatch), Arc::clone(&hub)));
         tokio::spawn(refresh_gauges(Arc::downgrade(&dispatch), Arc::clone(&metrics)));
+        let pix = pix.run(Arc::downgrade(&dispatch));
         tracing::info!(%address, "ready");
         Ok(Self {
             store,
@@ -240,6 +248,7 @@ impl App {
             server,
             metrics_server,
             stepping_down: stepping_down.abort_handle(),
+            pix,
             _node: node,
         })
     }
@@ -261,6 +270,7 @@ impl App {
         self.stepping_down.abort();
         failpoint!(StopBegun);
         self.leave().await;
+        self.pix.stop().await;
         failpoint!(StopLeft);
         let sessions = u32::try_from(self.hub.sessions()).unwrap_or(u32::MAX);
         let [least, most] = DRAIN;

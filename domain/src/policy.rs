@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::dispatch::{Policy, PolicyKind, Rules};
 use crate::ledger::{Rate, Terms};
 use crate::money::Centavos;
+use crate::payment::PaymentPolicy;
 use crate::units::{Metres, Millis, UnixMillis};
 
 /// After this wave no driver is asked twice in one search: only those newly eligible are.
@@ -49,6 +50,7 @@ pub struct RidePolicy {
     /// After the assignment, a passenger's cancellation is free for this long.
     pub cancel_grace: Millis,
     pub terms: Terms,
+    pub payments: PaymentPolicy,
     /// A driver within this distance of the pickup is arriving.
     pub arriving_within: Metres,
     /// A driver in this distance of the pickup, twice in a row, has arrived.
@@ -140,6 +142,7 @@ impl Default for RidePolicy {
             no_show_fee: Centavos(500),
             cancel_fee: Centavos(500),
             cancel_grace: Millis(0),
+            payments: PaymentPolicy::default(),
             terms: Terms { commission: Rate::percent(20), driver_of_fee: Rate::percent(80) },
             arriving_within: Metres(500),
             arrived_within: Metres(40),

@@ -13,6 +13,7 @@ mod fence;
 mod hold;
 mod lane;
 mod money;
+mod payments;
 mod records;
 mod store;
 mod streams;

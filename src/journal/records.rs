@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ibora_domain::category::Category;
 use ibora_domain::facts::{Answer, CommandKey, Done, Entity};
-use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId, UserId, VehicleId};
+use ibora_domain::ids::{DriverId, OfferId, PassengerId, PaymentId, RideId, UserId, VehicleId};
 use ibora_domain::machines::{PastCommand, RideRecords};
 use ibora_domain::refusal::Refusal;
 use ibora_domain::ride::{Offer, Ride, Status, VehicleCard};
@@ -25,6 +25,7 @@ use crate::obs::Metrics;
 use people::Person;
 use preload::Preloaded;
 
+mod payments;
 mod people;
 mod preload;
 mod streams;
@@ -183,6 +184,7 @@ impl Records {
                 "ride" => Entity::Ride(RideId(id)),
                 "driver" => Entity::Driver(DriverId(id)),
                 "passenger" => Entity::Passenger(PassengerId(id)),
+                "payment" => Entity::Payment(PaymentId(id)),
                 _ => return None,
             };
             Some((entity, moment(due)))
@@ -284,6 +286,7 @@ impl Records {
         Ok(RideRecords {
             preceding_ended: ride.status == Status::Accepted && ride.chain.is_some() && !chained,
             next,
+            payment: self.payment_of(&ride).await?,
             ride: Some(ride),
             offers,
             commands: known,
