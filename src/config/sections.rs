@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use ibora_domain::dispatch::PolicyKind;
 use ibora_domain::money::Centavos;
+use ibora_domain::place::Coordinates;
 use ibora_domain::units::{Metres, Millis};
 use rust_decimal::Decimal;
 use secrecy::SecretString;
@@ -186,6 +187,7 @@ section! {
         pickup_max_ms: Millis,
         race_size: u16,
         batch_window_ms: Millis,
+        zones: Vec<ZoneTable>,
         soon_within_ms: Millis,
         chain_late_ms: Millis,
         waves: Vec<u16>,
@@ -198,6 +200,18 @@ section! {
         offers_per_driver_max: u16,
         reassignments_max: u8,
         position_stale_ms: Millis,
+    }
+}
+
+section! {
+    /// `[[dispatch.zones]]`: a circle with a policy of its own. What it leaves out is as outside.
+    ZoneTable {
+        name: String,
+        centre: Coordinates,
+        radius_m: Metres,
+        policy: PolicyKind,
+        race_size: Option<u16>,
+        batch_window_ms: Option<Millis>,
     }
 }
 
