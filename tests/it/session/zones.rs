@@ -24,7 +24,9 @@ const TOGETHER: &str = r#"[
 
 /// An engine with these zones, whose second waves come when the tests are over.
 async fn world(zones: &str) -> World {
-    World::with(&[("dispatch.zones", zones), ("dispatch.head_start_ms", "120000")]).await
+    let long = "120000";
+    let settings = [("dispatch.head_start_ms", long), ("dispatch.offer_ttl_ms", long)];
+    World::with(&[&settings[..], &[("dispatch.zones", zones)]].concat()).await
 }
 
 /// Drivers on a line to the west, the first of them at the place itself.
