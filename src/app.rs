@@ -39,7 +39,7 @@ use settings::{
     accounts, dispatch_options, index, journal_options, router, session_options, tariffs,
     wall_clock,
 };
-pub use settings::{data_dir, source};
+pub use settings::{data_dir, provider_options, source};
 
 /// Every schema change, in order.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");

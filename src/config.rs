@@ -28,7 +28,8 @@ use crate::obs::LogOptions;
 pub use error::{ConfigError, Problem, Why};
 pub use sections::{
     Actors, Auth, Clock, Data, Database, Dispatch, FareTable, Fares, Http, Journal, Limits, Log,
-    Metrics, Mode, Node, Presence, Rides, Routing, RoutingKind, Seed, Service, Session, ZoneTable,
+    Metrics, Mode, Money, Node, Pix, Presence, Rides, Routing, RoutingKind, Seed, Service, Session,
+    ZoneTable,
 };
 pub use sources::Sources;
 pub use validate::is_node_id;
@@ -54,10 +55,12 @@ pub struct Config {
     pub presence: Presence,
     pub dispatch: Dispatch,
     pub rides: Rides,
+    pub money: Money,
     pub fares: Fares,
     pub routing: Routing,
     pub journal: Journal,
     pub actors: Actors,
+    pub pix: Pix,
     pub clock: Clock,
     pub seed: Seed,
     #[serde(skip)]
@@ -117,11 +120,18 @@ impl Config {
 
     /// Puts what the `*_file` keys name where their keys are.
     fn read_secret_files(&mut self) -> Vec<Problem> {
-        let (auth, database) = (&mut self.auth, &mut self.database);
+        let (auth, database, pix) = (&mut self.auth, &mut self.database, &mut self.pix);
         let secrets = [
             (&mut auth.signing_key, &auth.signing_key_file, "auth.signing_key"),
             (&mut database.url, &database.url_file, "database.url"),
             (&mut database.migrate_url, &database.migrate_url_file, "database.migrate_url"),
+            (&mut pix.client_id, &pix.client_id_file, "pix.client_id"),
+            (&mut pix.client_secret, &pix.client_secret_file, "pix.client_secret"),
+            (
+                &mut pix.certificate_password,
+                &pix.certificate_password_file,
+                "pix.certificate_password",
+            ),
         ];
         let mut problems = Vec::new();
         for (secret, file, key) in secrets {

@@ -13,6 +13,7 @@ pub mod geo;
 pub mod journal;
 pub mod network;
 pub mod obs;
+pub mod pix;
 pub mod postgres;
 pub mod readmodel;
 pub mod realtime;

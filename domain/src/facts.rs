@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::category::Category;
 use crate::ids::{DriverId, OfferId, PassengerId, RideId, Shard, UserId, VehicleId};
+use crate::ledger::FinancialEvent;
 use crate::refusal::Refusal;
 use crate::ride::Status;
 use crate::units::{Metres, Millis, Seconds, UnixMillis};
@@ -135,6 +136,8 @@ pub struct Decision {
     pub timer: Option<Timer>,
     pub results: Vec<ResultRow>,
     pub streams: Vec<StreamRow>,
+    /// What it does to the ledger.
+    pub money: Vec<FinancialEvent>,
 }
 
 impl Decision {
@@ -149,6 +152,7 @@ impl Decision {
             timer: None,
             results: Vec::new(),
             streams: Vec::new(),
+            money: Vec::new(),
         }
     }
 
@@ -160,6 +164,7 @@ impl Decision {
             && self.timer.is_none()
             && self.results.is_empty()
             && self.streams.is_empty()
+            && self.money.is_empty()
     }
 
     /// Adds a later decision of the same entity; where both say the same thing, the later wins.
@@ -173,6 +178,7 @@ impl Decision {
         self.timer = later.timer.or(self.timer);
         self.results.extend(later.results);
         self.streams.extend(later.streams);
+        self.money.extend(later.money);
     }
 }
 

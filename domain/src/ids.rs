@@ -80,6 +80,12 @@ id! {
     OfferId,
     /// A driver's vehicle.
     VehicleId,
+    /// What a passenger is asked to pay for one thing, and whether it was paid.
+    PaymentId,
+    /// Money on its way to a driver.
+    PayoutId,
+    /// A quarrel about a ride's money.
+    DisputeId,
 }
 
 impl From<DriverId> for UserId {

@@ -56,6 +56,11 @@ invariants! {
     Timer1 TIMER_1 "A ride that searches has a deadline on disk, one that ended has none."
     Rate1 RATE_1 "What is counted of a person's ratings is what the events say."
     Fence1 FENCE_1 "The epoch of a shard never decreases."
+    Money1 MONEY_1 "The postings of a financial event are all there and sum to zero."
+    Money2 MONEY_2 "The balance of an account is the sum of its postings."
+    Money3 MONEY_3 "No account that has a floor lies below it."
+    Money4 MONEY_4 "Numbered postings have no gap, and each balance follows from the one before."
+    Money5 MONEY_5 "A ride that ended with something to pay is booked."
 }
 
 impl fmt::Display for Invariant {

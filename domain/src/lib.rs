@@ -3,6 +3,7 @@
 //! No clock, no chance, no I/O, no async, no globals: time and randomness come in as arguments,
 //! facts go out as values. Everything here can be replayed, and a seeded simulator can drive it.
 
+pub mod breaker;
 pub mod category;
 pub mod dispatch;
 pub mod facts;
@@ -11,12 +12,15 @@ pub mod field;
 pub mod ids;
 pub mod invariants;
 pub mod journal;
+pub mod ledger;
 pub mod machines;
 pub mod money;
 pub mod mutants;
 pub mod person;
+pub mod pix;
 pub mod place;
 pub mod policy;
+pub mod provider;
 pub mod refusal;
 pub mod ride;
 mod role;

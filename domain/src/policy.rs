@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::dispatch::{Policy, Rules};
 use crate::facts::Zone;
+use crate::ledger::{Rate, Terms};
 use crate::money::Centavos;
 use crate::units::{Metres, Millis, UnixMillis};
 use crate::zones::Zones;
@@ -45,6 +46,7 @@ pub struct RidePolicy {
     pub cancel_fee: Centavos,
     /// After the assignment, a passenger's cancellation is free for this long.
     pub cancel_grace: Millis,
+    pub terms: Terms,
     /// A driver within this distance of the pickup is arriving.
     pub arriving_within: Metres,
     /// A driver in this distance of the pickup, twice in a row, has arrived.
@@ -135,6 +137,7 @@ impl Default for RidePolicy {
             no_show_fee: Centavos(500),
             cancel_fee: Centavos(500),
             cancel_grace: Millis(0),
+            terms: Terms { commission: Rate::percent(20), driver_of_fee: Rate::percent(80) },
             arriving_within: Metres(500),
             arrived_within: Metres(40),
             arrived_accuracy: Metres(50),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::{Add, Sub};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -24,11 +25,30 @@ impl Millis {
         Self(seconds * 1000)
     }
 
+    /// Both together; the longest there is where the sum is longer.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
     /// Seconds, for metrics and rates.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a metric; exact up to 285,000 years")]
     pub fn as_secs_f64(self) -> f64 {
         self.0 as f64 / 1000.0
+    }
+}
+
+impl From<Millis> for Duration {
+    fn from(length: Millis) -> Self {
+        Self::from_millis(length.0)
+    }
+}
+
+impl From<Duration> for Millis {
+    /// Rounded down to the millisecond; the longest there is where it is longer.
+    fn from(length: Duration) -> Self {
+        Self(u64::try_from(length.as_millis()).unwrap_or(u64::MAX))
     }
 }
 

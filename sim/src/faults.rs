@@ -27,10 +27,13 @@ pub struct Profile {
     pub faults: (u64, u64),
     /// Whether each seed draws which kinds of faults it has.
     pub swarm: bool,
+    /// Whether each seed draws what its city is like.
+    pub moody: bool,
 }
 
 impl Profile {
-    const CALM: Self = Self {
+    /// Nothing goes wrong.
+    pub const CALM: Self = Self {
         name: "calm",
         nodes: 2,
         drivers: 8,
@@ -40,14 +43,18 @@ impl Profile {
         active: 600 * SECOND,
         faults: (0, 0),
         swarm: false,
+        moody: false,
     };
 
+    /// A few kinds of faults, now and then.
+    pub const SWARM: Self =
+        Self { name: "swarm", faults: (1, 40), swarm: true, moody: true, ..Self::CALM };
+
+    /// Every kind of fault, again and again.
+    pub const STORM: Self = Self { name: "storm", faults: (40, 80), moody: true, ..Self::CALM };
+
     /// Every profile.
-    pub const ALL: [Self; 3] = [
-        Self::CALM,
-        Self { name: "swarm", faults: (1, 24), swarm: true, ..Self::CALM },
-        Self { name: "storm", faults: (40, 80), ..Self::CALM },
-    ];
+    pub const ALL: [Self; 3] = [Self::CALM, Self::SWARM, Self::STORM];
 }
 
 impl FromStr for Profile {
@@ -89,6 +96,8 @@ kinds! {
     WriteLost "write_lost"
     WriteLate "write_late"
     Refused "refused"
+    Shaky "shaky_db"
+    Slow "slow_db"
     Panic "panic"
     Tunnel "tunnel"
     Alone "partition"
@@ -126,6 +135,9 @@ impl FromStr for Fault {
     }
 }
 
+/// How much more often than another one kind of fault may come in a seed.
+const STRENGTHS: [usize; 4] = [1, 2, 4, 8];
+
 /// Draws what goes wrong in a run of `seed`.
 #[must_use]
 pub fn plan(seed: u64, profile: &Profile) -> Vec<Fault> {
@@ -134,17 +146,23 @@ pub fn plan(seed: u64, profile: &Profile) -> Vec<Fault> {
     let count = chance.between(least, most);
     let mut kinds: Vec<Kind> = Kind::ALL.to_vec();
     if profile.swarm {
-        let wanted = chance.between(1, 5);
+        let wanted = chance.between(1, 7);
         while kinds.len() as u64 > wanted {
             kinds.swap_remove(chance.index(kinds.len()));
         }
     }
+    // Some kinds many times, others hardly ever.
+    let mut urn = Vec::new();
+    for kind in kinds {
+        urn.extend(std::iter::repeat_n(kind, STRENGTHS[chance.index(STRENGTHS.len())]));
+    }
     let mut faults: Vec<Fault> = (0..count)
         .map(|_| {
-            let kind = kinds[chance.index(kinds.len())];
+            let kind = urn[chance.index(urn.len())];
             let lasts = match kind {
                 Kind::Crash => chance.between(500 * MS, 20 * SECOND),
                 Kind::Pause | Kind::DbCut | Kind::DbDown => chance.between(100 * MS, 15 * SECOND),
+                Kind::Shaky | Kind::Slow => chance.between(5 * SECOND, 60 * SECOND),
                 Kind::Skew => chance.between(5 * SECOND, 60 * SECOND),
                 Kind::Tunnel | Kind::Alone => chance.between(SECOND, 40 * SECOND),
                 Kind::Lossy | Kind::Doubles => chance.between(5 * SECOND, 60 * SECOND),
@@ -191,6 +209,8 @@ impl World {
             Kind::WriteLost => self.write_fault(WriteFault::Lost),
             Kind::WriteLate => self.write_fault(WriteFault::Late),
             Kind::Refused => self.write_fault(WriteFault::Refused),
+            Kind::Shaky => self.shaky_until = until,
+            Kind::Slow => self.slow_until = until,
             Kind::Panic => {
                 for node in 0..self.nodes.len() {
                     self.with_engine(node, |engine, world| engine.panic(world, whom));
@@ -216,6 +236,16 @@ impl World {
                 node.write_faults.push(fault);
             }
         }
+    }
+
+    /// What goes wrong with a write of `node` that is sent now. Where one goes wrong, so do others:
+    /// a second fault while the first is still in doubt is what takes care.
+    pub fn next_write_fault(&mut self, node: usize) -> Option<WriteFault> {
+        let drawn = self.nodes[node].write_faults.pop();
+        if drawn.is_some() || self.shaky_until <= self.now || !self.chance.percent(30) {
+            return drawn;
+        }
+        Some(WriteFault::ALL[self.chance.index(WriteFault::ALL.len())])
     }
 
     /// What lasts longer than a connection does ends it; what is shorter only delays.

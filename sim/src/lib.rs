@@ -16,5 +16,6 @@ pub mod people;
 pub mod queue;
 pub mod run;
 pub mod shrink;
+pub mod temper;
 pub mod watch;
 pub mod world;

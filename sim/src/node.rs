@@ -77,6 +77,11 @@ pub enum WriteFault {
     Refused,
 }
 
+impl WriteFault {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::AnswerLost, Self::Lost, Self::Late, Self::Refused];
+}
+
 /// A node of the set-up.
 pub struct Node {
     pub name: Arc<str>,
@@ -244,13 +249,13 @@ impl World {
 
     /// Sends a batch, with whatever goes wrong on its way.
     pub fn send_write(&mut self, node: usize, lane: (usize, u64), write: Rc<Write>) {
-        let there = self.read_time() + self.chance.between(500, 6 * MS);
+        let there = self.write_time();
         let from = (node, self.nodes[node].run);
         let fault = match self.nodes[node].is_cut_off(self.now) {
             // Whether it was sent before the cut, nobody knows.
             true if self.chance.percent(50) => Some(WriteFault::Lost),
             true => Some(WriteFault::Late),
-            false => self.nodes[node].write_faults.pop(),
+            false => self.next_write_fault(node),
         };
         if let Some(fault) = fault {
             tell!(self, "n{node} lane {}: {fault:?}", lane.0);

@@ -26,6 +26,9 @@ use crate::queue::{Micros, SECOND};
 use crate::world::World;
 
 mod rides;
+mod words;
+
+pub use words::Words;
 
 /// A machine built this lately may not have known of what is under way for its person: only then
 /// may the database's own indexes be needed.
@@ -35,6 +38,7 @@ const NEWLY_BUILT: Micros = 60 * SECOND;
 pub const LEASE: &str = "LEASE";
 pub const LIVENESS: &str = "LIVENESS";
 pub const SESSION: &str = "SESSION";
+pub const ORDER: &str = "ORDER";
 
 /// A promise that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -311,6 +315,13 @@ impl World {
             format!("{} {} {}: {said}", people::name(asked.user.0), key.id, asked.command.name())
         };
         self.watch.holds(ACK_1, recorded, || format!("{} is not recorded", who()));
+        if let (Command::Request { intent }, Err(_)) = (&*asked.command, answer) {
+            let wish = (PassengerId::from(asked.user), intent.to_string());
+            let granted = self.watch.intents.get(&wish).copied();
+            self.watch.holds(RIDE_3, granted.is_none(), || {
+                format!("{}, and {granted:?} is what was wished", who())
+            });
+        }
         if let (Command::Accept { ride, .. }, Ok(_)) = (&*asked.command, answer) {
             let his = self.watch.assigned.contains(&(asked.user.into(), *ride));
             self.watch.holds(RIDE_1, his, || format!("{}, and it is not his", who()));

@@ -19,6 +19,7 @@ use crate::faults::{Fault, Profile};
 use crate::node::{DbEvent, Node, NodeEvent};
 use crate::people;
 use crate::queue::{MS, Micros, Queue, SECOND};
+use crate::temper::Temper;
 use crate::watch::Watch;
 
 /// The wall clock's time when a run begins.
@@ -127,7 +128,11 @@ pub struct World {
     pub watch: Watch,
     pub trace: Trace,
     pub profile: Profile,
+    pub temper: Temper,
     pub plan: Vec<Fault>,
+    /// Until then the database is slow, and until then writes to it go wrong.
+    pub slow_until: Micros,
+    pub shaky_until: Micros,
     pub rides: Arc<RidePolicy>,
     pub drivers: Arc<DriverPolicy>,
     /// No more rides are asked for.
@@ -153,7 +158,10 @@ impl World {
             watch: Watch::default(),
             trace,
             profile,
+            temper: Temper::drawn(seed, &profile),
             plan,
+            slow_until: 0,
+            shaky_until: 0,
             rides: Arc::new(RidePolicy::default()),
             drivers: Arc::new(DriverPolicy {
                 offers_max: 3,
@@ -176,12 +184,13 @@ impl World {
     }
 
     fn people(&mut self) {
-        for number in 0..self.profile.drivers + self.profile.passengers {
-            let user: UserId = match number.checked_sub(self.profile.drivers) {
+        let Temper { drivers, passengers, .. } = self.temper;
+        for number in 0..drivers + passengers {
+            let user: UserId = match number.checked_sub(drivers) {
                 None => people::driver(number).into(),
                 Some(number) => people::passenger(number).into(),
             };
-            let phones = if self.chance.percent(self.profile.two_phones) { 2 } else { 1 };
+            let phones = if self.chance.percent(self.temper.two_phones) { 2 } else { 1 };
             for phone in 0..phones {
                 let old = self.chance.percent(self.profile.old_apps);
                 let app = self.apps.len();
@@ -231,8 +240,8 @@ impl World {
 
     /// A little work within a process, which sometimes is a lot.
     pub fn little(&mut self) -> Micros {
-        if self.chance.percent(1) {
-            self.chance.between(MS, 20 * MS)
+        if self.chance.percent(self.temper.stalls) {
+            self.chance.between(MS, self.temper.stall)
         } else {
             self.chance.between(5, 300)
         }
@@ -240,7 +249,19 @@ impl World {
 
     /// A question to the database.
     pub fn read_time(&mut self) -> Micros {
+        if self.slow_until > self.now {
+            return self.chance.between(5 * MS, 300 * MS);
+        }
         self.chance.between(200, 2 * MS)
+    }
+
+    /// Until a batch is on disk. What is decided meanwhile waits, and is the next batch.
+    pub fn write_time(&mut self) -> Micros {
+        let there = self.read_time();
+        if self.slow_until > self.now {
+            return there + self.chance.between(50 * MS, 1500 * MS);
+        }
+        there + self.chance.between(500, self.temper.commit)
     }
 
     /// A way through the mobile network.

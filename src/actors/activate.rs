@@ -44,7 +44,7 @@ pub(super) async fn start(
             let now = ports.clock.now();
             let known = records.driver(id, now).await?;
             let policy = Arc::clone(&ports.driver_policy);
-            let machine = DriverMachine::new(id, policy, known, now);
+            let mut machine = DriverMachine::new(id, policy, known, now);
             machine.wake(&mut first);
             Address::Driver(spawn(Driving(machine, std::marker::PhantomData), ports, vitals, first))
         }

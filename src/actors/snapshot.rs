@@ -6,7 +6,7 @@ use ibora_domain::facts::StreamId;
 use ibora_domain::ids::{DriverId, RideId};
 use ibora_domain::person::Role;
 use ibora_domain::refusal::Refusal;
-use ibora_domain::ride::rating;
+use ibora_domain::ride::{Status, rating};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -59,6 +59,7 @@ type Shown = (RideId, Box<RawValue>);
 #[derive(Deserialize)]
 struct Chained {
     chained: bool,
+    status: Status,
 }
 
 #[derive(Serialize)]
@@ -185,9 +186,11 @@ impl Dispatch {
         };
         let Some(next) = self.ride_shown(caller, next).await? else { return Ok((ride, None)) };
         match serde_json::from_str::<Chained>(next.1.get()) {
-            Ok(Chained { chained: true }) => Ok((ride, Some(next.1))),
+            Ok(Chained { chained: true, .. }) => Ok((ride, Some(next.1))),
+            // It was canceled while it was asked for, and the other goes on.
+            Ok(Chained { status, .. }) if status.is_final() => Ok((ride, None)),
             // Its turn has come since it was looked for: the other has ended.
-            Ok(Chained { chained: false }) => Ok((Some(next), None)),
+            Ok(Chained { .. }) => Ok((Some(next), None)),
             Err(error) => Err(unreadable(error)),
         }
     }

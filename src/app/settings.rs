@@ -17,6 +17,7 @@ use crate::db::Db;
 use crate::geo::{IndexOptions, LiveIndex, Osrm, OsrmOptions, PowerLaw, RoadGraph, Router};
 use crate::journal::{Journal, JournalOptions};
 use crate::network::Proxies;
+use crate::pix::client::{Bounds, IdentityFiles, ProviderOptions};
 use crate::postgres::{DatabaseSource, EmbeddedOptions};
 use crate::realtime::{Rate, SessionOptions, StrangersMax};
 
@@ -140,6 +141,37 @@ fn osrm_options(config: &Config) -> OsrmOptions {
         failures_max: routing.osrm_failures_max,
         pause: ms(routing.osrm_pause_ms),
     }
+}
+
+/// How the provider of Pix is called; `None` where none is configured.
+#[must_use]
+pub fn provider_options(config: &Config) -> Option<ProviderOptions> {
+    let (pix, ms) = (&config.pix, Duration::from_millis);
+    // Where there is an address the configuration insists on the rest.
+    Some(ProviderOptions {
+        base_url: Some(pix.base_url.clone()).filter(|url| !url.is_empty())?,
+        client_id: pix.client_id.clone()?,
+        client_secret: pix.client_secret.clone()?,
+        identity: IdentityFiles {
+            certificate: pix.certificate.clone()?,
+            key: pix.certificate_key.clone(),
+            password: pix.certificate_password.clone(),
+        },
+        ca: pix.ca.clone(),
+        bounds: Bounds {
+            connect_timeout: ms(pix.connect_timeout_ms),
+            call_timeout: ms(pix.call_timeout_ms),
+            retries_max: pix.retries_max,
+            retry_permille: pix.retry_permille,
+            reads_per_s: pix.reads_per_s,
+            writes_per_s: pix.writes_per_s,
+            burst: pix.burst,
+            calls_max: pix.calls_max,
+            failures_max: pix.failures_max,
+            pause: ms(pix.pause_ms),
+            answer_bytes_max: pix.answer_bytes_max,
+        },
+    })
 }
 
 pub(super) fn tariffs(config: &Config) -> crate::actors::Tariffs {

@@ -32,6 +32,8 @@ use crate::realtime::{self, Hub, RealtimeState};
 /// Linux keeps twice as much: for its own books. What a client that does not read is given in vain
 /// is as much; one that reads gets it a hundred kilobytes a second even over half a world.
 const SEND_BUFFER_BYTES: usize = 16 << 10;
+/// What the server gathers for a connection whose system takes no more.
+const GATHERED_BYTES: usize = 8 << 10;
 /// How long sent bytes may be untaken before the connection is given up, whatever still waits for
 /// it: a session that was closed as slow is really gone by then, not only for the engine. A phone
 /// in a tunnel comes back by a new connection, and resumes.
@@ -164,6 +166,7 @@ pub(super) fn listen(
         .workers(workers)
         // An answer is small and must not wait for the next one.
         .tcp_nodelay(true)
+        .h1_write_buffer_size(GATHERED_BYTES)
         .disable_signals()
         .client_request_timeout(Duration::from_secs(10))
         // What a client is still sending is read by who answers it. The server's own way would keep

@@ -174,6 +174,7 @@ mod tests {
     #[test]
     fn a_ride_is_read_from_an_answer_and_from_an_update() {
         let ride = r#"{"id":"0193a1c0-0000-7000-8000-000000000001","status":"arrived",
+            "chained":false,
             "pickup":{"lat":-22.9,"lng":-43.2},"dropoff":{"lat":-22.95,"lng":-43.18},
             "pin":"0042","fare":{"estimated":"12.30","final":null,"currency":"BRL"},
             "requested_at":"2026-11-22T01:00:00.000Z","accepted_at":"2026-11-22T01:00:07.500Z",

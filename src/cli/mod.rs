@@ -5,6 +5,8 @@ mod admin;
 mod audit;
 mod demo;
 mod export_demand;
+mod pix;
+mod psp;
 mod replay;
 mod seed;
 mod serve;
@@ -49,6 +51,9 @@ enum Command {
     Admin(admin::AdminCommand),
     /// Check every promise over the whole database; exit code 3 if one is broken
     Audit,
+    /// The provider of Pix
+    #[command(subcommand)]
+    Pix(pix::PixCommand),
     /// Tell a ride from its journal step by step, or check every ride against it
     Replay(replay::ReplayArgs),
     /// Write the requests of a period as a file for `simulate`, without anybody's traces
@@ -57,6 +62,8 @@ enum Command {
     Seed(seed::SeedArgs),
     /// Watch the engine match a simulated city: in the terminal, and on a page at its address
     Demo(demo::DemoArgs),
+    /// Be a payment provider with play money, to develop and test against
+    Psp(psp::PspArgs),
     /// List the points at which `IBORA_ABORT_AT=<point>[:nth]` ends the process
     #[cfg(feature = "failpoints")]
     Failpoints,
@@ -117,10 +124,12 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
         Command::Migrate => serve::migrate(config).await,
         Command::Admin(command) => admin::run(command, config).await,
         Command::Audit => audit::run(config).await,
+        Command::Pix(command) => pix::run(&command, config).await,
         Command::Replay(args) => replay::run(args, config).await,
         Command::ExportDemand(args) => export_demand::run(args, config).await,
         Command::Seed(args) => seed::run(args, config).await,
         Command::Demo(args) => demo::run(args, config).await,
+        Command::Psp(args) => psp::run(args, config).await,
         #[cfg(feature = "failpoints")]
         Command::Failpoints => Ok(failpoints()),
         Command::Simulate(args) => simulate::run(&args),

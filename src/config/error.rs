@@ -59,6 +59,8 @@ pub enum Why {
     Above { other: &'static str },
     #[error("`{0}` is no origin: write one like `https://app.example.com`")]
     Origin(String),
+    #[error("not of the form https://HOST[:PORT]")]
+    SecureAddress,
     #[error(transparent)]
     Level(LogError),
     #[error("needed when {condition}")]

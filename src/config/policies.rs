@@ -4,6 +4,7 @@
 
 use ibora_domain::category::Category;
 use ibora_domain::fare::Tariff;
+use ibora_domain::ledger::Terms;
 use ibora_domain::policy::RidePolicy;
 use ibora_domain::zones::{Circle, ZoneRules, Zones};
 
@@ -34,6 +35,10 @@ impl Config {
             no_show_fee: rides.no_show_fee,
             cancel_fee: rides.cancel_fee,
             cancel_grace: rides.cancel_grace_ms,
+            terms: Terms {
+                commission: self.money.commission,
+                driver_of_fee: self.money.driver_fee_share,
+            },
             arriving_within: rides.arriving_m,
             arrived_within: rides.arrived_m,
             arrived_accuracy: rides.arrived_accuracy_m,

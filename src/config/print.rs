@@ -5,8 +5,15 @@ use std::fmt::Write;
 use figment::value::{Dict, Num, Value};
 
 /// Keys whose value is never shown. A new secret key belongs here.
-pub(super) const SECRET_KEYS: &[&str] =
-    &["auth.signing_key", "database.url", "database.migrate_url"];
+pub(super) const SECRET_KEYS: &[&str] = &[
+    "auth.signing_key",
+    "database.url",
+    "database.migrate_url",
+    "pix.client_id",
+    "pix.client_secret",
+    "pix.certificate_password",
+    "pix.key",
+];
 
 /// Every key with its value in force; a secret that is set is `"***"`.
 pub(super) fn redacted(dict: &Dict) -> String {

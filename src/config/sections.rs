@@ -8,14 +8,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use ibora_domain::dispatch::PolicyKind;
+use ibora_domain::ledger::Rate;
 use ibora_domain::money::Centavos;
+use ibora_domain::pix::PixKey;
 use ibora_domain::place::Coordinates;
 use ibora_domain::units::{Metres, Millis};
 use rust_decimal::Decimal;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::values::{amount, list, optional, path, rate, secret};
+use super::values::{amount, list, optional, path, pix_key, rate, secret, share};
 use crate::network::Range;
 use crate::obs::{LogFormat, LogOutput};
 
@@ -237,6 +239,16 @@ section! {
 }
 
 section! {
+    /// `[money]`: how what passengers pay is shared.
+    Money {
+        #[serde(deserialize_with = "share")]
+        commission: Rate,
+        #[serde(deserialize_with = "share")]
+        driver_fee_share: Rate,
+    }
+}
+
+section! {
     /// `[fares]`: a table a category, and the cap on surge.
     Fares {
         #[serde(deserialize_with = "rate")]
@@ -298,6 +310,44 @@ section! {
         ride_passivate_ms: u64,
         driver_passivate_ms: u64,
         command_deadline_ms: u64,
+    }
+}
+
+section! {
+    /// `[pix]`: the provider. All times are real.
+    Pix {
+        base_url: String,
+        #[serde(deserialize_with = "secret")]
+        client_id: Option<SecretString>,
+        #[serde(deserialize_with = "path")]
+        client_id_file: Option<PathBuf>,
+        #[serde(deserialize_with = "secret")]
+        client_secret: Option<SecretString>,
+        #[serde(deserialize_with = "path")]
+        client_secret_file: Option<PathBuf>,
+        #[serde(deserialize_with = "path")]
+        certificate: Option<PathBuf>,
+        #[serde(deserialize_with = "path")]
+        certificate_key: Option<PathBuf>,
+        #[serde(deserialize_with = "secret")]
+        certificate_password: Option<SecretString>,
+        #[serde(deserialize_with = "path")]
+        certificate_password_file: Option<PathBuf>,
+        #[serde(deserialize_with = "path")]
+        ca: Option<PathBuf>,
+        #[serde(deserialize_with = "pix_key")]
+        key: Option<PixKey>,
+        connect_timeout_ms: u64,
+        call_timeout_ms: u64,
+        retries_max: u32,
+        retry_permille: u32,
+        reads_per_s: u32,
+        writes_per_s: u32,
+        burst: u32,
+        calls_max: usize,
+        failures_max: u32,
+        pause_ms: u64,
+        answer_bytes_max: usize,
     }
 }
 

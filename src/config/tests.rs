@@ -180,6 +180,8 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("http.max_body_bytes", "1", "http.max_body_bytes: 1 is not within 1024 to 67108864"),
     ("mode", "staging", "mode: `staging` is none of development, production"),
     ("rides.cancel_fee", "5", "rides.cancel_fee: an amount is written like \"23.50\""),
+    ("money.commission", "1.01", "money.commission: a share is written like"),
+    ("money.commission", "20%", "money.commission: a share is written like"),
     ("fares.economy.per_km", "-1.60", "fares.economy.per_km: a rate is written like"),
     ("fares.surge_cap", "0.50", "fares.surge_cap: must lie within 1 to 1000"),
     ("journal.writers", "-1", "journal.writers: "),
@@ -216,6 +218,7 @@ fn production_insists_on_what_strangers_could_abuse() {
     for key in [
         "auth.signing_key",
         "metrics.listen",
+        "pix.base_url",
         "clock.speed",
         "seed.enabled",
         "auth.password_memory",
@@ -226,8 +229,27 @@ fn production_insists_on_what_strangers_could_abuse() {
         ("mode", "production"),
         ("auth.signing_key", SIGNING_KEY),
         ("metrics.listen", "127.0.0.1:9090"),
+        ("pix.base_url", "https://pix.example.com"),
+        ("pix.client_id", "id"),
+        ("pix.client_secret", "secret"),
+        ("pix.certificate", "/run/secrets/pix.p12"),
+        ("pix.key", "ibora@example.com"),
     ])
     .expect("with these it may start");
+}
+
+#[test]
+fn a_provider_needs_all_that_calls_to_it_take() {
+    let said = refusal(Config::with(&[("pix.base_url", "https://pix.example.com:8443")]));
+    for key in ["pix.client_id", "pix.client_secret", "pix.certificate", "pix.key"] {
+        assert!(said.lines().any(|line| line.starts_with(&format!("{key}: needed"))), "{said}");
+    }
+    for bad in ["http://pix.example.com", "https://", "https://a@b", "https://a/v2", "pix"] {
+        let said = refusal(Config::with(&[("pix.base_url", bad)]));
+        assert!(said.starts_with("pix.base_url: not of the form https://"), "{said}");
+    }
+    let said = refusal(Config::with(&[("pix.key", "not a key")]));
+    assert!(said.starts_with("pix.key: ") && !said.contains("not a key"), "{said}");
 }
 
 #[test]

@@ -34,8 +34,10 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     found.ranges(&service_ranges(config));
     found.ranges(&session_ranges(config));
     found.ranges(&domain_ranges(config));
+    found.ranges(&pix_ranges(config));
     found.texts(config);
     found.osrm(config);
+    found.pix(config);
     found.order(config);
     found.waves(config);
     found.zones(config);
@@ -146,6 +148,23 @@ fn domain_ranges(config: &Config) -> Vec<Range> {
     ]
 }
 
+fn pix_ranges(config: &Config) -> Vec<Range> {
+    let pix = &config.pix;
+    vec![
+        ("pix.connect_timeout_ms", pix.connect_timeout_ms, 1..=60_000),
+        ("pix.call_timeout_ms", pix.call_timeout_ms, 1..=600_000),
+        ("pix.retries_max", pix.retries_max.into(), 0..=10),
+        ("pix.retry_permille", pix.retry_permille.into(), 0..=1000),
+        ("pix.reads_per_s", pix.reads_per_s.into(), 1..=1_000_000),
+        ("pix.writes_per_s", pix.writes_per_s.into(), 1..=1_000_000),
+        ("pix.burst", pix.burst.into(), 1..=1_000_000),
+        ("pix.calls_max", wide(pix.calls_max), 1..=10_000),
+        ("pix.failures_max", pix.failures_max.into(), 1..=1000),
+        ("pix.pause_ms", pix.pause_ms, 1..=3_600_000),
+        ("pix.answer_bytes_max", wide(pix.answer_bytes_max), 65_536..=1 << 30),
+    ]
+}
+
 /// Problems found so far.
 struct Found(Vec<Problem>);
 
@@ -205,10 +224,37 @@ impl Found {
         self.unless(!needed || plain, "routing.osrm_url", Why::Needed { condition });
     }
 
+    /// What calling a provider takes.
+    fn pix(&mut self, config: &Config) {
+        let pix = &config.pix;
+        if pix.base_url.is_empty() {
+            return;
+        }
+        let host = pix.base_url.strip_prefix("https://").unwrap_or_default();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+        let address = !host.is_empty() && host.bytes().all(plain);
+        self.unless(address, "pix.base_url", Why::SecureAddress);
+        let needed = [
+            (pix.client_id.is_some(), "pix.client_id"),
+            (pix.client_secret.is_some(), "pix.client_secret"),
+            (pix.certificate.is_some(), "pix.certificate"),
+            (pix.key.is_some(), "pix.key"),
+        ];
+        for (given, key) in needed {
+            self.unless(given, key, Why::Needed { condition: "pix.base_url is set" });
+        }
+    }
+
     /// Pairs of which the first must not be above the second.
     fn order(&mut self, config: &Config) {
-        let Config { session, dispatch, rides, journal, auth, .. } = config;
+        let Config { session, dispatch, rides, journal, auth, pix, .. } = config;
         let pairs = [
+            (
+                "pix.connect_timeout_ms",
+                pix.connect_timeout_ms,
+                "pix.call_timeout_ms",
+                pix.call_timeout_ms,
+            ),
             ("session.active_ms", session.active_ms, "session.idle_ms", session.idle_ms),
             (
                 "session.frame_bytes_max",
@@ -298,6 +344,7 @@ impl Found {
         let rules = [
             (auth.signing_key.is_some(), "auth.signing_key", "set"),
             (config.metrics.listen.is_some(), "metrics.listen", "set"),
+            (!config.pix.base_url.is_empty(), "pix.base_url", "set"),
             (config.clock.speed == 1, "clock.speed", "1"),
             (!config.seed.enabled, "seed.enabled", "false"),
             (

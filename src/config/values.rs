@@ -7,7 +7,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use ibora_domain::ledger::Rate;
 use ibora_domain::money::Centavos;
+use ibora_domain::pix::PixKey;
 use rust_decimal::Decimal;
 use secrecy::SecretString;
 use serde::de::{Deserialize, Deserializer, Error};
@@ -23,6 +25,12 @@ pub(super) fn rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal
     let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let rate = if plain { Decimal::from_str_exact(&text).ok() } else { None };
     rate.ok_or_else(|| D::Error::custom("a rate is written like \"1.60\""))
+}
+
+/// A share of a whole, `"0.20"`.
+pub(super) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rate, D::Error> {
+    let share = rate(deserializer).ok().and_then(Rate::new);
+    share.ok_or_else(|| D::Error::custom("a share is written like \"0.20\", 1 at most"))
 }
 
 /// Any text-like value; `""` is none.
@@ -51,6 +59,15 @@ where
 {
     let texts = Vec::<String>::deserialize(deserializer)?;
     texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
+}
+
+/// A Pix key, kept from sight; `""` is none.
+pub(super) fn pix_key<'de, D: Deserializer<'de>>(d: D) -> Result<Option<PixKey>, D::Error> {
+    let text = String::deserialize(d)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    PixKey::parse(&text).map(Some).map_err(D::Error::custom)
 }
 
 /// A secret text; `""` is none.

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ibora_domain::breaker::Breaker;
 use ibora_domain::place::{Coordinates, whole};
 use ibora_domain::units::{Metres, Millis, Seconds, UnixMillis};
 use parking_lot::Mutex;
@@ -47,6 +48,8 @@ pub struct OsrmOptions {
 pub struct Osrm {
     options: OsrmOptions,
     agent: ureq::Agent,
+    /// Its time begins here.
+    started: Instant,
     breaker: Mutex<Breaker>,
     straight: Arc<PowerLaw>,
 }
@@ -64,12 +67,6 @@ enum OsrmError {
     Refused { code: String },
     #[error("the answer is no possible drive")]
     Absurd,
-}
-
-#[derive(Default)]
-struct Breaker {
-    failures: u32,
-    paused_until: Option<Instant>,
 }
 
 #[derive(Deserialize)]
@@ -111,17 +108,20 @@ impl Osrm {
             .max_redirects(0)
             .proxy(None)
             .build();
-        Self { options, agent: config.into(), breaker: Mutex::default(), straight }
+        let breaker = Breaker::new(options.failures_max, options.pause.into()).into();
+        Self { options, agent: config.into(), started: Instant::now(), breaker, straight }
     }
 
     /// Whether nobody asks the server for now.
     #[must_use]
     pub fn is_paused(&self) -> bool {
-        self.breaker.lock().paused_until.is_some_and(|until| Instant::now() < until)
+        self.breaker.lock().is_paused(self.now())
     }
 
     fn ask<T: DeserializeOwned>(&self, service: &str, query: &str) -> Result<T, OsrmError> {
-        self.admit()?;
+        if !self.breaker.lock().admits(self.now()) {
+            return Err(OsrmError::Paused);
+        }
         let OsrmOptions { url, profile, .. } = &self.options;
         let path = format!("{url}/{service}/v1/{profile}/{query}");
         let answer = self.call(&path);
@@ -134,29 +134,13 @@ impl Osrm {
         response.body_mut().with_config().limit(ANSWER_MAX).read_to_vec()
     }
 
-    /// Lets one call try when the pause is over; the others wait for its outcome.
-    fn admit(&self) -> Result<(), OsrmError> {
-        let mut breaker = self.breaker.lock();
-        match breaker.paused_until {
-            Some(until) if Instant::now() < until => Err(OsrmError::Paused),
-            Some(_) => {
-                breaker.paused_until = Some(Instant::now() + self.options.pause);
-                Ok(())
-            }
-            None => Ok(()),
-        }
+    fn now(&self) -> Millis {
+        self.started.elapsed().into()
     }
 
     fn record(&self, went_well: bool) {
         let mut breaker = self.breaker.lock();
-        if went_well {
-            *breaker = Breaker::default();
-            return;
-        }
-        breaker.failures = breaker.failures.saturating_add(1);
-        if breaker.failures >= self.options.failures_max {
-            breaker.paused_until = Some(Instant::now() + self.options.pause);
-        }
+        if went_well { breaker.succeeded() } else { breaker.failed(self.now()) }
     }
 
     fn asked_route(

@@ -1,6 +1,7 @@
 //! A batch as columns: what `journal_write` takes, one array a column, borrowed from the decisions.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
 
 use ibora_domain::facts::{
     AttemptsRow, Decision, DriverRow, EventRow, ResultRow, RideRow, Row, StreamRow, Timer,
@@ -14,15 +15,29 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::fence::Fence;
+use super::money::Money;
 use super::timestamp;
 
-/// The SQL call with its numbered parameters; their order is that of [`Batch::bind`].
-pub(super) const CALL: &str = "SELECT journal_write($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,\
-    $14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24,$25,$26,$27,$28,$29,$30,$31,$32,$33,$34,$35,$36,\
-    $37,$38,$39,$40,$41,$42,$43,$44,$45,$46,$47,$48,$49,$50,$51,$52,$53,$54,$55,$56,$57,$58,$59,\
-    $60,$61,$62,$63,$64)";
+/// What `journal_write` takes, who writes included, and what `ledger_write` takes beside its slot.
+const OF_JOURNAL: usize = 64;
+const OF_LEDGER: usize = 14;
+pub(super) const PARAMETERS: usize = OF_JOURNAL + OF_LEDGER;
 
-pub(super) const PARAMETERS: usize = 64;
+/// The SQL call; its parameters are numbered in the order of [`Batch::bind`].
+static CALL: LazyLock<String> =
+    LazyLock::new(|| format!("SELECT journal_write({})", numbered(1..=OF_JOURNAL)));
+
+/// As [`CALL`], for a batch that moves money too. The slot is the lane, the third parameter.
+static CALL_WITH_MONEY: LazyLock<String> = LazyLock::new(|| {
+    let (journal, ledger) = (numbered(1..=OF_JOURNAL), numbered(OF_JOURNAL + 1..=PARAMETERS));
+    format!(
+        "SELECT CASE WHEN journal_write({journal}) THEN ledger_write($3,{ledger}) ELSE false END"
+    )
+});
+
+fn numbered(numbers: std::ops::RangeInclusive<usize>) -> String {
+    numbers.map(|number| format!("${number}")).collect::<Vec<_>>().join(",")
+}
 
 /// Bytes that the columns of a row take beside its text, at most.
 const ROW_BYTES: usize = 200;
@@ -31,7 +46,7 @@ const ROW_BYTES: usize = 200;
 const TOLD_BEFORE: &str = "{\"ride\":";
 const TOLD_AFTER: &str = "}";
 
-type Query<'q> = sqlx::query::QueryScalar<
+pub(super) type Query<'q> = sqlx::query::QueryScalar<
     'q,
     sqlx::Postgres,
     bool,
@@ -52,6 +67,7 @@ pub(super) struct Batch<'a> {
     results: Vec<Answered<'a>>,
     streams: Vec<(i64, OffsetDateTime, &'a StreamRow)>,
     new_streams: &'a [(Uuid, String)],
+    money: Money<'a>,
 }
 
 /// A result, and the event that tells its asker the same, if one does.
@@ -129,6 +145,7 @@ impl<'a> Batch<'a> {
         };
         let answered = |row| Answered { at, row, told: tells(row) };
         self.results.extend(decision.results.iter().map(answered));
+        self.money.add(&decision.money, column(shard));
     }
 
     /// How much all columns take as they are sent, at most.
@@ -146,17 +163,23 @@ impl<'a> Batch<'a> {
         let others = self.drivers.len() + self.timers.len() + self.new_streams.len();
         let all = events.chain(rides).chain(waves).chain(attempts).chain(results).chain(streams);
         let text: usize = all.map(|text| text + ROW_BYTES).sum();
-        text + (others + PARAMETERS) * ROW_BYTES
+        text + (others + self.money.rows() + PARAMETERS) * ROW_BYTES
     }
 
-    /// Binds the columns in the order of [`CALL`], after the six that say who writes.
+    /// The text of the call that takes these columns.
+    pub(super) fn call(&self) -> &'static str {
+        if self.money.rows() == 0 { &CALL } else { &CALL_WITH_MONEY }
+    }
+
+    /// Binds the columns in the order of [`Batch::call`], after the six that say who writes.
     pub(super) fn bind(&self, query: Query<'a>) -> Query<'a> {
         let query = self.bind_events(query);
         let query = self.bind_rides(query);
         let query = self.bind_offers(query);
         let query = self.bind_drivers_and_timers(query);
         let query = self.bind_results(query);
-        self.bind_streams(query)
+        let query = self.bind_streams(query);
+        self.money.bind(query)
     }
 
     /// The shards written for, with their epochs.
@@ -276,7 +299,7 @@ fn tells(row: &StreamRow, result: &ResultRow) -> bool {
     row.stream.user() == result.key.principal && inner == Some(&*done.body)
 }
 
-fn each<'r, T, U>(rows: &'r [T], field: impl FnMut(&'r T) -> U) -> Vec<U> {
+pub(super) fn each<'r, T, U>(rows: &'r [T], field: impl FnMut(&'r T) -> U) -> Vec<U> {
     rows.iter().map(field).collect()
 }
 

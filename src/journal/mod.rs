@@ -12,6 +12,7 @@ mod batch;
 mod fence;
 mod hold;
 mod lane;
+mod money;
 mod records;
 mod store;
 mod streams;

@@ -9,7 +9,7 @@ use sqlx::{Arguments, AssertSqlSafe, Connection};
 use uuid::Uuid;
 
 use super::account_rows::AccountRow;
-use super::batch::{Batch, CALL, PARAMETERS};
+use super::batch::{Batch, PARAMETERS};
 use super::fence::Fence;
 use crate::db::within;
 use crate::obs::failpoint;
@@ -138,7 +138,7 @@ async fn call(
     let mut columns = PgArguments::default();
     // One allocation: a buffer that doubles its way up to a megabyte costs more than filling it.
     columns.reserve(PARAMETERS, batch.bytes());
-    let query = sqlx::query_scalar_with(AssertSqlSafe(CALL), columns)
+    let query = sqlx::query_scalar_with(AssertSqlSafe(batch.call()), columns)
         .bind(id)
         .bind(fence.node.clone())
         .bind(lane)

@@ -196,6 +196,15 @@ metrics! {
         "Requests, frames and logins refused by a limit.";
     login_failures: IntCounter = "ibora_login_failures_total" []
         "Logins refused for their credentials.";
+    pix_calls: IntCounterVec = "ibora_pix_calls_total" ["op", "outcome"]
+        "Calls to the Pix provider by what came of them, each try for itself; `unclear`: it may \
+         have been carried out.";
+    pix_call_seconds: HistogramVec = "ibora_pix_call_seconds" ["op"] REQUEST_S
+        "Time of one try of a call to the Pix provider, its wait for a turn too.";
+    pix_retries: IntCounterVec = "ibora_pix_retries_total" ["op"]
+        "Calls to the Pix provider that were repeated.";
+    pix_breaker_open: IntGauge = "ibora_pix_breaker_open" []
+        "1 from when the Pix provider is left alone for its failures to its next good answer.";
     invariant_violations: IntCounterVec = "ibora_invariant_violations_total" ["id"]
         "Broken promises of the engine; alert above 0.";
 }

@@ -126,6 +126,50 @@ const CHECKS: &[(Invariant, &str)] = &[
                     lag(epoch) OVER (PARTITION BY entity_id ORDER BY seq) AS before
              FROM events) steps WHERE epoch < before",
     ),
+    (
+        invariants::MONEY_1,
+        "SELECT coalesce(f.id, e.event_id) FROM financial_events f FULL JOIN
+             (SELECT event_id, sum(amount) AS total, count(*) AS lines
+              FROM ledger_entries GROUP BY event_id) e ON e.event_id = f.id
+         WHERE e.total IS DISTINCT FROM 0 OR e.lines IS DISTINCT FROM f.lines",
+    ),
+    (
+        invariants::MONEY_2,
+        "SELECT coalesce(b.owner, e.owner) FROM
+             (SELECT owner, code, sum(balance) AS balance, sum(version) AS lines
+              FROM ledger_running_balances GROUP BY owner, code) b
+         FULL JOIN
+             (SELECT owner, code, sum(amount) AS balance, count(*) AS lines
+              FROM ledger_entries GROUP BY owner, code) e
+             ON e.owner = b.owner AND e.code = b.code
+         WHERE b.balance IS DISTINCT FROM e.balance OR b.lines IS DISTINCT FROM e.lines",
+    ),
+    (
+        invariants::MONEY_3,
+        "SELECT b.owner FROM ledger_running_balances b JOIN ledger_accounts a USING (code)
+         WHERE a.floored AND CASE a.side WHEN 'debit' THEN b.balance < 0 ELSE b.balance > 0 END",
+    ),
+    (
+        invariants::MONEY_4,
+        "SELECT owner FROM (
+             SELECT owner, version, amount, balance_after,
+                    lag(version, 1, 0::bigint) OVER earlier AS version_before,
+                    lag(balance_after, 1, 0::bigint) OVER earlier AS balance_before
+             FROM ledger_entries WHERE version IS NOT NULL
+             WINDOW earlier AS (PARTITION BY owner, code ORDER BY version)) steps
+         WHERE version <> version_before + 1 OR balance_after <> balance_before + amount",
+    ),
+    (
+        invariants::MONEY_5,
+        "SELECT r.id FROM rides r JOIN ledger_accounts a ON a.code = 1100
+         WHERE r.driver_id IS NOT NULL AND r.requested_at > a.opened_at
+           AND (r.status = 'completed' AND r.state::json -> 'order' ->> 'payment_method' = 'pix'
+                    AND (r.state::json ->> 'final_fare')::bigint > 0
+                OR r.status = 'canceled'
+                    AND (r.state::json -> 'cancellation' ->> 'fee')::bigint > 0)
+           AND NOT EXISTS (SELECT FROM financial_events f WHERE f.subject_id = r.id
+                           AND f.kind IN ('ride_fare', 'cancel_fee', 'ride_fare_prepaid'))",
+    ),
 ];
 
 /// Checks everything; `progress` is told what is being checked and is given a chance to show it.

@@ -122,11 +122,14 @@ pub(super) fn read(text: &str, points: &mut Vec<Point>) -> Result<Inbound, Fault
     if let Some(n) = tel::read(text, points) {
         return Ok(Inbound::Tel { n });
     }
-    let value = json(text.as_bytes())?;
+    let mut value = json(text.as_bytes())?;
     let mut form = Form::of(&value);
     let Some(kind) = form.required("t", raw_text) else { return Err(Fault::malformed()) };
     let read = match kind.as_str() {
-        "cmd" => cmd(form, &value),
+        "cmd" => cmd(form).map(|mut cmd| {
+            cmd.d = value.get_mut("d").map(Value::take).unwrap_or_default();
+            Inbound::Cmd(cmd)
+        }),
         "ack" => {
             let seq = form.required("seq", natural);
             form.close(seq.map(|seq| Inbound::Ack { seq }))
@@ -180,17 +183,15 @@ pub(super) fn hello(text: &str) -> Result<Hello, NoHello> {
     form.close(proof.map(|proof| Hello { proof, device, resume })).map_err(|_| NoHello::Malformed)
 }
 
-fn cmd(mut form: Form<'_>, value: &Value) -> Read<Inbound> {
+/// A command but for its `d`.
+fn cmd(mut form: Form<'_>) -> Read<Box<Cmd>> {
     let id = form.required("id", command_id);
     let op = form.required("op", text(1..=64));
     let key = form.optional("key", uuid);
     let if_version = form.optional("if", natural);
     // Read by whoever knows the op; only its place is judged here.
     form.optional("d", |_| Ok(()));
-    form.close(id.zip(op).map(|(id, op)| {
-        let d = value.get("d").cloned().unwrap_or_default();
-        Inbound::Cmd(Box::new(Cmd { id, op, key, if_version, d }))
-    }))
+    form.close(id.zip(op).map(|(id, op)| Box::new(Cmd { id, op, key, if_version, d: Value::Null })))
 }
 
 fn command_id(value: &Value) -> Read<String> {

@@ -18,6 +18,8 @@ use crate::actors::event_json;
 
 /// Room for what stands around a body.
 const AROUND: usize = 192;
+/// Room for a fault of a field.
+const A_FAULT: usize = 128;
 /// When something that may succeed is worth asking again.
 const AGAIN_MS: u64 = 1000;
 /// When a command that is still running is worth asking after.
@@ -201,8 +203,10 @@ pub(super) fn fault(id: Option<&str>, fault: &Fault) -> Outgoing {
         errors: &'a [FieldError],
     }
     let body = Body { errors: &fault.errors };
-    let d = if fault.errors.is_empty() { None } else { serde_json::to_string(&body).ok() };
-    Outgoing::plain(Kind::Err, error_text(id, fault.code, None, d.as_deref()))
+    let mut d = Vec::with_capacity(fault.errors.len() * A_FAULT);
+    let written = !fault.errors.is_empty() && serde_json::to_writer(&mut d, &body).is_ok();
+    let d = std::str::from_utf8(&d).ok().filter(|_| written);
+    Outgoing::plain(Kind::Err, error_text(id, fault.code, None, d))
 }
 
 /// `d` is JSON.

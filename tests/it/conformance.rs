@@ -167,6 +167,11 @@ async fn the_echo_is_only_where_it_was_asked_for() {
         ("mode", "production"),
         ("seed.enabled", "false"),
         ("metrics.listen", "127.0.0.1:0"),
+        ("pix.base_url", "https://pix.example.com"),
+        ("pix.client_id", "id"),
+        ("pix.client_secret", "secret"),
+        ("pix.certificate", "/nowhere/pix.p12"),
+        ("pix.key", "ibora@example.com"),
     ])
     .await
     .with_flags(&["--test-echo"]);

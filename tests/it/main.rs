@@ -11,10 +11,13 @@ mod embedded_postgres;
 #[cfg(feature = "failpoints")]
 mod failpoints;
 mod faults;
+mod ledger;
 mod model;
 mod overload;
 mod pg;
 mod process;
+mod provider;
+mod psp;
 mod ratings;
 mod replay;
 mod rest;

@@ -65,6 +65,9 @@ async fn the_model_of_the_database_says_and_keeps_what_postgresql_does() {
         "ride_offers_pkey",
         "command_results_pkey",
         "stream_events_pkey",
+        "financial_events_key",
+        "ledger_running_balances_floor",
+        "ledger_entries_floor",
     ] {
         assert!(came(&Wrote::Refused { constraint }), "never refused by {constraint}");
     }

@@ -49,7 +49,7 @@ const DOORS: &[(&str, &[&str])] = &[
 
 /// Crates that a room never sees: an actor's pushes and effects are outputs that `app` wires.
 const CLOSED: &[(&str, &[&str])] =
-    &[("actors", &["sqlx", "actix_web", "actix_http", "awc", "reqwest", "tokio::net", "std::net"])];
+    &[("actors", &["sqlx", "actix_web", "actix_http", "awc", "hyper", "tokio::net", "std::net"])];
 
 pub(crate) fn check(source: &Source) -> Vec<String> {
     let Some(room) = room_of(source.path) else {

@@ -10,7 +10,7 @@ import {
 import { until } from './support/until.js';
 import { World } from './support/world.js';
 
-const snapshot = { driver, offers: [], ride: null };
+const snapshot = { driver, offers: [], ride: null, next_ride: null };
 const first: StreamAnswer = { epoch: '7c1e', seq: 10, recovered: false, events: [], snapshot };
 
 /** A client whose handshakes were refused until it polls. */

@@ -19,7 +19,7 @@ test('a first hello says who it is and resumes nothing', async (t) => {
   const auth = { bearer: 'token-1' };
   assert.deepEqual(hello, { t: 'hello', v: 1, auth, device: DRIVER, app: 'test/1' });
   await world.is('open');
-  assert.deepEqual(world.snapshots, [{ driver, offers: [], ride: null }]);
+  assert.deepEqual(world.snapshots, [{ driver, offers: [], ride: null, next_ride: null }]);
   assert.deepEqual(world.states, ['connecting', 'open']);
 });
 
@@ -106,7 +106,7 @@ test('a gap that the engine does not fill is left behind with a snapshot', async
 
 test('a sync is the truth, and what comes after it is told', async (t) => {
   const { world, peer } = await World.open(t, 10);
-  peer.send({ t: 'sync', snapshot: { driver, offers: [], ride: null } }, driverUpdated(40));
+  peer.send({ t: 'sync', snapshot: { driver, offers: [], ride: null, next_ride: null } }, driverUpdated(40));
   await told(world, 1);
   assert.equal(world.snapshots.length, 2);
   peer.send(driverUpdated(42));

@@ -4,7 +4,7 @@
 //! He is reserved in memory while an accept is on its way; the ride records the outcome. He stores
 //! no "busy" of his own: a rebuilt machine is told his active ride and open offers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::known::{Known, done};
@@ -40,6 +40,8 @@ pub struct DriverMachine {
     online: Option<OnlineAs>,
     version: u64,
     slots: BTreeMap<RideId, Slot>,
+    /// Those whose offers he could not take, until their rides say that they are closed.
+    unwanted: BTreeSet<RideId>,
     reserved: Option<Reserved>,
     active: Option<RideId>,
     /// Where his active ride ends, once he is on his way there.
@@ -88,6 +90,7 @@ impl DriverMachine {
             online: records.online,
             version: records.version,
             slots,
+            unwanted: BTreeSet::new(),
             reserved: None,
             // Where the records know of a chained ride alone, the other has ended.
             active: records.active.or(records.next),
@@ -103,7 +106,7 @@ impl DriverMachine {
     }
 
     /// What a freshly built machine wants done before its first input.
-    pub fn wake<R>(&self, out: &mut Outputs<R>) {
+    pub fn wake<R>(&mut self, out: &mut Outputs<R>) {
         let built_at = self.last_seen;
         let turn = &mut Turn::new(built_at, out);
         if self.online.is_none() || self.next.is_some() {
@@ -157,10 +160,18 @@ impl DriverMachine {
 
     /// Tells the rides that offer themselves to him that he cannot take them. Their slots are
     /// freed when they say so.
-    fn refuse_offers<R>(&self, turn: &mut Turn<'_, R>) {
-        for ride in self.slots.keys() {
-            self.refuse_offer(turn, *ride);
+    fn refuse_offers<R>(&mut self, turn: &mut Turn<'_, R>) {
+        for ride in self.slots.keys().copied().collect::<Vec<_>>() {
+            if self.unwanted.insert(ride) {
+                self.refuse_offer(turn, ride);
+            }
         }
+    }
+
+    /// A slot is free, and whatever was said of it is settled.
+    fn free_slot(&mut self, ride: RideId) {
+        self.slots.remove(&ride);
+        self.unwanted.remove(&ride);
     }
 
     fn refuse_offer<R>(&self, turn: &mut Turn<'_, R>, ride: RideId) {
@@ -304,9 +315,12 @@ impl DriverMachine {
     /// dispatcher was lost, has its slot already.
     fn slot<R>(&mut self, turn: &mut Turn<'_, R>, slot: Slot, zone: Zone) {
         self.slots.retain(|_, open| open.until >= turn.now);
+        self.unwanted.retain(|ride| self.slots.contains_key(ride));
         let room = self.slots.len() < self.policy.offers_max
             || self.slots.contains_key(&slot.ride)
             || is(Mutant::SlotsUnbounded);
+        // The word that an earlier offer of this ride is closed would free the new one's slot.
+        let room = room && !self.unwanted.contains(&slot.ride);
         let granted = self.may_be_offered() && self.reserved.is_none() && room;
         if granted {
             self.slots.insert(slot.ride, slot);
@@ -328,6 +342,7 @@ impl DriverMachine {
         self.slots.insert(slot.ride, slot);
         self.answers.offered();
         if !self.may_be_offered() {
+            self.unwanted.insert(slot.ride);
             self.refuse_offer(turn, slot.ride);
         }
     }
@@ -415,7 +430,7 @@ impl<R> Machine for Driving<R> {
             DriverInput::Slot { slot, zone } => machine.slot(turn, slot, zone),
             DriverInput::Offered { slot } => machine.offered(turn, slot),
             DriverInput::OfferClosed { ride } => {
-                machine.slots.remove(&ride);
+                machine.free_slot(ride);
             }
             DriverInput::Won { ride, held } => machine.won(turn, ride, held),
             DriverInput::NotWon { ride, closed } => machine.not_won(turn, (ride, closed)),

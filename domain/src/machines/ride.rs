@@ -208,8 +208,9 @@ impl<R> RideMachine<R> {
     #[must_use]
     pub fn deadline(&self) -> Option<UnixMillis> {
         let ride = self.ride.as_ref().filter(|_| !is(Mutant::TimerNotArmed))?;
-        // What is to be recorded is recorded at the first occasion.
-        ride.accepted_at.filter(|_| self.preceding_ended).or(ride.deadline(&self.policy))
+        // Chained, it looks at the first occasion: the end of the ride before it may be in the
+        // records, or have been told to an earlier life.
+        ride.accepted_at.filter(|_| ride.chain.is_some()).or(ride.deadline(&self.policy))
     }
 
     /// The ride, if it exists.

@@ -4,11 +4,10 @@
 //! What a client can make the engine say most cheaply is what is wrong with a command: places that
 //! are empty are a hundred bytes, and are answered with everything that they lack. Some commands
 //! are sent at once, as by an app that was held up: what is looked for is what clients cost that do
-//! not read, not what so many small packets do. How long a frozen client was carried is read in the
-//! kernel's table: from the moment its queue in the engine's socket grew for the last time, which
-//! is the first write that did not complete, to the moment the engine closed the socket.
+//! not read, not what so many small packets do. How long a frozen client was carried is asked of
+//! the kernel: from the moment its queue in the engine's socket grew for the last time, which is
+//! the first write that did not complete, to the moment the engine closed the socket.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,12 +16,11 @@ use ibora::bots::Person;
 use parking_lot::Mutex;
 use serde_json::json;
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{MissedTickBehavior, interval, interval_at};
 use uuid::Uuid;
 
-use super::kernel;
+use super::kernel::Kernel;
 use crate::backoff::Backoff;
 use crate::client::{self, Client};
 use crate::procs;
@@ -38,12 +36,11 @@ const ASKS_A_SECOND: u32 = 4;
 /// in the same seconds again and again, which is another test, of floods.
 const BEGIN_WITHIN: Duration = Duration::from_secs(10);
 const OPEN_WITHIN: Duration = Duration::from_secs(15);
-/// Each look goes through the kernel's whole table, which takes a processor for milliseconds.
+/// Each client is looked at by itself, at its own moments: seen all at once to be cut off, they
+/// would also come back at once.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A queue that has not grown for this long is stuck.
 const STUCK: Duration = Duration::from_secs(1);
-/// By then a client was pushed at twice what engine, connection and client hold.
-const ASK_FOR: Duration = Duration::from_secs(4);
 
 /// What a client asks over and over, and how often.
 #[derive(Clone)]
@@ -67,11 +64,12 @@ pub(super) struct Seen {
     /// Clients whose session ended before anything was stuck.
     pub(super) ended_early: usize,
     pub(super) stuck: usize,
-    /// Clients whose session was open, summed over looks.
+    /// Clients whose session is open, and their sum over looks at all.
+    open: usize,
     open_sum: usize,
     looks: usize,
     /// The most that waited in a socket of the engine, in bytes.
-    pub(super) unsent_max: u64,
+    pub(super) unsent_max: u32,
     /// The engine's memory at its highest, in kilobytes.
     pub(super) rss_kb_max: u64,
 }
@@ -79,17 +77,18 @@ pub(super) struct Seen {
 struct Shared {
     address: SocketAddr,
     question: Question,
-    /// Clients by their port.
-    watched: Mutex<HashMap<u16, Watched>>,
+    kernel: Kernel,
     seen: Mutex<Seen>,
 }
 
-struct Watched {
-    unsent: u64,
+/// An open client, seen from outside.
+struct Watched<'a> {
+    shared: &'a Shared,
+    client: SocketAddr,
+    unsent: u32,
     /// When that last changed.
     since: Instant,
-    /// Tells the client that it was cut off.
-    cut: oneshot::Sender<()>,
+    is_stuck: bool,
 }
 
 impl Question {
@@ -131,16 +130,15 @@ impl Frozen {
         people: &[Person],
         question: &Question,
         engine_pid: u32,
-    ) -> Self {
-        let question = question.clone();
-        let (watched, seen) = (Mutex::default(), Mutex::default());
-        let shared = Arc::new(Shared { address, question, watched, seen });
+    ) -> anyhow::Result<Self> {
+        let (question, kernel) = (question.clone(), Kernel::open()?);
+        let shared = Arc::new(Shared { address, question, kernel, seen: Mutex::default() });
         let mut tasks = JoinSet::new();
         for person in people {
             tasks.spawn(freeze(Arc::clone(&shared), person.clone()));
         }
         tasks.spawn(watch(Arc::clone(&shared), engine_pid));
-        Self { shared, _tasks: tasks }
+        Ok(Self { shared, _tasks: tasks })
     }
 
     pub(super) fn seen(&self) -> Seen {
@@ -162,7 +160,7 @@ async fn freeze(shared: Arc<Shared>, person: Person) {
         let opening = tokio::time::timeout(OPEN_WITHIN, open(shared.address, &person)).await;
         if let Ok(Ok(stream)) = opening {
             backoff.reset();
-            // An error is the engine's cut, which has been seen when it is here.
+            // An error is a kernel that tells nothing, of which then nothing is counted.
             until_cut(&shared, stream).await.ok();
         }
         tokio::time::sleep(backoff.pause()).await;
@@ -178,81 +176,89 @@ async fn open(address: SocketAddr, person: &Person) -> anyhow::Result<TcpStream>
     Ok(client.into_stream())
 }
 
-/// Asks and never reads, until the engine has closed the socket. Nothing is asked any more once the
-/// answers cannot have room: what is sent then only costs the machine that both are on.
+/// Asks and never reads, until the engine has closed the socket. Nothing is asked any more once
+/// the client is stuck: what is sent then only costs the machine that both are on.
 async fn until_cut(shared: &Shared, stream: TcpStream) -> anyhow::Result<()> {
-    let port = stream.local_addr()?.port();
-    let (cut, mut is_cut) = oneshot::channel();
-    let watched = Watched { unsent: 0, since: Instant::now(), cut };
-    shared.watched.lock().insert(port, watched);
+    let mut watched = Watched::begin(shared, stream.local_addr()?);
     let Question { frames, every } = &shared.question;
-    let mut asks = tokio::time::interval(*every);
+    let mut asks = interval(*every);
     asks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut looks = interval_at(tokio::time::Instant::now() + LOOK_EVERY, LOOK_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // What the socket did not take of the last questions.
     let mut rest: &[u8] = &[];
-    let until = Instant::now() + ASK_FOR;
-    while Instant::now() < until {
+    loop {
         tokio::select! {
-            seen = &mut is_cut => return Ok(seen?),
-            _ = asks.tick() => {}
-        }
-        if rest.is_empty() {
-            rest = frames;
-        }
-        // An error is told by the kernel's table, too.
-        if let Ok(written) = stream.try_write(rest) {
-            rest = &rest[written..];
+            _ = looks.tick() => {
+                if watched.is_cut()? {
+                    return Ok(());
+                }
+            }
+            _ = asks.tick(), if !watched.is_stuck => {
+                if rest.is_empty() {
+                    rest = frames;
+                }
+                // An error is told by the kernel, too.
+                if let Ok(written) = stream.try_write(rest) {
+                    rest = &rest[written..];
+                }
+            }
         }
     }
-    Ok(is_cut.await?)
 }
 
-/// Looks at the engine's sockets and its memory.
+impl<'a> Watched<'a> {
+    fn begin(shared: &'a Shared, client: SocketAddr) -> Self {
+        shared.seen.lock().open += 1;
+        Self { shared, client, unsent: 0, since: Instant::now(), is_stuck: false }
+    }
+
+    /// Looks whether the engine has closed the socket, and at what waits in it.
+    fn is_cut(&mut self) -> anyhow::Result<bool> {
+        let unsent = self.shared.kernel.unsent(self.shared.address, self.client)?;
+        let carried = self.since.elapsed();
+        let mut seen = self.shared.seen.lock();
+        match unsent {
+            Some(unsent) if unsent != self.unsent => {
+                (self.unsent, self.since) = (unsent, Instant::now());
+                seen.unsent_max = seen.unsent_max.max(unsent);
+            }
+            Some(_) if self.unsent > 0 && carried >= STUCK => {
+                if !self.is_stuck {
+                    self.is_stuck = true;
+                    seen.stuck += 1;
+                }
+                seen.longest_s = seen.longest_s.max(carried.as_secs_f64());
+            }
+            Some(_) => {}
+            None if self.unsent > 0 => {
+                seen.cut_off += 1;
+                seen.longest_s = seen.longest_s.max(carried.as_secs_f64());
+            }
+            None => seen.ended_early += 1,
+        }
+        Ok(unsent.is_none())
+    }
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        let mut seen = self.shared.seen.lock();
+        seen.open -= 1;
+        seen.stuck -= usize::from(self.is_stuck);
+    }
+}
+
+/// Looks at the engine's memory, and at how many are open.
 async fn watch(shared: Arc<Shared>, engine_pid: u32) {
-    let mut looks = tokio::time::interval(LOOK_EVERY);
+    let mut looks = interval(LOOK_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         looks.tick().await;
         let rss_kb = procs::rss_kb(engine_pid).unwrap_or(0);
-        let (now, address) = (Instant::now(), shared.address);
-        // Beside the witnesses' own work.
-        let sockets = tokio::task::spawn_blocking(move || kernel::open_sockets(address)).await;
-        let Ok(Ok(sockets)) = sockets else { continue };
         let mut seen = shared.seen.lock();
         seen.rss_kb_max = seen.rss_kb_max.max(rss_kb);
-        seen.stuck = 0;
-        let mut cut = Vec::new();
-        let mut watched = shared.watched.lock();
-        // Who came while the kernel was asked is not known to it yet.
-        for (port, client) in watched.iter_mut().filter(|(_, client)| client.since <= now) {
-            let carried = now.duration_since(client.since);
-            match sockets.get(port) {
-                Some(queue) if queue.unsent != client.unsent => {
-                    (client.unsent, client.since) = (queue.unsent, now);
-                    seen.unsent_max = seen.unsent_max.max(queue.unsent);
-                }
-                Some(_) => {
-                    if client.unsent > 0 && carried >= STUCK {
-                        seen.stuck += 1;
-                        seen.longest_s = seen.longest_s.max(carried.as_secs_f64());
-                    }
-                }
-                None => {
-                    cut.push(*port);
-                    if client.unsent > 0 {
-                        seen.cut_off += 1;
-                        seen.longest_s = seen.longest_s.max(carried.as_secs_f64());
-                    } else {
-                        seen.ended_early += 1;
-                    }
-                }
-            }
-        }
-        for client in cut.iter().filter_map(|port| watched.remove(port)) {
-            // It may be gone already.
-            client.cut.send(()).ok();
-        }
-        seen.open_sum += watched.len();
+        seen.open_sum += seen.open;
         seen.looks += 1;
     }
 }

@@ -103,7 +103,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<Value> {
         say(format!("pair {number} of {}", options.pairs));
         let length = Duration::from_secs(options.window_s);
         let without = window(&served, &witnesses, length).await?;
-        let frozen = Frozen::start(served.address, &people.passengers, &question, served.pid());
+        let frozen = Frozen::start(served.address, &people.passengers, &question, served.pid())?;
         frozen::all_frozen(&frozen, clients).await;
         frozen.count_anew();
         let with = window(&served, &witnesses, length).await?;
@@ -139,7 +139,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<Value> {
         "cutoff_s": cutoff_s.map(|longest| rounded(longest, 2)),
         "rss_growth_mb": rounded(grown_kb.max(0.0) / 1024.0, 1),
         "witness_ratio": rounded(median(pairs.iter().map(|pair| pair.ratio)), 2),
-        "unsent_kb_max": rounded(most(|seen| to_number(seen.unsent_max)) / 1024.0, 1),
+        "unsent_kb_max": rounded(most(|seen| f64::from(seen.unsent_max)) / 1024.0, 1),
         "cut_off": pairs.iter().map(|pair| pair.seen.cut_off).sum::<usize>(),
         "frozen_mean": pairs.iter().map(|pair| pair.seen.open_mean()).sum::<usize>()
             / pairs.len().max(1),

@@ -30,7 +30,7 @@ impl World {
         self.apps[app].offers.insert(ride, offer);
         let after = match self.chance.below(10) {
             0 => self.chance.between(12 * SECOND, 18 * SECOND),
-            _ => self.chance.between(300 * MS, 6 * SECOND),
+            _ => self.chance.between(300 * MS, self.temper.looks),
         };
         self.to_app(app, after, AppEvent::React { ride, offer });
         self.to_app(app, 17 * SECOND, AppEvent::Over { ride, offer });
@@ -52,7 +52,7 @@ impl World {
             0..=14 => {
                 let named = self.chance.percent(70).then_some(offer);
                 self.ask(app, Command::Accept { ride, offer: named });
-                if self.chance.percent(15) {
+                if self.chance.percent(self.temper.taps_twice) {
                     // He taps twice.
                     self.ask(app, Command::Accept { ride, offer: named });
                 }
@@ -78,7 +78,7 @@ impl World {
         if seen.ride != ride || self.apps[app].is_doing(busy) {
             return;
         }
-        if !self.closing && self.chance.percent(5) {
+        if !self.closing && self.chance.percent(self.temper.gives_back) {
             // He may also give back the one that he was to do next.
             let next = self.apps[app].next.filter(|_| self.chance.percent(50));
             self.ask(app, Command::Cancel { ride: next.map_or(ride, |next| next.ride) });

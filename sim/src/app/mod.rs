@@ -363,7 +363,7 @@ impl World {
         let Some(ride) = phone.ride.map(|ride| ride.ride) else { return };
         if phone.is_driver() {
             self.go_on_driving(app, ride);
-        } else if !self.closing && seen.version <= 2 && self.chance.percent(20) {
+        } else if !self.closing && seen.version <= 2 && self.chance.percent(self.temper.wavers) {
             let after = self.chance.between(SECOND, 60 * SECOND);
             self.to_app(app, after, AppEvent::Waver { ride });
         }

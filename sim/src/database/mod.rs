@@ -4,6 +4,7 @@
 //! histories here and on PostgreSQL. What must hold: [`Database::write`] says and keeps what the
 //! SQL function `journal_write` would, in the same order of checks; a refused one leaves no trace.
 
+mod ledger;
 mod read;
 mod tenure;
 
@@ -22,6 +23,7 @@ use ibora_domain::ride::Status;
 use ibora_domain::units::UnixMillis;
 use uuid::Uuid;
 
+pub use ledger::Ledger;
 pub use read::OpenOffer;
 pub use tenure::{Fence, Took};
 
@@ -107,6 +109,7 @@ pub struct Database {
     results_of: BTreeMap<Uuid, Vec<ResultKey>>,
     pub streams: BTreeMap<Uuid, Arc<str>>,
     pub stream_events: BTreeMap<Uuid, Vec<(i64, StreamRow)>>,
+    pub ledger: Ledger,
 }
 
 impl Default for Database {
@@ -129,6 +132,7 @@ impl Default for Database {
             results_of: BTreeMap::new(),
             streams: BTreeMap::new(),
             stream_events: BTreeMap::new(),
+            ledger: Ledger::default(),
         }
     }
 }
@@ -145,6 +149,7 @@ enum Undo {
     Result(ResultKey, Uuid),
     Stream(Uuid),
     StreamEvent(Uuid),
+    Money(Arc<str>),
 }
 
 type Step = Result<(), &'static str>;
@@ -254,7 +259,7 @@ impl Database {
         for (row, seq) in rows.zip(&write.seqs) {
             self.insert_stream_event(row, *seq, undo)?;
         }
-        Ok(())
+        self.insert_money(&decisions().flat_map(|decision| &decision.money), undo)
     }
 
     fn insert_events(&mut self, decision: &Decision, fence: &Fence, undo: &mut Vec<Undo>) -> Step {
@@ -406,6 +411,7 @@ impl Database {
 
     fn take_back(&mut self, step: Undo) {
         match step {
+            Undo::Money(key) => self.ledger.take_back(&key),
             Undo::Batch(id) => drop(self.batches.remove(&id)),
             Undo::Event(id) => pop(&mut self.events, &id),
             Undo::Ride(id, before) => self.put_ride(id, before),

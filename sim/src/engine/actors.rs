@@ -132,7 +132,7 @@ impl Engine {
                 };
                 world.db.driver_has(id, now, &mut known);
                 let policy = Arc::clone(&world.drivers);
-                let machine = DriverMachine::new(id, policy, known, now);
+                let mut machine = DriverMachine::new(id, policy, known, now);
                 machine.wake(&mut out);
                 Body::Driver(Box::new(Driving(machine, PhantomData)))
             }
@@ -258,12 +258,16 @@ impl Engine {
         self.activate(world, entity, Build::Again { after }, Vec::new());
     }
 
-    /// A machine panics: the `number`th of those that live, if it has not panicked too often.
+    /// A machine panics: the `number`th of those that are at work, or else of those that live, if
+    /// it has not panicked too often.
     pub fn panic(&mut self, world: &mut World, number: usize) {
         let may = |entity: &Entity| self.panics.get(entity).is_none_or(|count| *count < 2);
-        let living: Vec<Entity> = self.actors().map(|(entity, _)| entity).filter(may).collect();
-        if let Some(entity) = living.get(number % living.len().max(1)) {
-            self.die(world, *entity, true);
+        let living = self.actors().filter(|(entity, _)| may(entity));
+        let (idle, busy): (Vec<_>, Vec<_>) = living.partition(|(_, actor)| actor.is_idle());
+        let those = if busy.is_empty() { idle } else { busy };
+        if let Some((entity, _)) = those.get(number % those.len().max(1)) {
+            let entity = *entity;
+            self.die(world, entity, true);
         }
     }
 
@@ -345,6 +349,7 @@ impl Actor {
             body,
             life,
             turns: ibora_domain::machines::Turns::default(),
+            words: crate::watch::Words::default(),
             out,
             mailbox: std::collections::VecDeque::new(),
             awake: false,
@@ -357,7 +362,7 @@ impl Actor {
         }
     }
 
-    /// Whether a message waits.
+    /// Whether no message waits, and no commit is on its way.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.mailbox.is_empty() && self.recording == 0

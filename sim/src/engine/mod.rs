@@ -29,6 +29,7 @@ use uuid::Uuid;
 use crate::command::Command;
 use crate::database::Fence;
 use crate::queue::Micros;
+use crate::watch::Words;
 
 pub use door::{Pending, Target};
 pub use lane::{Append, Done, Lane, Writing};
@@ -122,6 +123,8 @@ pub struct Actor {
     pub body: Body,
     pub life: u64,
     turns: Turns<Reply>,
+    /// What it is to say to others, for who watches.
+    words: Words,
     out: Outputs<Reply>,
     mailbox: VecDeque<Envelope<Reply>>,
     /// It is told to look into its mailbox.

@@ -241,9 +241,11 @@ impl Engine {
             }
             (Step::Next, Ok(done)) => {
                 let next = Seen::of_answer(&done.body);
-                // Its turn may have come since: the other has ended.
                 match next {
                     Some(seen) if seen.chained => opening.snapshot.next = next,
+                    // It was canceled while it was asked for, and the other goes on.
+                    Some(seen) if seen.status.is_final() => {}
+                    // Its turn has come since: the other has ended.
                     Some(_) | None => opening.snapshot.ride = next,
                 }
                 self.finish(world, number);

@@ -60,6 +60,8 @@ impl Engine {
         let recording = actor.turns.is_recording();
         actor.body.machine().settle(now, recording, &mut out);
         actor.passivate_after = actor.body.machine().passivate_after();
+        actor.words.decided(&out);
+        let life = actor.life;
         let mut acts = Vec::new();
         let end = actor.turns.end(out.drain(..), |act| acts.push(act));
         actor.out = out;
@@ -71,7 +73,7 @@ impl Engine {
             TurnEnd::Record { number, decision, leaves } => {
                 self.record(world, (entity, number), *decision, leaves);
             }
-            TurnEnd::Leave(leaves) => self.leave(world, leaves),
+            TurnEnd::Leave(leaves) => self.leave(world, (entity, life), leaves),
             TurnEnd::Hold => {}
         }
     }
@@ -174,7 +176,7 @@ impl Engine {
         let results = decision.results.clone();
         let leaves = match is(Mutant::AnswerBeforeCommit) {
             true => {
-                self.leave(world, leaves);
+                self.leave(world, (entity, life), leaves);
                 Vec::new()
             }
             false => leaves,
@@ -183,15 +185,26 @@ impl Engine {
         self.append(world, Append::decision(entity, life, Rc::new(decision), done));
     }
 
-    /// Carries out what may leave.
-    pub fn leave(&mut self, world: &mut World, leaves: Vec<Leave<Reply>>) {
+    /// Carries out what may leave a life of a machine.
+    fn leave(
+        &mut self,
+        world: &mut World,
+        (entity, life): (Entity, u64),
+        leaves: Vec<Leave<Reply>>,
+    ) {
         for leave in leaves {
             match leave {
                 Leave::Reply(reply, answer) => {
                     self.answer(world, reply.take(), answer);
                 }
                 Leave::Repeat(reply, key) => self.repeat(world, reply, key),
-                Leave::Send(envelope) => self.send(world, envelope),
+                Leave::Send(envelope) => {
+                    // What an earlier life said rests on its commit; nothing of it waits any more.
+                    if let Some(actor) = self.actor(entity).filter(|actor| actor.life == life) {
+                        world.watch_word(entity, &mut actor.words, &envelope);
+                    }
+                    self.send(world, envelope);
+                }
                 // Shown and forgotten: nobody may rely on it.
                 Leave::Push(_) | Leave::Rated(_) => {}
             }
@@ -252,7 +265,7 @@ impl Engine {
                         self.follow((row.driver, row.passenger), row.id, Stands::of(row));
                     }
                 }
-                self.leave(world, leaves);
+                self.leave(world, (entity, append.life), leaves);
             }
             Err(error) => self.fail(world, leaves, results, &error),
         }
@@ -303,7 +316,7 @@ impl Engine {
             if lost {
                 self.fail(world, leaves, Vec::new(), &CommitError::Unavailable);
             } else {
-                self.leave(world, leaves);
+                self.leave(world, (entity, life), leaves);
             }
         }
         if lost {

@@ -10,6 +10,8 @@ use ibora_domain::facts::{
     RideRow, Row, StreamId, StreamRow, Timer, WaveOffer, WaveRow,
 };
 use ibora_domain::ids::RideId;
+use ibora_domain::ledger::{FinancialEvent, Shares, Trip, goodwill};
+use ibora_domain::money::Centavos;
 use ibora_domain::refusal::Refusal;
 use ibora_domain::ride::Status;
 use ibora_domain::units::{Metres, Millis, Seconds, UnixMillis};
@@ -110,6 +112,9 @@ impl History {
         for _ in 0..chance.below(3) {
             decision.streams.push(told(chance, ride));
         }
+        for _ in 0..chance.below(3) {
+            decision.money.push(self.money(chance, at));
+        }
         decision
     }
 
@@ -148,6 +153,22 @@ impl History {
         };
     }
 
+    /// Credit given or spent, or given by mistake; mostly in that order, sometimes twice.
+    fn money(&self, chance: &mut Chance, at: UnixMillis) -> FinancialEvent {
+        let passenger = people::passenger(chance.below(2));
+        let number = if chance.percent(8) { 1 } else { self.batches * 1000 + chance.below(1000) };
+        let shares = shares(chance);
+        let trip =
+            Trip { ride: people::ride(number), passenger, driver: people::driver(chance.below(2)) };
+        let whole = shares.whole().expect("small");
+        let given = goodwill(&number.to_string(), passenger, whole, at).expect("an amount");
+        match chance.below(8) {
+            0..=3 => given,
+            4 => given.reversal("goodwill_revoked", at).expect("a first reversal"),
+            _ => trip.prepaid(shares, at).expect("amounts"),
+        }
+    }
+
     fn result(&self, chance: &mut Chance, ride: RideId) -> ResultRow {
         let principal = people::driver(chance.below(3)).into();
         // One key in so many was used before.
@@ -159,6 +180,12 @@ impl History {
         };
         ResultRow { key, owner: ride.0, answer }
     }
+}
+
+/// A driver's share and the platform's.
+fn shares(chance: &mut Chance) -> Shares {
+    let driver = Centavos(i64::try_from(chance.between(1, 900)).expect("small"));
+    Shares { driver, platform: Centavos(driver.0 / 4) }
 }
 
 fn wave(chance: &mut Chance, ride: RideId, at: UnixMillis) -> Row {

@@ -8,14 +8,16 @@ use ibora_domain::facts::{
     AttemptsRow, DriverRow, ResultRow, RideRow, Row, StreamRow, Timer, WaveRow,
 };
 use ibora_domain::journal::seal_of;
+use ibora_domain::ledger::FinancialEvent;
 use ibora_domain::units::UnixMillis;
 use ibora_sim::database::{Database, Fence, Owner, Write, Wrote};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// Arguments of `journal_write`.
-const PARAMETERS: usize = 64;
+/// Arguments of `journal_write`, and of `ledger_write` beside its slot.
+const OF_JOURNAL: usize = 64;
+const OF_LEDGER: usize = 14;
 
 /// The fence as PostgreSQL has it.
 pub(super) async fn fence(pool: &PgPool, node: &str) -> Fence {
@@ -121,8 +123,14 @@ async fn is_sealed(connection: &mut PgConnection, batch: Uuid) -> bool {
 }
 
 async fn journal_write(connection: &mut PgConnection, write: &Write) -> Wrote {
-    let numbers: Vec<String> = (1..=PARAMETERS).map(|number| format!("${number}")).collect();
-    let call = format!("SELECT journal_write({})", numbers.join(","));
+    let numbers = |range: std::ops::RangeInclusive<usize>| {
+        range.map(|number| format!("${number}")).collect::<Vec<_>>().join(",")
+    };
+    let (journal, ledger) =
+        (numbers(1..=OF_JOURNAL), numbers(OF_JOURNAL + 1..=OF_JOURNAL + OF_LEDGER));
+    let call = format!(
+        "SELECT CASE WHEN journal_write({journal}) THEN ledger_write($3,{ledger}) ELSE false END"
+    );
     let rows = rows(write);
     let query = sqlx::query_scalar(AssertSqlSafe(call))
         .bind(write.id)
@@ -135,7 +143,8 @@ async fn journal_write(connection: &mut PgConnection, write: &Write) -> Wrote {
     let query = bind_rides(query, &rows);
     let query = bind_drivers_and_timers(query, &rows);
     let query = bind_results(query, &rows);
-    match bind_streams(query, &rows, write).fetch_one(connection).await {
+    let query = bind_streams(query, &rows, write);
+    match bind_money(query, write).fetch_one(connection).await {
         Ok(true) => Wrote::Written,
         Ok(false) => Wrote::Already,
         Err(error) => refused(&error),
@@ -245,8 +254,33 @@ fn bind_streams<'q>(query: Query<'q>, rows: &Rows<'_>, write: &Write) -> Query<'
         .bind(each(&write.new_streams, |(_, epoch)| epoch.clone()))
 }
 
+fn bind_money<'q>(query: Query<'q>, write: &Write) -> Query<'q> {
+    let events: Vec<_> = write.decisions.iter().flat_map(|decision| &decision.money).collect();
+    let place = |place: usize| i32::try_from(place + 1).expect("few");
+    let postings = events.iter().enumerate().flat_map(|(event, all)| {
+        all.postings().iter().enumerate().map(move |(line, posting)| (place(event), line, posting))
+    });
+    let postings: Vec<_> = postings.collect();
+    let small = |number: usize| i16::try_from(number).expect("small");
+    query
+        .bind(each(&events, |_| Uuid::now_v7()))
+        .bind(each(&events, |event| event.key().to_string()))
+        .bind(each(&events, |event| event.kind()))
+        .bind(each(&events, |event| event.subject().kind()))
+        .bind(each(&events, |event| event.subject().id()))
+        .bind(each(&events, |_| 0_i16))
+        .bind(each(&events, |event| event.reverses().map(std::string::ToString::to_string)))
+        .bind(each(&events, |event| small(event.postings().len())))
+        .bind(each(&events, |event| moment(event.at())))
+        .bind(each(&postings, |(event, _, _)| *event))
+        .bind(each(&postings, |(_, line, _)| small(line + 1)))
+        .bind(each(&postings, |(_, _, posting)| small(usize::from(posting.account.code()))))
+        .bind(each(&postings, |(_, _, posting)| posting.account.owner()))
+        .bind(each(&postings, |(_, _, posting)| posting.amount.0))
+}
+
 /// Each table in a line a row, as both have them.
-const TABLES: [(&str, &str); 12] = [
+const TABLES: [(&str, &str); 15] = [
     ("events", "SELECT concat_ws(' ', entity_id, seq, epoch, kind, body) FROM events"),
     (
         "rides",
@@ -269,6 +303,17 @@ const TABLES: [(&str, &str); 12] = [
     ("shards", "SELECT concat_ws(' ', shard, epoch, node) FROM shard_owner"),
     ("streams", "SELECT concat_ws(' ', user_id, epoch) FROM streams"),
     ("stream events", "SELECT concat_ws(' ', user_id, seq, op, key) FROM stream_events"),
+    ("money", "SELECT concat_ws(' ', key, kind, lines, reverses) FROM financial_events"),
+    (
+        "postings",
+        "SELECT concat_ws(' ', f.key, e.line, e.code, e.owner, e.amount) FROM ledger_entries e
+         JOIN financial_events f ON f.id = e.event_id",
+    ),
+    (
+        "balances",
+        "SELECT concat_ws(' ', code, owner, sum(balance), sum(version))
+         FROM ledger_running_balances GROUP BY code, owner",
+    ),
 ];
 
 /// Both hold the same.
@@ -315,6 +360,24 @@ fn lines(model: &Database, table: &str) -> Vec<String> {
             })
             .collect()
         }
+        "money" => model.ledger.events.values().map(money_line).collect(),
+        "postings" => {
+            let all = model.ledger.events.values().flat_map(|event| {
+                (1..).zip(event.postings()).map(move |(line, posting)| (event.key(), line, posting))
+            });
+            all.map(|(key, line, posting)| {
+                let (account, amount) = (posting.account, posting.amount.0);
+                format!("{key} {line} {} {} {amount}", account.code(), account.owner())
+            })
+            .collect()
+        }
+        "balances" => {
+            let rows = model.ledger.balances.iter();
+            rows.map(|(account, (balance, lines))| {
+                format!("{} {} {balance} {lines}", account.code(), account.owner())
+            })
+            .collect()
+        }
         "leases" => {
             let rows = model.leases.iter();
             rows.map(|(node, row)| format!("{node} {}", row.incarnation)).collect()
@@ -331,6 +394,11 @@ fn lines(model: &Database, table: &str) -> Vec<String> {
             rows.map(|(user, (seq, row))| format!("{user} {seq} {} {}", row.op, row.key)).collect()
         }
     }
+}
+
+fn money_line(event: &FinancialEvent) -> String {
+    let reverses = event.reverses().map(|key| format!(" {key}")).unwrap_or_default();
+    format!("{} {} {}{reverses}", event.key(), event.kind(), event.postings().len())
 }
 
 fn shard_line((shard, owner): (usize, &Owner)) -> String {

@@ -27,7 +27,7 @@ export function welcome(seq: number, more: Partial<Welcome['stream']> = {}, ttlS
     hb: { idle_ms: 15_000, active_ms: 5_000, grace_ms: 8_000, active_grace_ms: 4_000 },
     stream: { id: `drv:${DRIVER}`, epoch: '7c1e', seq, recovered: false, ...more },
     limits: { frame: 16_384, rate: 20, burst: 40 },
-    snapshot: { driver, offers: [], ride: null },
+    snapshot: { driver, offers: [], ride: null, next_ride: null },
   };
 }
 

@@ -12,7 +12,7 @@ pub(super) const RIDE_ASKED_EVERY: Millis = Millis::from_secs(60);
 
 impl DriverMachine {
     pub(super) fn won<R>(&mut self, turn: &mut Turn<'_, R>, ride: RideId, held: Held) {
-        self.slots.remove(&ride);
+        self.free_slot(ride);
         self.reserved.take_if(|reserved| reserved.ride == ride);
         self.active_heard = turn.now;
         match held {
@@ -60,7 +60,7 @@ impl DriverMachine {
     /// One accept came back, or the ride he thought his is not. His offer may still be open.
     pub(super) fn not_won<R>(&mut self, turn: &mut Turn<'_, R>, (ride, closed): (RideId, bool)) {
         if closed {
-            self.slots.remove(&ride);
+            self.free_slot(ride);
         }
         if let Some(reserved) = self.reserved.as_mut().filter(|known| known.ride == ride) {
             reserved.pending -= u32::from(!is(Mutant::ReservationKept));
@@ -70,7 +70,7 @@ impl DriverMachine {
     }
 
     pub(super) fn ended<R>(&mut self, turn: &mut Turn<'_, R>, ride: RideId) {
-        self.slots.remove(&ride);
+        self.free_slot(ride);
         self.reserved.take_if(|reserved| reserved.ride == ride);
         self.release(turn, ride);
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{DriverInput, Millis, Note, PassengerInput, RideMachine, Turn, chain};
 use crate::facts::{Decision, Done, EventRow, RideRow, Row, StreamId, StreamRow, Timer};
 use crate::ids::DriverId;
+use crate::ledger;
 use crate::machines::{Ask, Held, Output};
 use crate::policy::RidePolicy;
 use crate::refusal::Refusal;
@@ -87,6 +88,9 @@ impl<R> RideMachine<R> {
         let driver = ride.driver_id();
         ride.apply(event, turn.now);
         push_event(decision, ride, event);
+        // What was priced is an amount, so there is nothing that could not be booked.
+        let booked = ledger::of_ride(ride, event, &self.policy.terms, turn.now);
+        decision.money.extend(booked.ok().flatten());
         if let RideEvent::Rated { by, rating, .. } = event {
             told = tell_rater(turn, decision, ride, *by);
             turn.note(Note::Rated { by: *by, stars: rating.stars });

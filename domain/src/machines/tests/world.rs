@@ -193,7 +193,7 @@ impl World {
                     presence: Millis::from_secs(600),
                     passivate_after: Millis::from_secs(300),
                 };
-                let machine = DriverMachine::new(id, Arc::new(policy), records, self.now);
+                let mut machine = DriverMachine::new(id, Arc::new(policy), records, self.now);
                 machine.wake(&mut out);
                 Body::Driver(Box::new(Driving(machine, PhantomData)))
             }

@@ -1,0 +1,186 @@
+//! Whatever a driver does, his wallet and the books agree and nothing falls below zero.
+
+use uuid::Uuid;
+
+use super::*;
+use crate::ids::PassengerId;
+use crate::ledger::{Books, Due, Receipt, Shares, Trip};
+
+const DRIVER: DriverId = DriverId(Uuid::from_u128(2));
+const RULES: PayoutRules = PayoutRules {
+    hold: Millis(86_400_000),
+    fee: Centavos(50),
+    minimum: Centavos(500),
+    day_max: Centavos(200_000),
+};
+
+fn ride(number: u64) -> RideId {
+    RideId(Uuid::from_u128(u128::from(number)))
+}
+
+fn payout(number: u64) -> PayoutId {
+    PayoutId(Uuid::from_u128(u128::from(number)))
+}
+
+fn hold(amount: i64, release_at: i64) -> Hold {
+    Hold { amount: Centavos(amount), taken: Centavos::ZERO, release_at: UnixMillis(release_at) }
+}
+
+fn with(available: i64) -> Wallet {
+    Wallet::restore(DRIVER, (Centavos(available), Centavos::ZERO), [], (0, Centavos::ZERO))
+}
+
+fn asks(wallet: &mut Wallet, number: u64, amount: i64) -> Result<PayoutTerms, PayoutRefusal> {
+    let now = (1, UnixMillis(0));
+    wallet.ask_payout(payout(number), Centavos(amount), now, &RULES).map(|(terms, _)| terms)
+}
+
+#[test]
+fn a_hold_ends_at_its_moment_and_once() {
+    let mut wallet = Wallet::new(DRIVER);
+    wallet.earned(ride(1), hold(1600, 1000));
+    wallet.earned(ride(1), hold(1600, 1000));
+    assert_eq!(wallet.held(), Centavos(1600), "told twice, earned once");
+    assert_eq!(wallet.release(UnixMillis(999)).expect("fits"), []);
+    let events = wallet.release(UnixMillis(1000)).expect("fits");
+    assert_eq!(events.len(), 1);
+    assert_eq!((wallet.held(), wallet.available()), (Centavos::ZERO, Centavos(1600)));
+    assert_eq!(wallet.release(UnixMillis(5)).expect("fits"), [], "a clock that steps back");
+    assert_eq!(wallet.release(UnixMillis(2000)).expect("fits"), []);
+}
+
+#[test]
+fn a_balance_is_paid_out_once_however_many_ask_for_it() {
+    let mut wallet = with(10_000);
+    let paid = (0..30).filter(|n| asks(&mut wallet, *n, 10_000).is_ok()).count();
+    assert_eq!((paid, wallet.available()), (1, Centavos::ZERO));
+    assert_eq!(asks(&mut wallet, 31, 10_000), Err(PayoutRefusal::InsufficientBalance));
+}
+
+#[test]
+fn payouts_below_the_minimum_above_the_day_or_not_there_are_refused() {
+    let below = PayoutRefusal::BelowMinimum { minimum: RULES.minimum };
+    for (available, amount, refusal) in [
+        (10_000, 499, below),
+        (10_000, 0, below),
+        (10_000, -500, below),
+        (10_000, i64::MIN, below),
+        (10_000, 10_001, PayoutRefusal::InsufficientBalance),
+        (i64::MAX, i64::MAX, PayoutRefusal::LimitExceeded { left: RULES.day_max }),
+    ] {
+        let mut wallet = with(available);
+        assert_eq!(asks(&mut wallet, 1, amount), Err(refusal), "{amount} of {available}");
+        assert_eq!(wallet, with(available), "a refusal changes nothing");
+    }
+    let dear = PayoutRules { fee: Centavos(600), ..RULES };
+    let asked = with(600).ask_payout(payout(1), Centavos(600), (1, UnixMillis(0)), &dear);
+    assert_eq!(asked.map(|_| ()), Err(below), "all of it would be the fee");
+}
+
+#[test]
+fn the_limit_of_a_day_is_of_that_day() {
+    let mut wallet = with(500_000);
+    assert!(asks(&mut wallet, 1, 150_000).is_ok());
+    let left = Centavos(50_000);
+    assert_eq!(asks(&mut wallet, 2, 50_001), Err(PayoutRefusal::LimitExceeded { left }));
+    assert!(asks(&mut wallet, 2, 50_000).is_ok());
+    let tomorrow = wallet.ask_payout(payout(3), Centavos(200_000), (2, UnixMillis(0)), &RULES);
+    assert!(tomorrow.is_ok());
+}
+
+#[test]
+fn what_is_taken_comes_from_the_hold_then_the_balance_and_then_is_owed() {
+    let mut wallet = with(500);
+    wallet.earned(ride(1), hold(1000, 10));
+    wallet.earned(ride(2), hold(2000, 10));
+    let taken = wallet.take(ride(1), Centavos(1800));
+    let all = Taken { held: Centavos(1000), available: Centavos(500), owed: Centavos(300) };
+    assert_eq!(taken, all);
+    assert_eq!(wallet.held(), Centavos(2000), "another ride's hold is not touched");
+    let events = wallet.release(UnixMillis(10)).expect("fits");
+    let kinds: Vec<_> = events.iter().map(FinancialEvent::kind).collect();
+    assert_eq!(kinds, ["hold_released", "set_off"]);
+    assert_eq!((wallet.available(), wallet.owed()), (Centavos(1700), Centavos::ZERO));
+}
+
+/// A driver's days, by seed: he earns, waits, is paid, fails to be paid, and gives money back.
+#[test]
+fn the_wallet_and_the_books_agree_whatever_happens() {
+    let mut taken_from = 0;
+    for seed in 1..=200_u64 {
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mut chance = move |below: u64| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % below
+        };
+        let (mut wallet, mut books) = (Wallet::new(DRIVER), Books::default());
+        let mut now = 0_i64;
+        let mut paid = Vec::new();
+        for step in 0..200 {
+            let mut book = |event: &FinancialEvent| books.book(event).expect("booked");
+            now += i64::try_from(chance(20_000_000)).expect("small");
+            match chance(5) {
+                0 | 1 => {
+                    let (owed, receipt, hold) = earn(ride(step), chance(5000), now);
+                    book(&owed);
+                    book(&receipt);
+                    wallet.earned(ride(step), hold);
+                }
+                2 => wallet.release(UnixMillis(now)).expect("fits").iter().for_each(&mut book),
+                3 => {
+                    let amount = Centavos(i64::try_from(chance(9000)).expect("small"));
+                    let when = (now / 86_400_000, UnixMillis(now));
+                    if let Ok((terms, event)) =
+                        wallet.ask_payout(payout(step), amount, when, &RULES)
+                    {
+                        book(&event);
+                        paid.push(terms);
+                    } else if let Some(terms) = paid.pop() {
+                        book(&terms.failed(UnixMillis(now)).expect("fits"));
+                        wallet.credited(terms.amount);
+                    }
+                }
+                _ => {
+                    let amount = Centavos(1 + i64::try_from(chance(3000)).expect("small"));
+                    let taken = wallet.take(ride(chance(step + 1)), amount);
+                    taken_from += u32::from(taken.held.0 > 0 && taken.owed.0 > 0);
+                    book(&give_back(step, amount, taken));
+                }
+            }
+            let figures = (wallet.held(), wallet.available(), wallet.owed());
+            let booked = (
+                books.balance(Account::DriverHeld(DRIVER)),
+                books.balance(Account::DriverAvailable(DRIVER)),
+                books.balance(Account::DriverReceivable(DRIVER)),
+            );
+            assert_eq!(figures, booked, "seed {seed}, step {step}");
+            assert_eq!(books.trial(), 0, "seed {seed}, step {step}");
+        }
+    }
+    assert!(taken_from > 10, "every pocket was reached");
+}
+
+fn earn(ride: RideId, amount: u64, now: i64) -> (FinancialEvent, FinancialEvent, Hold) {
+    let amount = Centavos(1 + i64::try_from(amount).expect("small"));
+    let trip = Trip { ride, passenger: PassengerId(Uuid::from_u128(1)), driver: DRIVER };
+    let shares = Shares { driver: amount, platform: Centavos(7) };
+    let at = UnixMillis(now);
+    let whole = shares.whole().expect("fits");
+    let end_to_end = ride.to_string();
+    let receipt = Receipt { end_to_end: &end_to_end, payment: None, amount: whole, at };
+    (
+        trip.owed(Due::Fare, shares, Centavos::ZERO, at).expect("fits"),
+        receipt.settles(&trip, shares).expect("exact"),
+        Hold { amount, taken: Centavos::ZERO, release_at: at + RULES.hold },
+    )
+}
+
+fn give_back(step: u64, amount: Centavos, taken: Taken) -> FinancialEvent {
+    let id = step.to_string();
+    let payment = crate::ids::PaymentId(Uuid::from_u128(9));
+    let refund = crate::ledger::Refund { payment, end_to_end: "E", id: &id, amount };
+    let by = crate::ledger::Bearer::Both { driver: DRIVER, taken, commission: Centavos::ZERO };
+    refund.requested(by, UnixMillis(0)).expect("borne")
+}

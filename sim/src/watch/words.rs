@@ -1,0 +1,52 @@
+//! The watch's book of words: what one machine says to another comes in the order of its turns.
+//!
+//! An older word that comes after a newer one is believed, and little later the harm is hard to
+//! see.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use ibora_domain::facts::Entity;
+use ibora_domain::machines::{Envelope, Output};
+
+use super::{ORDER, input_name};
+use crate::people;
+use crate::world::World;
+
+/// What a life of a machine decided to say, to whom, and has not said yet.
+#[derive(Default)]
+pub struct Words(BTreeMap<Entity, VecDeque<&'static str>>);
+
+impl Words {
+    /// A turn ends with these outputs.
+    pub fn decided<R>(&mut self, outputs: &[Output<R>]) {
+        for output in outputs {
+            if let Output::Send(envelope) = output {
+                self.0.entry(envelope.entity()).or_default().push_back(input_name(envelope));
+            }
+        }
+    }
+
+    /// What was to be said now, in place of what is.
+    fn next(&mut self, to: Entity) -> Option<&'static str> {
+        let waiting = self.0.get_mut(&to)?;
+        let next = waiting.pop_front();
+        if waiting.is_empty() {
+            self.0.remove(&to);
+        }
+        next
+    }
+}
+
+impl World {
+    /// A machine says something to another.
+    pub fn watch_word<R>(&mut self, from: Entity, words: &mut Words, envelope: &Envelope<R>) {
+        let (to, said) = (envelope.entity(), input_name(envelope));
+        let next = words.next(to);
+        self.watch.checks += 1;
+        if next != Some(said) {
+            let (from, to) = (people::name(from.id()), people::name(to.id()));
+            let what = format!("{from} says `{said}` to {to}, and {next:?} was to come first");
+            self.watch.check(self.now, ORDER, (false, what));
+        }
+    }
+}
