@@ -32,6 +32,8 @@ pub enum Command {
     },
     Arrive {
         ride: RideId,
+        /// He says where he is; else his last position counts.
+        here: bool,
     },
     Start {
         ride: RideId,
@@ -59,7 +61,7 @@ impl Command {
             Self::Request { .. } => ("request", None),
             Self::Accept { ride, .. } => ("accept", Some(ride)),
             Self::Decline { ride } => ("decline", Some(ride)),
-            Self::Arrive { ride } => ("arrive", Some(ride)),
+            Self::Arrive { ride, .. } => ("arrive", Some(ride)),
             Self::Start { ride, .. } => ("start", Some(ride)),
             Self::Complete { ride } => ("complete", Some(ride)),
             Self::Cancel { ride } => ("cancel", Some(ride)),
@@ -100,7 +102,10 @@ impl Command {
                 let input = RideInput::Decline { ask, driver, offer: None, reason: None };
                 Envelope::Ride(*ride, input)
             }
-            Self::Arrive { ride } => drive(*ride, ask, DriverCommand::Arrive { location: None }),
+            Self::Arrive { ride, here } => {
+                let location = here.then(|| people::north_of_pickup(10));
+                drive(*ride, ask, DriverCommand::Arrive { location })
+            }
             Self::Start { ride, right } => {
                 let pin = if *right { people::PIN } else { people::WRONG_PIN }.to_owned();
                 drive(*ride, ask, DriverCommand::Start { pin })

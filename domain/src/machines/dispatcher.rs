@@ -10,7 +10,7 @@ use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use super::known::KeyHasher;
-use super::{DriverInput, Machine, Note, Output, Outputs, RideInput, Slot, Turn};
+use super::{DriverInput, Machine, Note, Output, Outputs, RideInput, Slot, Turn, WaveId};
 use crate::category::Category;
 use crate::dispatch::{self, Again, Car, Merits, Offer, Policy, Reach, Supply, View, Waiting};
 use crate::facts::Zone;
@@ -37,7 +37,7 @@ pub enum DispatcherInput {
     },
     SlotAnswer {
         ride: RideId,
-        wave: u16,
+        of: WaveId,
         driver: DriverId,
         granted: bool,
     },
@@ -59,6 +59,12 @@ pub struct Seek {
     pub excluded: Vec<DriverId>,
     /// How long the drivers' slots are kept.
     pub slots_until: Millis,
+}
+
+impl Seek {
+    fn id(&self) -> WaveId {
+        WaveId { search: self.search, wave: self.wave }
+    }
 }
 
 /// A driver who may be offered a ride.
@@ -207,10 +213,10 @@ impl<R> DispatcherMachine<R> {
         self.close_if_complete(turn, ride);
     }
 
-    fn slot_answer(&mut self, turn: &mut Turn<'_, R>, ride: RideId, number: u16, slot: Answered) {
+    fn slot_answer(&mut self, turn: &mut Turn<'_, R>, ride: RideId, of: WaveId, slot: Answered) {
         let zone = self.zone;
         let is_his = |candidate: &Candidate| candidate.driver == slot.driver;
-        let wave = self.wave(ride, number);
+        let wave = self.wave(ride, of.wave).filter(|wave| wave.seek.id() == of);
         let asked = wave.and_then(|wave| Some((wave.asked.iter().position(is_his)?, wave)));
         if let Some((at, wave)) = asked {
             let candidate = wave.asked.remove(at);
@@ -222,7 +228,7 @@ impl<R> DispatcherMachine<R> {
             self.close_if_complete(turn, ride);
         } else if slot.granted && !self.counts_on(ride, slot.driver) {
             // Too late for its wave, and no later one counts on it: the slot goes back.
-            turn.tell_driver(slot.driver, DriverInput::OfferClosed { ride });
+            turn.tell_driver(slot.driver, DriverInput::OfferClosed { ride, of });
         }
     }
 
@@ -324,18 +330,15 @@ struct Answered {
 }
 
 fn give_back<R>(turn: &mut Turn<'_, R>, wave: &Wave) {
-    let ride = wave.seek.ride;
+    let (ride, of) = (wave.seek.ride, wave.seek.id());
     for candidate in wave.granted.iter().chain(&wave.asked) {
-        turn.tell_driver(candidate.driver, DriverInput::OfferClosed { ride });
+        turn.tell_driver(candidate.driver, DriverInput::OfferClosed { ride, of });
     }
 }
 
 fn ask_next<R>(turn: &mut Turn<'_, R>, zone: Zone, wave: &mut Wave, count: usize) {
-    let slot = Slot {
-        ride: wave.seek.ride,
-        wave: wave.seek.wave,
-        until: turn.now + wave.seek.slots_until,
-    };
+    let slot =
+        Slot { ride: wave.seek.ride, of: wave.seek.id(), until: turn.now + wave.seek.slots_until };
     for _ in 0..count {
         let Some(candidate) = wave.reserve.pop() else {
             return;
@@ -356,8 +359,8 @@ impl<R> Machine for DispatcherMachine<R> {
             DispatcherInput::Found { ride, wave, candidates } => {
                 self.found(turn, ride, wave, candidates);
             }
-            DispatcherInput::SlotAnswer { ride, wave, driver, granted } => {
-                self.slot_answer(turn, ride, wave, Answered { driver, granted });
+            DispatcherInput::SlotAnswer { ride, of, driver, granted } => {
+                self.slot_answer(turn, ride, of, Answered { driver, granted });
             }
             DispatcherInput::Alarm => self.alarm(turn),
         }

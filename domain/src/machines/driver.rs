@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::known::{Known, done};
 use super::{
-    Ask, DispatcherInput, Machine, Market, Output, Outputs, RideInput, Slot, Standing, Turn,
+    Ask, DispatcherInput, Machine, Market, Output, Outputs, RideInput, Slot, Standing, Turn, WaveId,
 };
 use crate::category::Category;
 use crate::facts::{
@@ -163,7 +163,8 @@ impl DriverMachine {
     fn refuse_offers<R>(&mut self, turn: &mut Turn<'_, R>) {
         for ride in self.slots.keys().copied().collect::<Vec<_>>() {
             if self.unwanted.insert(ride) {
-                self.refuse_offer(turn, ride);
+                let of = self.slots.get(&ride).map_or(WaveId::UNKNOWN, |slot| slot.of);
+                self.refuse_offer(turn, ride, of);
             }
         }
     }
@@ -174,8 +175,15 @@ impl DriverMachine {
         self.unwanted.remove(&ride);
     }
 
-    fn refuse_offer<R>(&self, turn: &mut Turn<'_, R>, ride: RideId) {
-        turn.tell_ride(ride, RideInput::OfferUnwanted { driver: self.id });
+    /// The word may come after the ride has asked for a newer slot, which it leaves alone.
+    fn offer_closed(&mut self, ride: RideId, of: WaveId) {
+        if self.slots.get(&ride).is_none_or(|slot| slot.of.may_be(of)) {
+            self.free_slot(ride);
+        }
+    }
+
+    fn refuse_offer<R>(&self, turn: &mut Turn<'_, R>, ride: RideId, of: WaveId) {
+        turn.tell_ride(ride, RideInput::OfferUnwanted { driver: self.id, of });
     }
 
     fn set_online<R>(
@@ -325,12 +333,8 @@ impl DriverMachine {
         if granted {
             self.slots.insert(slot.ride, slot);
         }
-        let answer = DispatcherInput::SlotAnswer {
-            ride: slot.ride,
-            wave: slot.wave,
-            driver: self.id,
-            granted,
-        };
+        let answer =
+            DispatcherInput::SlotAnswer { ride: slot.ride, of: slot.of, driver: self.id, granted };
         turn.tell_dispatcher(zone, answer);
     }
 
@@ -343,7 +347,7 @@ impl DriverMachine {
         self.answers.offered();
         if !self.may_be_offered() {
             self.unwanted.insert(slot.ride);
-            self.refuse_offer(turn, slot.ride);
+            self.refuse_offer(turn, slot.ride, slot.of);
         }
     }
 
@@ -429,9 +433,7 @@ impl<R> Machine for Driving<R> {
             }
             DriverInput::Slot { slot, zone } => machine.slot(turn, slot, zone),
             DriverInput::Offered { slot } => machine.offered(turn, slot),
-            DriverInput::OfferClosed { ride } => {
-                machine.free_slot(ride);
-            }
+            DriverInput::OfferClosed { ride, of } => machine.offer_closed(ride, of),
             DriverInput::Won { ride, held } => machine.won(turn, ride, held),
             DriverInput::NotWon { ride, closed } => machine.not_won(turn, (ride, closed)),
             DriverInput::Ended { ride } => machine.ended(turn, ride),

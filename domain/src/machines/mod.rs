@@ -215,11 +215,30 @@ impl Standing {
     }
 }
 
+/// Which wave of which search of a ride; each search numbers its waves from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaveId {
+    pub search: u8,
+    pub wave: u16,
+}
+
+impl WaveId {
+    /// Of an offer whose wave is not known any more.
+    pub const UNKNOWN: Self = Self { search: 0, wave: 0 };
+
+    /// Whether `other` is this one, as far as is known.
+    #[must_use]
+    pub fn may_be(self, other: Self) -> bool {
+        self == other || self == Self::UNKNOWN || other == Self::UNKNOWN
+    }
+}
+
 /// An offer slot that a driver's machine keeps for a ride.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slot {
     pub ride: RideId,
-    pub wave: u16,
+    /// For which of its waves.
+    pub of: WaveId,
     pub until: UnixMillis,
 }
 

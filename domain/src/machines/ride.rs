@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::known::{Known, PastCommand, done};
 use super::{
     Ask, Candidate, DriverInput, Ephemeral, Machine, Note, Output, Outputs, PassengerInput, Turn,
+    WaveId,
 };
 use crate::facts::{Attempt, CommandKey, Decision, Done, Entity, Timer};
 use crate::ids::{DriverId, OfferId, PassengerId, RideId, UserId};
@@ -78,6 +79,7 @@ pub enum RideInput<R> {
     /// a freed slot.
     OfferUnwanted {
         driver: DriverId,
+        of: WaveId,
     },
     Position {
         driver: DriverId,
@@ -161,10 +163,10 @@ pub struct RideMachine<R> {
     /// The deadline last handed over to be recorded.
     timer: Option<Timer>,
     /// The wave last asked for; once it has come, it is no longer the next.
-    sought: Option<offers::WaveId>,
+    sought: Option<WaveId>,
     eta: eta::Eta,
     /// Offers closed in this turn, whose drivers are still to be told.
-    withdrawn: Vec<(Offer, &'static str)>,
+    withdrawn: Vec<(Offer, WaveId, &'static str)>,
     /// The ride that its driver does next, to be told when this one ends.
     next: Option<RideId>,
     /// The records say that the ride before this one has ended; it is to be recorded here too.
@@ -395,9 +397,9 @@ impl<R> Machine for RideMachine<R> {
             RideInput::Rate { ask, rating } => self.rate(turn, ask, rating),
             RideInput::Read { by, reply } => self.read(by, turn, reply),
             RideInput::Offers { search, wave, candidates } => {
-                self.offers_found(turn, offers::WaveId { search, wave }, candidates);
+                self.offers_found(turn, WaveId { search, wave }, candidates);
             }
-            RideInput::OfferUnwanted { driver } => self.offer_unwanted(turn, driver),
+            RideInput::OfferUnwanted { driver, of } => self.offer_unwanted(turn, driver, of),
             RideInput::Position { driver, position } => self.position(turn, driver, position),
             RideInput::Ahead { to, eta } => self.ahead(turn, to, eta),
             RideInput::WhoseIsIt { driver } => self.whose(turn, driver),

@@ -8,6 +8,7 @@ mod cases;
 mod disk;
 mod dispatching;
 mod eta;
+mod lost_words;
 mod offers;
 mod races;
 mod world;

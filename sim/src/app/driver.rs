@@ -92,7 +92,11 @@ impl World {
                     self.send_up(link, Up::Position { metres: metres.min(20) });
                 }
             }
-            Status::Accepted | Status::Arriving => self.ask(app, Command::Arrive { ride }),
+            Status::Accepted | Status::Arriving => {
+                // In the end he says it himself: of two phones that take the session from each
+                // other, neither may get a position through.
+                self.ask(app, Command::Arrive { ride, here: self.closing });
+            }
             Status::Arrived => {
                 let right = self.closing || !self.chance.percent(8);
                 self.ask(app, Command::Start { ride, right });

@@ -331,7 +331,7 @@ impl World {
             }
             Command::Start { .. } if refusal == Refusal::PinWrong => {}
             Command::Rate { .. } => {}
-            Command::Arrive { ride }
+            Command::Arrive { ride, .. }
             | Command::Start { ride, .. }
             | Command::Complete { ride }
             | Command::Cancel { ride }

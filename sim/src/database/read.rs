@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ibora_domain::category::Category;
 use ibora_domain::facts::{AttemptsRow, CommandKey, StreamRow};
 use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId, UserId};
-use ibora_domain::machines::{DriverRecords, OnlineAs, PastCommand, RideRecords, Slot};
+use ibora_domain::machines::{DriverRecords, OnlineAs, PastCommand, RideRecords, Slot, WaveId};
 use ibora_domain::refusal::Refusal;
 use ibora_domain::ride::{Offer, Ride, Status};
 use ibora_domain::units::UnixMillis;
@@ -94,7 +94,8 @@ impl Database {
 
     /// The later statements, which may see what was committed since.
     pub fn driver_has(&self, id: DriverId, now: UnixMillis, records: &mut DriverRecords) {
-        let slot = |open: OpenOffer| Slot { ride: open.ride, wave: 0, until: open.until };
+        let slot =
+            |open: OpenOffer| Slot { ride: open.ride, of: WaveId::UNKNOWN, until: open.until };
         records.open_offers = self.open_offers(id, now).into_iter().map(slot).collect();
         records.commands = self.past_commands(id.0);
     }

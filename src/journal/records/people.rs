@@ -3,7 +3,7 @@
 use ibora_domain::category::Category;
 use ibora_domain::ids::{DriverId, PassengerId, RideId, UserId, VehicleId};
 use ibora_domain::machines::{
-    DriverProfile, DriverRecords, MeanRating, OnlineAs, PastCommand, Slot,
+    DriverProfile, DriverRecords, MeanRating, OnlineAs, PastCommand, Slot, WaveId,
 };
 use ibora_domain::units::UnixMillis;
 use time::OffsetDateTime;
@@ -60,7 +60,7 @@ impl Records {
             .open_offers(id, now)
             .await?
             .into_iter()
-            .map(|(ride, until, _)| Slot { ride, wave: 0, until })
+            .map(|(ride, until, _)| Slot { ride, of: WaveId::UNKNOWN, until })
             .collect();
         Ok(DriverRecords {
             profile: Some(profile),

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use ibora_domain::category::Category;
 use ibora_domain::ids::{DriverId, RideId, UserId, VehicleId};
-use ibora_domain::machines::{DriverProfile, DriverRecords, OnlineAs, PastCommand, Slot};
+use ibora_domain::machines::{DriverProfile, DriverRecords, OnlineAs, PastCommand, Slot, WaveId};
 use ibora_domain::ride::VehicleCard;
 use ibora_domain::units::UnixMillis;
 use time::OffsetDateTime;
@@ -164,8 +164,9 @@ impl Records {
         .bind(timestamp(now))
         .fetch_all(self.read_all())
         .await?;
-        let slot =
-            |(driver, ride, at)| (driver, Slot { ride: RideId(ride), wave: 0, until: moment(at) });
+        let slot = |(driver, ride, at)| {
+            (driver, Slot { ride: RideId(ride), of: WaveId::UNKNOWN, until: moment(at) })
+        };
         Ok(rows.into_iter().map(slot).collect())
     }
 }

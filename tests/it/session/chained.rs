@@ -34,7 +34,9 @@ struct OneAfterAnother {
 }
 
 async fn one_after_another() -> OneAfterAnother {
-    let world = World::start().await;
+    // Waves follow each other closely: he is silent while he waits, and would be taken for lost.
+    let waves = [("dispatch.head_start_ms", "500"), ("dispatch.wave_ms", "500")];
+    let world = World::with(&waves).await;
     let (driver, first, second) =
         (world.driver().await, world.passenger().await, world.passenger().await);
     let mut car = Client::open(&world, driver).await;

@@ -4,7 +4,7 @@ use super::{DriverProfile, MeanRating, OnlineAs};
 use crate::category::Category;
 use crate::facts::Zone;
 use crate::ids::{OfferId, RideId, VehicleId};
-use crate::machines::{Ask, PastCommand, Slot};
+use crate::machines::{Ask, PastCommand, Slot, WaveId};
 use crate::place::Coordinates;
 use crate::ride::DriverPosition;
 use crate::units::Millis;
@@ -35,9 +35,11 @@ pub enum DriverInput<R> {
     Offered {
         slot: Slot,
     },
-    /// An offer to him is over, or was never made: its slot is free.
+    /// His offer of this wave is over, or was never made: the slot he gave for it is free. One that
+    /// he gave for a later wave is not.
     OfferClosed {
         ride: RideId,
+        of: WaveId,
     },
     /// The ride is his.
     Won {

@@ -1,7 +1,7 @@
 //! The rides of a driver's machine: the one he has, the one after it, the one he is about to get,
 //! and what he does where the word of one of them was lost.
 
-use super::{Decision, DriverMachine, Entity, Held, Mutant, RideId, RideInput, Turn, is};
+use super::{Decision, DriverMachine, Entity, Held, Mutant, RideId, RideInput, Turn, WaveId, is};
 use crate::units::Millis;
 
 /// After this long without word of an accept's outcome, the ride is asked.
@@ -53,7 +53,7 @@ impl DriverMachine {
                 }
             }
             // Built while it was being won, he has got another ride since.
-            Some(_) => self.refuse_offer(turn, ride),
+            Some(_) => self.refuse_offer(turn, ride, WaveId::UNKNOWN),
         }
     }
 

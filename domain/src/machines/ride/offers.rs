@@ -9,7 +9,7 @@ use super::{
 use crate::category::Category;
 use crate::facts::{Row, StreamId, StreamRow, WaveOffer, WaveRow};
 use crate::machines::dispatcher::SLOTS_WITHIN;
-use crate::machines::{DispatcherInput, Seek, Slot};
+use crate::machines::{DispatcherInput, Seek, Slot, WaveId};
 use crate::money::{Centavos, reais};
 use crate::policy::RidePolicy;
 use crate::ride::{Ride, Status};
@@ -17,13 +17,6 @@ use crate::units::{Metres, Seconds, rfc3339};
 
 /// How long a ride waits for a wave before it asks for it again.
 const ASK_AGAIN_AFTER: Millis = Millis::from_secs(2);
-
-/// Which wave of which search.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct WaveId {
-    pub(super) search: u8,
-    pub(super) wave: u16,
-}
 
 impl<R> RideMachine<R> {
     fn searching(&self) -> Option<&Ride> {
@@ -78,7 +71,8 @@ impl<R> RideMachine<R> {
             if due && ride.is_some_and(|ride| ride.may_ask(candidate.driver)) {
                 offers.push(offer(candidate, id.wave, expires_at));
             } else if ride.is_none_or(|ride| ride.open_offer_to(candidate.driver).is_none()) {
-                turn.tell_driver(candidate.driver, DriverInput::OfferClosed { ride: self.id });
+                let closed = DriverInput::OfferClosed { ride: self.id, of: id };
+                turn.tell_driver(candidate.driver, closed);
             }
         }
         if due {
@@ -116,11 +110,8 @@ impl<R> RideMachine<R> {
         let Some(ride) = &self.ride else { return };
         for offer in offers {
             decision.streams.push(offer_made(ride, offer));
-            let slot = Slot {
-                ride: ride.id,
-                wave: offer.wave,
-                until: self.policy.accepts_until(offer.expires_at),
-            };
+            let slot =
+                Slot { ride: ride.id, of: id, until: self.policy.accepts_until(offer.expires_at) };
             turn.tell_driver(offer.driver, DriverInput::Offered { slot });
         }
         let line = |offer: &Offer| WaveOffer {
@@ -140,12 +131,16 @@ impl<R> RideMachine<R> {
         turn.note(Note::OffersMade { count: offers.len() });
     }
 
-    /// A driver cannot take the offer any more. One that is not open only has a slot to free.
-    pub(super) fn offer_unwanted(&mut self, turn: &mut Turn<'_, R>, driver: DriverId) {
-        let open = self.ride.as_ref().and_then(|ride| ride.open_offer_to(driver));
-        let Some(offer) = open.map(|offer| offer.id) else {
+    /// A driver cannot take the offer of a wave any more. One that is not open only has a slot to
+    /// free.
+    pub(super) fn offer_unwanted(&mut self, turn: &mut Turn<'_, R>, driver: DriverId, of: WaveId) {
+        let open = self.ride.as_ref().and_then(|ride| {
+            let offer = ride.open_offer_to(driver)?;
+            wave_of(ride, offer).may_be(of).then_some(offer.id)
+        });
+        let Some(offer) = open else {
             self.cannot_come(turn, driver);
-            turn.tell_driver(driver, DriverInput::OfferClosed { ride: self.id });
+            turn.tell_driver(driver, DriverInput::OfferClosed { ride: self.id, of });
             return;
         };
         let mut decision = self.decision(turn);
@@ -218,7 +213,8 @@ impl<R> RideMachine<R> {
             | RideEvent::Rated { .. } => None,
         };
         let closed = ride.open_offers();
-        let closed = closed.filter_map(|offer| Some((offer.clone(), closes(offer)?)));
+        let closed =
+            closed.filter_map(|offer| Some((offer.clone(), wave_of(ride, offer), closes(offer)?)));
         self.withdrawn.extend(closed);
     }
 
@@ -227,10 +223,11 @@ impl<R> RideMachine<R> {
     pub(super) fn tell_withdrawn(&mut self, turn: &mut Turn<'_, R>) {
         let version = self.ride.as_ref().map_or(0, |ride| ride.version);
         let mut decision = self.decision(turn);
-        for (offer, reason) in std::mem::take(&mut self.withdrawn) {
+        for (offer, of, reason) in std::mem::take(&mut self.withdrawn) {
             // One whose accept is about to be answered hears all at once.
             if !self.is_about_to_hear(offer.driver) {
-                turn.tell_driver(offer.driver, DriverInput::OfferClosed { ride: self.id });
+                let closed = DriverInput::OfferClosed { ride: self.id, of };
+                turn.tell_driver(offer.driver, closed);
             }
             if reason == "declined" || self.is_told_by_answer(offer.driver, reason) {
                 continue;
@@ -273,6 +270,11 @@ struct Withdrawal {
     offer_id: OfferId,
     ride_id: RideId,
     reason: &'static str,
+}
+
+/// The wave of an offer that is open.
+fn wave_of(ride: &Ride, offer: &Offer) -> WaveId {
+    WaveId { search: ride.search.reassignments, wave: offer.wave }
 }
 
 /// The wave that comes after those made so far.

@@ -7,7 +7,7 @@ use crate::facts::{CommandKey, StreamId, Zone};
 use crate::ids::{DriverId, OfferId};
 use crate::machines::{
     Ask, Candidate, DispatcherInput, DispatcherMachine, DriverInput, Envelope, Machine, Output,
-    Outputs, PassengerInput, PassengerMachine, RideInput, RideMachine, RideRecords, Riding,
+    Outputs, PassengerInput, PassengerMachine, RideInput, RideMachine, RideRecords, Riding, WaveId,
 };
 use crate::policy::RidePolicy;
 use crate::ride::sample::{self, after, driver, offer_id, passenger, ride_id};
@@ -199,8 +199,12 @@ fn slots_of_a_wave_that_comes_too_late_are_given_back() {
     let mut dispatcher =
         DispatcherMachine::<u64>::new(Zone(0), RidePolicy::default().dispatch_policy(Zone(0)));
     let mut out = vec![];
-    let late =
-        DispatcherInput::SlotAnswer { ride: ride_id(1), wave: 3, driver: driver(7), granted: true };
+    let late = DispatcherInput::SlotAnswer {
+        ride: ride_id(1),
+        of: WaveId { search: 0, wave: 3 },
+        driver: driver(7),
+        granted: true,
+    };
     dispatcher.step(after(0), late, &mut out);
     assert_eq!(told_driver(&out, driver(7)), ["closed"]);
 }

@@ -10,7 +10,7 @@ use crate::facts::{
 };
 use crate::ids::{DriverId, PassengerId, RideId, UserId};
 use crate::machines::{
-    DriverProfile, DriverRecords, MeanRating, OnlineAs, PastCommand, RideRecords, Slot,
+    DriverProfile, DriverRecords, MeanRating, OnlineAs, PastCommand, RideRecords, Slot, WaveId,
 };
 use crate::policy::RidePolicy;
 use crate::refusal::Refusal;
@@ -202,7 +202,7 @@ impl Disk {
                 let offer = ride.open_offer_to(id)?;
                 Some(Slot {
                     ride: ride.id,
-                    wave: offer.wave,
+                    of: WaveId::UNKNOWN,
                     until: policy.accepts_until(offer.expires_at),
                 })
             })

@@ -10,7 +10,7 @@ use crate::facts::Zone;
 use crate::ids::{DriverId, RideId};
 use crate::machines::{
     Candidate, DispatcherInput, DispatcherMachine, DriverInput, Envelope, Machine, Note, Output,
-    Outputs, RideInput, Seek,
+    Outputs, RideInput, Seek, WaveId,
 };
 use crate::ride::sample::{self, after, driver, offer_id, ride_id};
 use crate::units::{Metres, Millis, Seconds, UnixMillis};
@@ -176,8 +176,8 @@ fn a_refused_slot_goes_to_nobody_beyond_the_policys_limit() {
     dispatcher.seek(1, 1);
     assert_eq!(asked(&dispatcher.found(1, &[(1, 60), (2, 100), (3, 890)])).len(), 1);
     let refuse = |driver| {
-        let (ride, wave, granted) = (ride_id(1), 1, false);
-        DispatcherInput::SlotAnswer { ride, wave, driver, granted }
+        let (ride, of, granted) = (ride_id(1), WaveId { search: 0, wave: 1 }, false);
+        DispatcherInput::SlotAnswer { ride, of, driver, granted }
     };
     assert_eq!(asked(&dispatcher.step(refuse(driver(1)))), [(ride_id(1), driver(2))]);
     let out = dispatcher.step(refuse(driver(2)));
