@@ -61,6 +61,10 @@ pub enum Why {
     Origin(String),
     #[error("not of the form https://HOST[:PORT]")]
     SecureAddress,
+    #[error("not of the form https://HOST[:PORT]/webhooks/efi/pix")]
+    WebhookAddress,
+    #[error("must be {bytes} or more letters, digits, `-`, `.`, `_` and `~`")]
+    AddressSecret { bytes: usize },
     #[error(transparent)]
     Level(LogError),
     #[error("needed when {condition}")]
@@ -75,6 +79,8 @@ pub enum Why {
     SecretFile { path: PathBuf, source: io::Error },
     #[error("the file {} is empty", path.display())]
     EmptyFile { path: PathBuf },
+    #[error("another has this name")]
+    NameTaken,
     #[error("must not be empty")]
     Empty,
     #[error("up to 64 letters, digits, `.`, `-` and `_`, not beginning with `tool-`")]

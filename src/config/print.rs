@@ -13,6 +13,8 @@ pub(super) const SECRET_KEYS: &[&str] = &[
     "pix.client_secret",
     "pix.certificate_password",
     "pix.key",
+    "pix.webhook_secret",
+    "pix.webhook_secret_old",
 ];
 
 /// Every key with its value in force; a secret that is set is `"***"`.
@@ -56,7 +58,11 @@ fn toml(value: &Value) -> String {
             let entries: Vec<_> = entries.iter().map(toml).collect();
             format!("[{}]", entries.join(", "))
         }
-        Value::Empty(..) | Value::Dict(..) => "\"\"".to_owned(),
+        Value::Dict(_, entries) => {
+            let entries = entries.iter().map(|(name, value)| format!("{name} = {}", toml(value)));
+            format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
+        }
+        Value::Empty(..) => "\"\"".to_owned(),
     }
 }
 

@@ -11,6 +11,7 @@ use ibora_domain::dispatch::PolicyKind;
 use ibora_domain::ledger::Rate;
 use ibora_domain::money::Centavos;
 use ibora_domain::pix::PixKey;
+use ibora_domain::place::Coordinates;
 use ibora_domain::units::{Metres, Millis};
 use rust_decimal::Decimal;
 use secrecy::SecretString;
@@ -198,6 +199,7 @@ section! {
         pickup_max_ms: Millis,
         race_size: u16,
         batch_window_ms: Millis,
+        zones: Vec<ZoneTable>,
         soon_within_ms: Millis,
         chain_late_ms: Millis,
         waves: Vec<u16>,
@@ -210,6 +212,18 @@ section! {
         offers_per_driver_max: u16,
         reassignments_max: u8,
         position_stale_ms: Millis,
+    }
+}
+
+section! {
+    /// `[[dispatch.zones]]`: a circle with a policy of its own. What it leaves out is as outside.
+    ZoneTable {
+        name: String,
+        centre: Coordinates,
+        radius_m: Metres,
+        policy: PolicyKind,
+        race_size: Option<u16>,
+        batch_window_ms: Option<Millis>,
     }
 }
 
@@ -337,6 +351,24 @@ section! {
         ca: Option<PathBuf>,
         #[serde(deserialize_with = "pix_key")]
         key: Option<PixKey>,
+        webhook_url: String,
+        #[serde(deserialize_with = "secret")]
+        webhook_secret: Option<SecretString>,
+        #[serde(deserialize_with = "path")]
+        webhook_secret_file: Option<PathBuf>,
+        #[serde(deserialize_with = "secret")]
+        webhook_secret_old: Option<SecretString>,
+        #[serde(deserialize_with = "path")]
+        webhook_secret_old_file: Option<PathBuf>,
+        #[serde(deserialize_with = "optional")]
+        webhook_listen: Option<SocketAddr>,
+        #[serde(deserialize_with = "path")]
+        webhook_certificate: Option<PathBuf>,
+        #[serde(deserialize_with = "path")]
+        webhook_certificate_key: Option<PathBuf>,
+        #[serde(deserialize_with = "path")]
+        webhook_ca: Option<PathBuf>,
+        webhook_bytes_max: usize,
         connect_timeout_ms: u64,
         call_timeout_ms: u64,
         retries_max: u32,

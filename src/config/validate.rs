@@ -17,8 +17,15 @@ type Range = (&'static str, u64, RangeInclusive<u64>);
 
 /// The longest time a `_ms` key may say: a year. Past it a sum of two could not be trusted.
 const MS_MAX: u64 = 366 * 24 * 3600 * 1000;
+/// Where the numbers of dispatch policies must lie, everywhere and in a zone.
+const RACE_SIZES: RangeInclusive<u64> = 1..=100;
+const WINDOWS_MS: RangeInclusive<u64> = 1..=10_000;
+/// How many zones there may be: each wave of a ride looks through them.
+const ZONES: RangeInclusive<u64> = 0..=100;
 /// Bytes of a key that signs tokens: as many as its hash has.
 const SIGNING_KEY_BYTES_MIN: usize = 32;
+/// Bytes of the secret in the address of our webhook.
+const WEBHOOK_SECRET_BYTES_MIN: usize = 32;
 /// KiB and passes below which guessing passwords is cheap: the published minimum for argon2id.
 const PASSWORD_KIB_MIN: u32 = 19_456;
 const PASSWORD_ITERATIONS_MIN: u32 = 2;
@@ -33,8 +40,10 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     found.texts(config);
     found.osrm(config);
     found.pix(config);
+    found.webhooks(config);
     found.order(config);
     found.waves(config);
+    found.zones(config);
     found.fares(config);
     found.secrets(config);
     if config.mode == Mode::Production {
@@ -111,8 +120,8 @@ fn domain_ranges(config: &Config) -> Vec<Range> {
     let Config { dispatch, rides, routing, clock, .. } = config;
     vec![
         ("dispatch.pickup_max_ms", dispatch.pickup_max_ms.0, 1000..=MS_MAX),
-        ("dispatch.race_size", dispatch.race_size.into(), 1..=100),
-        ("dispatch.batch_window_ms", dispatch.batch_window_ms.0, 1..=10_000),
+        ("dispatch.race_size", dispatch.race_size.into(), RACE_SIZES),
+        ("dispatch.batch_window_ms", dispatch.batch_window_ms.0, WINDOWS_MS),
         ("dispatch.soon_within_ms", dispatch.soon_within_ms.0, 0..=600_000),
         ("dispatch.chain_late_ms", dispatch.chain_late_ms.0, 0..=MS_MAX),
         ("dispatch.head_start_ms", dispatch.head_start_ms.0, 0..=MS_MAX),
@@ -159,6 +168,7 @@ fn pix_ranges(config: &Config) -> Vec<Range> {
         ("pix.failures_max", pix.failures_max.into(), 1..=1000),
         ("pix.pause_ms", pix.pause_ms, 1..=3_600_000),
         ("pix.answer_bytes_max", wide(pix.answer_bytes_max), 65_536..=1 << 30),
+        ("pix.webhook_bytes_max", wide(pix.webhook_bytes_max), 1024..=16 << 20),
     ]
 }
 
@@ -178,9 +188,12 @@ impl Found {
 
     fn ranges(&mut self, ranges: &[Range]) {
         for (key, value, range) in ranges {
-            let why = || Why::OutOfRange { value: *value, range: range.clone() };
-            self.unless(range.contains(value), key, why());
+            self.range(key, *value, range.clone());
         }
+    }
+
+    fn range(&mut self, key: &str, value: u64, range: RangeInclusive<u64>) {
+        self.unless(range.contains(&value), key, Why::OutOfRange { value, range });
     }
 
     fn texts(&mut self, config: &Config) {
@@ -239,6 +252,37 @@ impl Found {
         }
     }
 
+    /// What taking the provider's callbacks takes.
+    fn webhooks(&mut self, config: &Config) {
+        let pix = &config.pix;
+        let secrets = [
+            ("pix.webhook_secret", &pix.webhook_secret),
+            ("pix.webhook_secret_old", &pix.webhook_secret_old),
+        ];
+        for (key, secret) in secrets {
+            let good = secret.as_ref().is_none_or(|secret| is_in_address(secret.expose_secret()));
+            self.unless(good, key, Why::AddressSecret { bytes: WEBHOOK_SECRET_BYTES_MIN });
+        }
+        let listens = pix.webhook_listen.is_some();
+        let needed = [
+            (pix.webhook_certificate.is_some(), "pix.webhook_certificate"),
+            (pix.webhook_ca.is_some(), "pix.webhook_ca"),
+        ];
+        for (given, key) in needed {
+            let condition = "pix.webhook_listen is set";
+            self.unless(!listens || given, key, Why::Needed { condition });
+        }
+        if pix.webhook_url.is_empty() {
+            return;
+        }
+        self.unless(is_webhook(&pix.webhook_url), "pix.webhook_url", Why::WebhookAddress);
+        let condition = "pix.webhook_url is set";
+        self.unless(!pix.base_url.is_empty(), "pix.base_url", Why::Needed { condition });
+        let proved = listens || pix.webhook_secret.is_some();
+        let condition = "pix.webhook_url is set and pix.webhook_listen is not";
+        self.unless(proved, "pix.webhook_secret", Why::Needed { condition });
+    }
+
     /// Pairs of which the first must not be above the second.
     fn order(&mut self, config: &Config) {
         let Config { session, dispatch, rides, journal, auth, pix, .. } = config;
@@ -290,6 +334,24 @@ impl Found {
         let waves = waves.iter().map(|wave| ("dispatch.waves", u64::from(*wave), 1..=10_000));
         let radii = radii.iter().map(|r| ("dispatch.radii_m", u64::from(r.0), 1..=100_000));
         self.ranges(&waves.chain(radii).collect::<Vec<_>>());
+    }
+
+    fn zones(&mut self, config: &Config) {
+        let zones = &config.dispatch.zones;
+        self.range("dispatch.zones", wide(zones.len()), ZONES);
+        for (at, zone) in zones.iter().enumerate() {
+            let key = |name: &str| format!("dispatch.zones.{}.{name}", zone.name);
+            self.unless(!zone.name.trim().is_empty(), &key("name"), Why::Empty);
+            let other = zones.iter().take(at).any(|other| other.name == zone.name);
+            self.unless(!other, &key("name"), Why::NameTaken);
+            self.range(&key("radius_m"), zone.radius_m.0.into(), 1..=1_000_000);
+            if let Some(size) = zone.race_size {
+                self.range(&key("race_size"), size.into(), RACE_SIZES);
+            }
+            if let Some(window) = zone.batch_window_ms {
+                self.range(&key("batch_window_ms"), window.0, WINDOWS_MS);
+            }
+        }
     }
 
     fn fares(&mut self, config: &Config) {
@@ -346,6 +408,23 @@ impl Found {
 pub fn is_node_id(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
     (1..=64).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with("tool-")
+}
+
+/// Whether a secret can stand in an address as it is, and is too long to be guessed.
+fn is_in_address(secret: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    secret.len() >= WEBHOOK_SECRET_BYTES_MIN && secret.bytes().all(plain)
+}
+
+/// HTTPS, as the provider demands; on this machine HTTP will do for the simulator of it.
+fn is_webhook(url: &str) -> bool {
+    let near = |host: &str| matches!(host.split(':').next(), Some("localhost" | "127.0.0.1"));
+    let host = url.strip_suffix("/webhooks/efi/pix").and_then(|url| {
+        let http = || url.strip_prefix("http://").filter(|host| near(host));
+        url.strip_prefix("https://").or_else(http)
+    });
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+    host.is_some_and(|host| !host.is_empty() && host.bytes().all(plain))
 }
 
 /// Scheme, host and maybe a port: what a browser sends as `Origin`.

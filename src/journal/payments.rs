@@ -16,7 +16,7 @@ use super::batch::{Query, column, each, signed};
 use super::timestamp;
 
 /// What `payment_write` takes.
-pub(super) const OF_PAYMENTS: usize = 41;
+pub(super) const OF_PAYMENTS: usize = 42;
 
 /// The rows of a batch that are about payments, with the shards of who decided them.
 #[derive(Default)]
@@ -83,7 +83,8 @@ impl<'a> Payments<'a> {
         let query = self.bind_refunds(query);
         let (holds, wakes) = (&self.holds, self.wakes.iter().collect::<Vec<_>>());
         query
-            .bind(each(holds, |row| row.ride.0))
+            .bind(each(holds, |row| row.earning.ride.0))
+            .bind(each(holds, |row| row.earning.due.as_str()))
             .bind(each(holds, |row| row.driver.0))
             .bind(each(holds, |row| row.amount.0))
             .bind(each(holds, |row| timestamp(row.release_at)))

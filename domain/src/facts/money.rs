@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::ids::{DriverId, PassengerId, PaymentId, RideId};
+use crate::ledger::Earning;
 use crate::money::Centavos;
 use crate::pix::{EndToEndId, RefundId, Txid};
 use crate::units::UnixMillis;
@@ -64,7 +65,7 @@ pub struct RefundRow {
 /// is taken from it, and its end, the driver's wallet decides.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HoldRow {
-    pub ride: RideId,
+    pub earning: Earning,
     pub driver: DriverId,
     pub amount: Centavos,
     pub release_at: UnixMillis,

@@ -21,7 +21,7 @@ pub struct Trip {
 }
 
 /// What a passenger owes for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Due {
     Fare,
@@ -39,6 +39,12 @@ impl Due {
             Self::CancelFee => "cancel",
             Self::Tip => "tip",
         }
+    }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Fare, Self::CancelFee, Self::Tip].into_iter().find(|due| due.as_str() == name)
     }
 
     /// Where the platform's share of it is earned.

@@ -36,7 +36,7 @@ use crate::units::{Millis, UnixMillis};
 pub use dispatcher::{Candidate, DispatcherInput, DispatcherMachine, Seek};
 pub use driver::{
     DriverInput, DriverMachine, DriverPolicy, DriverProfile, DriverRecords, Driving, Held,
-    MeanRating, OnlineAs,
+    MeanRating, NotWon, OnlineAs,
 };
 pub use effect::{Effect, EffectEnded, PaymentEffect, PaymentSeen, RefundSeen, Said};
 pub(crate) use known::KeyHasher;
@@ -232,8 +232,8 @@ impl Standing {
     }
 }
 
-/// Which wave of which search of a ride; each search numbers its waves from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Which wave of which search of a ride; each search numbers its waves from 1. In their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WaveId {
     pub search: u8,
     pub wave: u16,
@@ -242,6 +242,8 @@ pub struct WaveId {
 impl WaveId {
     /// Of an offer whose wave is not known any more.
     pub const UNKNOWN: Self = Self { search: 0, wave: 0 };
+    /// After all others.
+    pub const LAST: Self = Self { search: u8::MAX, wave: u16::MAX };
 
     /// Whether `other` is this one, as far as is known.
     #[must_use]

@@ -2,6 +2,7 @@
 
 use super::{Payment, PaymentEvent, PaymentPolicy, Stage};
 use crate::facts::{ChargeRow, HoldRow, PaymentRow, ReceiptRow, RefundRow, Row};
+use crate::ledger::Earning;
 use crate::money::Centavos;
 use crate::ride::json_text;
 use crate::units::UnixMillis;
@@ -46,7 +47,7 @@ impl Payment {
                     .filter(|debt| good_for.settles() && debt.shares.driver > Centavos::ZERO);
                 let hold = earned.map(|debt| {
                     Row::Hold(HoldRow {
-                        ride: debt.trip.ride,
+                        earning: Earning { ride: debt.trip.ride, due: debt.due },
                         driver: debt.trip.driver,
                         amount: debt.shares.driver,
                         release_at: at + policy.hold,

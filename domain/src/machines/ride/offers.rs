@@ -11,12 +11,10 @@ use crate::facts::{Row, StreamId, StreamRow, WaveOffer, WaveRow, Zone};
 use crate::machines::dispatcher::SLOTS_WITHIN;
 use crate::machines::{DispatcherInput, Seek, Slot, WaveId};
 use crate::money::{Centavos, reais};
+use crate::mutants::{Mutant, is};
 use crate::policy::RidePolicy;
 use crate::ride::{Ride, Status};
 use crate::units::{Metres, Seconds, rfc3339};
-
-/// The one zone of an engine without configured zones.
-const WHOLE_AREA: Zone = Zone(0);
 
 /// How long a ride waits for a wave before it asks for it again.
 const ASK_AGAIN_AFTER: Millis = Millis::from_secs(2);
@@ -44,7 +42,11 @@ impl<R> RideMachine<R> {
             excluded: ride.not_to_ask(wave, &self.policy),
             slots_until: self.slots_for(),
         };
-        turn.tell_dispatcher(WHOLE_AREA, DispatcherInput::Seek(Box::new(seek)));
+        let zone = match is(Mutant::ZoneIgnored) {
+            true => Zone(0),
+            false => self.policy.zones.of(ride.order.pickup),
+        };
+        turn.tell_dispatcher(zone, DispatcherInput::Seek(Box::new(seek)));
         let ask_again = turn.now + ASK_AGAIN_AFTER;
         let end = ride.search_deadline(&self.policy);
         turn.alarm(Some(end.map_or(ask_again, |end| end.min(ask_again))));
@@ -150,6 +152,14 @@ impl<R> RideMachine<R> {
         self.record(turn, &event, &mut decision);
         self.finish(turn, decision);
         self.hurry(turn);
+    }
+
+    /// Up to which wave no offer is open to a driver, if none is. One that was asked for may bring
+    /// him a new one.
+    pub(super) fn closed_to(&self, driver: DriverId) -> Option<WaveId> {
+        let Some(ride) = &self.ride else { return Some(WaveId::LAST) };
+        let made = WaveId { wave: ride.search.wave, ..next_wave(ride) };
+        ride.open_offer_to(driver).is_none().then_some(made)
     }
 
     /// Starts the next wave when nobody is left to answer this one.

@@ -71,11 +71,15 @@ CREATE TABLE pix_refunds (
 CREATE INDEX pix_refunds_of_payment ON pix_refunds (payment_id);
 
 CREATE TABLE holds (
-    ride_id    uuid        PRIMARY KEY,
+    ride_id    uuid        NOT NULL,
+    due        text        NOT NULL CHECK (due IN ('fare', 'cancel', 'tip')),
     driver_id  uuid        NOT NULL,
     amount     bigint      NOT NULL CHECK (amount > 0),
-    taken      bigint      NOT NULL DEFAULT 0 CHECK (taken BETWEEN 0 AND amount),
-    release_at timestamptz NOT NULL
+    taken      bigint      NOT NULL DEFAULT 0 CHECK (taken >= 0),
+    released   bigint      NOT NULL DEFAULT 0 CHECK (released >= 0),
+    release_at timestamptz NOT NULL,
+    CONSTRAINT holds_pkey PRIMARY KEY (ride_id, due),
+    CONSTRAINT holds_whole CHECK (taken + released <= amount)
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE holds IS
     'A driver''s share of a ride that was paid. The payment writes it, his wallet takes from it.';
@@ -92,7 +96,7 @@ CREATE FUNCTION payment_write(
     i_good_for text[], i_at timestamptz[],
     f_pix text[], f_id text[], f_payment uuid[], f_shard smallint[], f_amount bigint[],
     f_cause text[], f_status text[], f_at timestamptz[],
-    h_ride uuid[], h_driver uuid[], h_amount bigint[], h_release timestamptz[],
+    h_ride uuid[], h_due text[], h_driver uuid[], h_amount bigint[], h_release timestamptz[],
     k_entity uuid[], k_kind text[], k_shard smallint[], k_due timestamptz[]
 ) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
@@ -116,8 +120,8 @@ BEGIN
     INSERT INTO pix_refunds (end_to_end, id, payment_id, shard, amount, cause, status, asked_at)
         SELECT * FROM unnest(f_pix, f_id, f_payment, f_shard, f_amount, f_cause, f_status, f_at)
         ON CONFLICT (end_to_end, id) DO UPDATE SET status = excluded.status;
-    INSERT INTO holds (ride_id, driver_id, amount, release_at)
-        SELECT * FROM unnest(h_ride, h_driver, h_amount, h_release);
+    INSERT INTO holds (ride_id, due, driver_id, amount, release_at)
+        SELECT * FROM unnest(h_ride, h_due, h_driver, h_amount, h_release);
     INSERT INTO timers AS t (entity_id, entity_kind, shard, due_at)
         SELECT * FROM unnest(k_entity, k_kind, k_shard, k_due)
         ON CONFLICT (entity_id) DO UPDATE SET due_at = least(t.due_at, excluded.due_at);
