@@ -29,6 +29,7 @@ pub use error::{ConfigError, Problem, Why};
 pub use sections::{
     Actors, Auth, Clock, Data, Database, Dispatch, FareTable, Fares, Http, Journal, Limits, Log,
     Metrics, Mode, Money, Node, Pix, Presence, Rides, Routing, RoutingKind, Seed, Service, Session,
+    ZoneTable,
 };
 pub use sources::Sources;
 pub use validate::is_node_id;
@@ -84,7 +85,7 @@ impl Config {
             return Ok(config);
         }
         for problem in &mut problems {
-            problem.origin = merged.find_metadata(&problem.key).map(|from| from.name.to_string());
+            problem.origin = origin(&merged, &problem.key);
         }
         Err(ConfigError::Problems(problems))
     }
@@ -158,6 +159,12 @@ fn secret_in(path: &PathBuf) -> Result<SecretString, Why> {
         return Err(Why::EmptyFile { path: path.clone() });
     }
     Ok(SecretString::from(text))
+}
+
+/// Where the value of a key came from. What is inside a list came with the list.
+fn origin(merged: &Figment, key: &str) -> Option<String> {
+    let mut outwards = std::iter::successors(Some(key), |key| Some(key.rsplit_once('.')?.0));
+    Some(outwards.find_map(|key| merged.find_metadata(key))?.name.to_string())
 }
 
 fn unreadable(errors: figment::Error) -> ConfigError {

@@ -28,3 +28,4 @@ pub mod session;
 pub mod token;
 pub mod units;
 pub mod vehicle;
+pub mod zones;

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use crate::dispatch::{Policy, PolicyKind, Rules};
+use crate::dispatch::{Policy, Rules};
+use crate::facts::Zone;
 use crate::ledger::{Rate, Terms};
 use crate::money::Centavos;
 use crate::units::{Metres, Millis, UnixMillis};
+use crate::zones::Zones;
 
 /// After this wave no driver is asked twice in one search: only those newly eligible are.
 const LAST_WAVE_TO_ASK_AGAIN: u16 = 6;
 
 /// Timers, limits and fees of a ride. Times are domain time.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RidePolicy {
     /// Drivers offered per wave; the last figure holds for all later waves.
     pub wave_sizes: Vec<u16>,
@@ -27,14 +29,10 @@ pub struct RidePolicy {
     pub accept_grace: Millis,
     /// From the request, or a release, until the search is given up.
     pub search: Millis,
-    /// Who is asked for a wave, and when.
-    pub dispatch: PolicyKind,
+    /// Where which dispatch policy holds.
+    pub zones: Zones,
     /// No driver is asked who would take longer to the pickup.
     pub pickup_max: Millis,
-    /// How many drivers the policy `race` asks at once.
-    pub race_size: u16,
-    /// How long the policy `batch` gathers.
-    pub batch_window: Millis,
     /// A driver who ends his ride within this time may be offered the next one.
     pub soon_within: Millis,
     /// A chained ride looks for another driver when its own ends his ride so much too late.
@@ -64,13 +62,14 @@ pub struct RidePolicy {
 }
 
 impl RidePolicy {
-    /// The policy by which a dispatcher asks drivers.
+    /// The policy by which the dispatcher of `zone` asks drivers.
     #[must_use]
-    pub fn dispatch_policy(&self) -> Arc<dyn Policy + Send + Sync> {
-        self.dispatch.build(Rules {
+    pub fn dispatch_policy(&self, zone: Zone) -> Arc<dyn Policy + Send + Sync> {
+        let rules = self.zones.rules(zone);
+        rules.policy.build(Rules {
             pickup_max: self.pickup_max,
-            race: self.race_size,
-            window: self.batch_window,
+            race: rules.race_size,
+            window: rules.batch_window,
             patience: self.search,
         })
     }
@@ -127,10 +126,8 @@ impl Default for RidePolicy {
             offer_ttl: Millis::from_secs(15),
             accept_grace: Millis::from_secs(1),
             search: Millis::from_secs(150),
-            dispatch: PolicyKind::Default,
+            zones: Zones::default(),
             pickup_max: Millis::from_secs(1800),
-            race_size: 5,
-            batch_window: Millis::from_secs(2),
             soon_within: Millis::from_secs(120),
             chain_late: Millis::from_secs(300),
             reassignments_max: 3,

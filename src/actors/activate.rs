@@ -56,7 +56,7 @@ pub(super) async fn start(
             Address::Passenger(spawn(machine, ports, vitals, first))
         }
         Entity::Dispatcher(zone) => {
-            let policy = ports.ride_policy.dispatch_policy();
+            let policy = ports.ride_policy.dispatch_policy(zone);
             Address::Dispatcher(spawn(DispatcherMachine::new(zone, policy), ports, vitals, first))
         }
     })

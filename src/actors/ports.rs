@@ -170,7 +170,7 @@ impl Ports {
     pub(super) fn look(self: &Arc<Self>, zone: Zone, seek: Seek) {
         let ports = Arc::clone(self);
         let work = move || {
-            let candidates = ports.find(&seek);
+            let candidates = ports.find(zone, &seek);
             let found = DispatcherInput::Found { ride: seek.ride, wave: seek.wave, candidates };
             ports.send(Envelope::Dispatcher(zone, found));
         };
@@ -213,7 +213,7 @@ impl Ports {
 
     /// The drivers a wave may be offered to, nearest by road time first, each with an offer id.
     /// Twice as many as asked for, since some will have no slot.
-    fn find(&self, seek: &Seek) -> Vec<Candidate> {
+    fn find(&self, zone: Zone, seek: &Seek) -> Vec<Candidate> {
         let _timer = self.metrics.dispatch_wave_seconds.start_timer();
         let mut excluded = seek.excluded.clone();
         excluded.sort_unstable();
@@ -228,7 +228,7 @@ impl Ports {
         self.router.tell_time(self.clock.now());
         let mut found: Vec<(Nearby, Option<Seconds>)> =
             self.index.nearest(&query).into_iter().map(|near| (near, None)).collect();
-        if self.ride_policy.dispatch.looks_ahead() {
+        if self.ride_policy.zones.rules(zone).policy.looks_ahead() {
             found.extend(self.soon_free(&Query { limit: SOON_LOOKED_AT, ..query }));
         }
         let places: Vec<Coordinates> = found.iter().map(|(near, _)| near.position).collect();

@@ -75,6 +75,8 @@ pub enum Why {
     SecretFile { path: PathBuf, source: io::Error },
     #[error("the file {} is empty", path.display())]
     EmptyFile { path: PathBuf },
+    #[error("another has this name")]
+    NameTaken,
     #[error("must not be empty")]
     Empty,
     #[error("up to 64 letters, digits, `.`, `-` and `_`, not beginning with `tool-`")]

@@ -6,9 +6,10 @@ use ibora_domain::category::Category;
 use ibora_domain::fare::Tariff;
 use ibora_domain::ledger::Terms;
 use ibora_domain::policy::RidePolicy;
+use ibora_domain::zones::{Circle, ZoneRules, Zones};
 
 use super::Config;
-use super::sections::{FareTable, Fares};
+use super::sections::{Dispatch, FareTable, Fares};
 
 impl Config {
     /// The timers, limits and fees by which rides are decided.
@@ -23,10 +24,8 @@ impl Config {
             offer_ttl: dispatch.offer_ttl_ms,
             accept_grace: dispatch.accept_grace_ms,
             search: dispatch.search_ms,
-            dispatch: dispatch.policy,
+            zones: dispatch.zones(),
             pickup_max: dispatch.pickup_max_ms,
-            race_size: dispatch.race_size,
-            batch_window: dispatch.batch_window_ms,
             soon_within: dispatch.soon_within_ms,
             chain_late: dispatch.chain_late_ms,
             reassignments_max: dispatch.reassignments_max,
@@ -47,6 +46,26 @@ impl Config {
             rating_within: rides.rating_within_ms,
             eta_every: rides.eta_every_ms,
         }
+    }
+}
+
+impl Dispatch {
+    /// Where which policy holds.
+    fn zones(&self) -> Zones {
+        let elsewhere = ZoneRules {
+            policy: self.policy,
+            race_size: self.race_size,
+            batch_window: self.batch_window_ms,
+        };
+        let parts = self.zones.iter().map(|zone| {
+            let rules = ZoneRules {
+                policy: zone.policy,
+                race_size: zone.race_size.unwrap_or(elsewhere.race_size),
+                batch_window: zone.batch_window_ms.unwrap_or(elsewhere.batch_window),
+            };
+            (Circle { centre: zone.centre, radius: zone.radius_m }, rules)
+        });
+        Zones::new(elsewhere, parts.collect())
     }
 }
 

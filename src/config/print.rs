@@ -56,7 +56,11 @@ fn toml(value: &Value) -> String {
             let entries: Vec<_> = entries.iter().map(toml).collect();
             format!("[{}]", entries.join(", "))
         }
-        Value::Empty(..) | Value::Dict(..) => "\"\"".to_owned(),
+        Value::Dict(_, entries) => {
+            let entries = entries.iter().map(|(name, value)| format!("{name} = {}", toml(value)));
+            format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
+        }
+        Value::Empty(..) => "\"\"".to_owned(),
     }
 }
 

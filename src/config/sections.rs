@@ -11,6 +11,7 @@ use ibora_domain::dispatch::PolicyKind;
 use ibora_domain::ledger::Rate;
 use ibora_domain::money::Centavos;
 use ibora_domain::pix::PixKey;
+use ibora_domain::place::Coordinates;
 use ibora_domain::units::{Metres, Millis};
 use rust_decimal::Decimal;
 use secrecy::SecretString;
@@ -188,6 +189,7 @@ section! {
         pickup_max_ms: Millis,
         race_size: u16,
         batch_window_ms: Millis,
+        zones: Vec<ZoneTable>,
         soon_within_ms: Millis,
         chain_late_ms: Millis,
         waves: Vec<u16>,
@@ -200,6 +202,18 @@ section! {
         offers_per_driver_max: u16,
         reassignments_max: u8,
         position_stale_ms: Millis,
+    }
+}
+
+section! {
+    /// `[[dispatch.zones]]`: a circle with a policy of its own. What it leaves out is as outside.
+    ZoneTable {
+        name: String,
+        centre: Coordinates,
+        radius_m: Metres,
+        policy: PolicyKind,
+        race_size: Option<u16>,
+        batch_window_ms: Option<Millis>,
     }
 }
 

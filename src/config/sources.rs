@@ -193,13 +193,25 @@ fn like(default: &Value, text: &str) -> Result<Value, Why> {
 }
 
 /// A list written as `1,3,8` or `[1, 3, 8]`; its entries are of the kind of the default's first,
-/// texts where the default has none.
+/// texts where the default has none. A list of tables is written as in a file: `[{ a = 1 }]`.
 fn list(entries: &[Value], text: &str) -> Result<Value, Why> {
     let text = text.trim();
+    if text.contains('{') {
+        return tables(text);
+    }
     let inner = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     let text_entry = Value::from("");
     let like_this = entries.first().unwrap_or(&text_entry);
     let parts = inner.split(',').map(|part| part.trim().trim_matches('"'));
     let values = parts.filter(|part| !part.is_empty()).map(|part| like(like_this, part));
     Ok(Value::Array(Tag::Default, values.collect::<Result<_, _>>()?))
+}
+
+fn tables(text: &str) -> Result<Value, Why> {
+    let line = parse(String::new(), &format!("list = {text}")).ok();
+    let list = line.and_then(|mut line| line.dict.remove("list"));
+    list.filter(|list| matches!(list, Value::Array(..))).ok_or_else(|| Why::Shape {
+        expected: "a list of tables, as in a file".to_owned(),
+        found: "text",
+    })
 }

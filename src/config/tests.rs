@@ -8,8 +8,10 @@ use secrecy::ExposeSecret;
 
 use super::*;
 use ibora_domain::category::Category;
+use ibora_domain::dispatch::PolicyKind;
 use ibora_domain::fare::price;
 use ibora_domain::money::Centavos;
+use ibora_domain::place::Coordinates;
 use ibora_domain::policy::RidePolicy;
 use ibora_domain::units::{Metres, Millis, Seconds};
 
@@ -320,6 +322,80 @@ fn what_is_printed_reads_back_the_same() {
     let again = from_file(config.redacted()).expect("printed TOML is a valid file");
     assert_eq!(format!("{config:?}"), format!("{again:?}"));
     assert_eq!(again.service.name, "say \"hi\"\n");
+}
+
+/// A file with one zone, of which `line` is added or changed.
+fn zone(line: &str) -> String {
+    let name = line.split(' ').next().expect("a key");
+    let rest = [
+        "name = \"airport\"",
+        "centre = { lat = -22.81, lng = -43.25 }",
+        "radius_m = 3000",
+        "policy = \"race\"",
+    ];
+    let rest: Vec<_> = rest.into_iter().filter(|other| !other.starts_with(name)).collect();
+    format!("[[dispatch.zones]]\n{line}\n{}\n", rest.join("\n"))
+}
+
+#[test]
+fn zones_have_the_policies_of_the_file_and_the_numbers_of_the_town() {
+    let content = format!(
+        "[dispatch]\nbatch_window_ms = 3000\n{}{}",
+        zone("race_size = 8"),
+        zone("name = \"port\"").replace("race\"", "batch\"").replace("-22.81", "-22.9"),
+    );
+    let config = from_file(&content).expect("it is valid");
+    let rules = |config: &Config, lat| {
+        let zones = config.ride_policy().zones;
+        let at = Coordinates::new(lat, -43.25).expect("a place");
+        let rules = zones.rules(zones.of(at));
+        (rules.policy, rules.race_size, rules.batch_window.0)
+    };
+    assert_eq!(rules(&config, -22.81), (PolicyKind::Race, 8, 3000));
+    assert_eq!(rules(&config, -22.9), (PolicyKind::Batch, 5, 3000));
+    assert_eq!(rules(&config, -23.5), (PolicyKind::Default, 5, 3000));
+
+    let again = from_file(config.redacted()).expect("printed TOML is a valid file");
+    assert_eq!(again.ride_policy(), config.ride_policy());
+    let inline =
+        "[{ name = \"a\", centre = { lat = 1, lng = 2.5 }, radius_m = 9, policy = \"batch\" }]";
+    let config = from_variables(&[("IBORA_DISPATCH__ZONES", inline)]).expect("it is valid");
+    assert_eq!(config.dispatch.zones[0].centre, Coordinates::new(1.0, 2.5).expect("a place"));
+}
+
+/// What a zone has, and how the refusal begins.
+const ZONES_REFUSED: &[(&str, &str)] = &[
+    ("colour = 1", "dispatch.zones.0.colour: no such key"),
+    ("centre = { lat = nan, lng = 0 }", "dispatch.zones.0.centre: lat must be a number from"),
+    ("centre = { lat = 0, lng = 181 }", "dispatch.zones.0.centre: lng must be a number from"),
+    ("centre = { lat = 0, lng = 0, alt = 0 }", "dispatch.zones.0.centre.alt: no such key"),
+    ("radius_m = 0", "dispatch.zones.airport.radius_m: 0 is not within 1 to 1000000"),
+    ("radius_m = nan", "dispatch.zones.0.radius_m: expected"),
+    ("radius_m = -1", "dispatch.zones.0.radius_m: "),
+    ("policy = \"fair\"", "dispatch.zones.0.policy: `fair` is none of nearest, race"),
+    ("race_size = 0", "dispatch.zones.airport.race_size: 0 is not within 1 to 100"),
+    ("batch_window_ms = 10001", "dispatch.zones.airport.batch_window_ms: 10001 is not within"),
+    ("name = \" \"", "dispatch.zones. .name: must not be empty"),
+];
+
+#[test]
+fn a_zone_that_makes_no_sense_is_refused_by_key() {
+    let refused = |content: &str, start: &str| {
+        let said = refusal(from_file(content));
+        assert!(said.starts_with(start), "{content}: {said}");
+        assert!(said.contains(" (from /"), "{content}: no place in {said}");
+    };
+    for (line, start) in ZONES_REFUSED {
+        refused(&zone(line), start);
+    }
+    refused("[[dispatch.zones]]\nname = \"a\"", "dispatch.zones.0: missing field");
+    refused(&zone("policy = \"race\"").repeat(2), "dispatch.zones.airport.name: another has this");
+    let many: String = (0..101).map(|number| zone(&format!("name = \"{number}\""))).collect();
+    refused(&many, "dispatch.zones: 101 is not within 0 to 100");
+    for text in ["[{ name = }]", "{ name = \"a\" }", "a, b"] {
+        let said = refusal(from_variables(&[("IBORA_DISPATCH__ZONES", text)]));
+        assert!(said.starts_with("dispatch.zones"), "{text}: {said}");
+    }
 }
 
 #[test]

@@ -17,6 +17,11 @@ type Range = (&'static str, u64, RangeInclusive<u64>);
 
 /// The longest time a `_ms` key may say: a year. Past it a sum of two could not be trusted.
 const MS_MAX: u64 = 366 * 24 * 3600 * 1000;
+/// Where the numbers of dispatch policies must lie, everywhere and in a zone.
+const RACE_SIZES: RangeInclusive<u64> = 1..=100;
+const WINDOWS_MS: RangeInclusive<u64> = 1..=10_000;
+/// How many zones there may be: each wave of a ride looks through them.
+const ZONES: RangeInclusive<u64> = 0..=100;
 /// Bytes of a key that signs tokens: as many as its hash has.
 const SIGNING_KEY_BYTES_MIN: usize = 32;
 /// KiB and passes below which guessing passwords is cheap: the published minimum for argon2id.
@@ -35,6 +40,7 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     found.pix(config);
     found.order(config);
     found.waves(config);
+    found.zones(config);
     found.fares(config);
     found.secrets(config);
     if config.mode == Mode::Production {
@@ -111,8 +117,8 @@ fn domain_ranges(config: &Config) -> Vec<Range> {
     let Config { dispatch, rides, money, routing, clock, .. } = config;
     vec![
         ("dispatch.pickup_max_ms", dispatch.pickup_max_ms.0, 1000..=MS_MAX),
-        ("dispatch.race_size", dispatch.race_size.into(), 1..=100),
-        ("dispatch.batch_window_ms", dispatch.batch_window_ms.0, 1..=10_000),
+        ("dispatch.race_size", dispatch.race_size.into(), RACE_SIZES),
+        ("dispatch.batch_window_ms", dispatch.batch_window_ms.0, WINDOWS_MS),
         ("dispatch.soon_within_ms", dispatch.soon_within_ms.0, 0..=600_000),
         ("dispatch.chain_late_ms", dispatch.chain_late_ms.0, 0..=MS_MAX),
         ("dispatch.head_start_ms", dispatch.head_start_ms.0, 0..=MS_MAX),
@@ -176,9 +182,12 @@ impl Found {
 
     fn ranges(&mut self, ranges: &[Range]) {
         for (key, value, range) in ranges {
-            let why = || Why::OutOfRange { value: *value, range: range.clone() };
-            self.unless(range.contains(value), key, why());
+            self.range(key, *value, range.clone());
         }
+    }
+
+    fn range(&mut self, key: &str, value: u64, range: RangeInclusive<u64>) {
+        self.unless(range.contains(&value), key, Why::OutOfRange { value, range });
     }
 
     fn texts(&mut self, config: &Config) {
@@ -288,6 +297,24 @@ impl Found {
         let waves = waves.iter().map(|wave| ("dispatch.waves", u64::from(*wave), 1..=10_000));
         let radii = radii.iter().map(|r| ("dispatch.radii_m", u64::from(r.0), 1..=100_000));
         self.ranges(&waves.chain(radii).collect::<Vec<_>>());
+    }
+
+    fn zones(&mut self, config: &Config) {
+        let zones = &config.dispatch.zones;
+        self.range("dispatch.zones", wide(zones.len()), ZONES);
+        for (at, zone) in zones.iter().enumerate() {
+            let key = |name: &str| format!("dispatch.zones.{}.{name}", zone.name);
+            self.unless(!zone.name.trim().is_empty(), &key("name"), Why::Empty);
+            let other = zones.iter().take(at).any(|other| other.name == zone.name);
+            self.unless(!other, &key("name"), Why::NameTaken);
+            self.range(&key("radius_m"), zone.radius_m.0.into(), 1..=1_000_000);
+            if let Some(size) = zone.race_size {
+                self.range(&key("race_size"), size.into(), RACE_SIZES);
+            }
+            if let Some(window) = zone.batch_window_ms {
+                self.range(&key("batch_window_ms"), window.0, WINDOWS_MS);
+            }
+        }
     }
 
     fn fares(&mut self, config: &Config) {

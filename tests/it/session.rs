@@ -8,3 +8,4 @@ mod eta;
 mod resume;
 mod rides;
 mod schema;
+mod zones;

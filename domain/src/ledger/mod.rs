@@ -28,4 +28,4 @@ pub use receipts::{Receipt, Resolved};
 pub use refunds::{Bearer, Block, Dispute, Refund, Ruling, Taken};
 pub use rides::{Due, Trip};
 pub use share::{Rate, Shares};
-pub use wallet::{Hold, PayoutRefusal, PayoutRules, Wallet};
+pub use wallet::{Earning, Hold, PayoutRefusal, PayoutRules, Released, Wallet};

@@ -19,7 +19,7 @@ pub struct Trip {
 }
 
 /// What a passenger owes for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Due {
     Fare,
     CancelFee,
@@ -36,6 +36,12 @@ impl Due {
             Self::CancelFee => "cancel",
             Self::Tip => "tip",
         }
+    }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Fare, Self::CancelFee, Self::Tip].into_iter().find(|due| due.as_str() == name)
     }
 
     /// Where the platform's share of it is earned.

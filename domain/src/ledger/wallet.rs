@@ -10,26 +10,65 @@ use super::account::Account;
 use super::event::{Draft, FinancialEvent, LedgerError, Subject};
 use super::payouts::{Payee, PayoutTerms};
 use super::refunds::Taken;
+use super::rides::Due;
 use crate::ids::{DriverId, PayoutId, RideId};
 use crate::money::Centavos;
 use crate::units::{Millis, UnixMillis};
 
-/// What is held of one ride.
+/// What a hold is of: a ride's fare, its fee, or a tip that came later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Earning {
+    pub ride: RideId,
+    pub due: Due,
+}
+
+impl Earning {
+    /// The key of what is booked when its hold ends, having let go of `released` before.
+    fn key(self, released: Centavos) -> String {
+        let ride = self.ride.0.simple();
+        let what = match self.due {
+            Due::Fare => String::new(),
+            due @ (Due::CancelFee | Due::Tip) => format!(":{}", due.as_str()),
+        };
+        match released.0 {
+            0 => format!("hold:{ride}{what}"),
+            before => format!("hold:{ride}{what}:{before}"),
+        }
+    }
+}
+
+/// What is held of one earning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hold {
     /// What was put in.
     pub amount: Centavos,
-    /// What a refund, a dispute or a debt has taken from it.
+    /// What a refund or a dispute has taken from it.
     pub taken: Centavos,
+    /// What became available when its time had come.
+    pub released: Centavos,
     pub release_at: UnixMillis,
 }
 
 impl Hold {
+    /// `amount`, all of it held.
+    #[must_use]
+    pub const fn of(amount: Centavos, release_at: UnixMillis) -> Self {
+        Self { amount, taken: Centavos::ZERO, released: Centavos::ZERO, release_at }
+    }
+
     /// What is left of it.
     #[must_use]
     pub fn left(&self) -> Centavos {
-        Centavos(self.amount.0.saturating_sub(self.taken.0).max(0))
+        let gone = self.taken.0.saturating_add(self.released.0);
+        Centavos(self.amount.0.saturating_sub(gone).max(0))
     }
+}
+
+/// Holds that have ended, and what that does to the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Released {
+    pub earnings: Vec<Earning>,
+    pub events: Vec<FinancialEvent>,
 }
 
 /// By what rules a driver is paid.
@@ -62,8 +101,8 @@ pub struct Wallet {
     available: Centavos,
     /// What he owes.
     owed: Centavos,
-    /// The holds that have something left, by their rides.
-    holds: BTreeMap<RideId, Hold>,
+    /// Those that ended too, for a late word about one must not be taken for a new one.
+    holds: BTreeMap<Earning, Hold>,
     /// What he asked for today and was not refused, and which day that is.
     today: (i64, Centavos),
 }
@@ -81,10 +120,10 @@ impl Wallet {
     pub fn restore(
         driver: DriverId,
         (available, owed): (Centavos, Centavos),
-        holds: impl IntoIterator<Item = (RideId, Hold)>,
+        holds: impl IntoIterator<Item = (Earning, Hold)>,
         (day, asked): (i64, Centavos),
     ) -> Self {
-        let holds = holds.into_iter().filter(|(_, hold)| hold.left() > Centavos::ZERO).collect();
+        let holds = holds.into_iter().collect();
         Self { driver, available, owed, holds, today: (day, asked) }
     }
 
@@ -106,21 +145,28 @@ impl Wallet {
         Centavos(self.holds.values().map(|hold| hold.left().0).fold(0, i64::saturating_add))
     }
 
-    /// The hold of `ride`, while something is left of it.
+    /// The hold of `earning`.
     #[must_use]
-    pub fn hold(&self, ride: RideId) -> Option<&Hold> {
-        self.holds.get(&ride)
+    pub fn hold(&self, earning: Earning) -> Option<&Hold> {
+        self.holds.get(&earning)
+    }
+
+    /// The holds of `ride`: those that a refund takes from.
+    pub fn holds_of(&self, ride: RideId) -> impl Iterator<Item = (Earning, &Hold)> {
+        let of = |due| Earning { ride, due };
+        self.holds.range(of(Due::Fare)..=of(Due::Tip)).map(|(earning, hold)| (*earning, hold))
     }
 
     /// When the next hold ends.
     #[must_use]
     pub fn next_release(&self) -> Option<UnixMillis> {
-        self.holds.values().map(|hold| hold.release_at).min()
+        let open = self.holds.values().filter(|hold| hold.left() > Centavos::ZERO);
+        open.map(|hold| hold.release_at).min()
     }
 
-    /// He has earned `amount` for `ride`, which is held. A second word about one ride is none.
-    pub fn earned(&mut self, ride: RideId, hold: Hold) {
-        self.holds.entry(ride).or_insert(hold);
+    /// He has earned something, which is held. A second word about one earning is none.
+    pub fn earned(&mut self, earning: Earning, hold: Hold) {
+        self.holds.entry(earning).or_insert(hold);
     }
 
     /// He owes `amount` more.
@@ -128,9 +174,17 @@ impl Wallet {
         self.owed = Centavos(self.owed.0.saturating_add(amount.0.max(0)));
     }
 
-    /// `amount` more may be taken out: a payout that failed or came back, a dispute he won.
+    /// `amount` more may be taken out: a payout that came back, a dispute he won.
     pub fn credited(&mut self, amount: Centavos) {
         self.available = Centavos(self.available.0.saturating_add(amount.0.max(0)));
+    }
+
+    /// A payout that was asked for on `day` has failed: it is as if it had not been.
+    pub fn unpaid(&mut self, terms: &PayoutTerms, day: i64) {
+        self.credited(terms.amount);
+        if self.today.0 == day {
+            self.today.1 = Centavos((self.today.1.0 - terms.amount.0).max(0));
+        }
     }
 
     /// Ends the holds whose time has come (E4), oldest first, and sets off against them what he
@@ -138,26 +192,35 @@ impl Wallet {
     ///
     /// # Errors
     /// [`LedgerError`]; the wallet is then as it was.
-    pub fn release(&mut self, now: UnixMillis) -> Result<Vec<FinancialEvent>, LedgerError> {
-        let mut due: Vec<_> = self.holds.iter().map(|(ride, hold)| (*ride, *hold)).collect();
-        due.retain(|(_, hold)| hold.release_at <= now);
-        due.sort_by_key(|(ride, hold)| (hold.release_at, *ride));
+    pub fn release(&mut self, now: UnixMillis) -> Result<Released, LedgerError> {
+        let open = self.holds.iter().filter(|(_, hold)| hold.left() > Centavos::ZERO);
+        let due = open.filter(|(_, hold)| hold.release_at <= now);
+        let mut due: Vec<_> = due.map(|(earning, hold)| (*earning, *hold)).collect();
+        due.sort_by_key(|(earning, hold)| (hold.release_at, *earning));
+        let mut released = Released::default();
+        if due.is_empty() {
+            return Ok(released);
+        }
         let mut next = self.clone();
-        let mut events = Vec::with_capacity(due.len());
-        for (ride, hold) in due {
-            events.push(released(self.driver, ride, hold.left(), now)?);
-            next.holds.remove(&ride);
-            let available = next.available.checked_add(hold.left());
+        for (earning, hold) in due {
+            let left = hold.left();
+            let key = earning.key(hold.released);
+            released.events.push(ended(self.driver, earning.ride, (&key, left), now)?);
+            if let Some(hold) = next.holds.get_mut(&earning) {
+                hold.released.0 += left.0;
+            }
+            let available = next.available.checked_add(left);
             next.available = available.map_err(|_| LedgerError::OutOfRange)?;
-            let off = next.owed.min(hold.left());
+            let off = next.owed.min(left);
             if off > Centavos::ZERO {
-                events.push(set_off(self.driver, ride, off, now)?);
+                released.events.push(set_off(self.driver, earning.ride, (&key, off), now)?);
                 next.available.0 -= off.0;
                 next.owed.0 -= off.0;
             }
+            released.earnings.push(earning);
         }
         *self = next;
-        Ok(events)
+        Ok(released)
     }
 
     /// He asks for `amount`, fee included (E5). `day` is the day of the daily limit.
@@ -174,6 +237,8 @@ impl Wallet {
         if amount < rules.minimum || amount <= rules.fee {
             return Err(PayoutRefusal::BelowMinimum { minimum: rules.minimum });
         }
+        // A clock that goes back over midnight does not begin a day anew.
+        let day = day.max(self.today.0);
         let asked = if self.today.0 == day { self.today.1 } else { Centavos::ZERO };
         let left = Centavos(rules.day_max.0.saturating_sub(asked.0).max(0));
         if amount > self.available {
@@ -190,16 +255,17 @@ impl Wallet {
         Ok((terms, event))
     }
 
-    /// Takes `amount` from him: first the hold of `ride`, then what he may take out; the rest he
+    /// Takes `amount` from him: first the holds of `ride`, then what he may take out; the rest he
     /// owes.
     #[must_use]
     pub fn take(&mut self, ride: RideId, amount: Centavos) -> Taken {
         let amount = amount.max(Centavos::ZERO);
-        let held = self.hold(ride).map_or(Centavos::ZERO, Hold::left).min(amount);
-        if let Some(hold) = self.holds.get_mut(&ride) {
-            hold.taken.0 += held.0;
+        let mut held = Centavos::ZERO;
+        for (_, hold) in self.holds.iter_mut().filter(|(earning, _)| earning.ride == ride) {
+            let part = hold.left().min(Centavos(amount.0 - held.0));
+            hold.taken.0 += part.0;
+            held.0 += part.0;
         }
-        self.holds.retain(|_, hold| hold.left() > Centavos::ZERO);
         let available = Centavos((amount.0 - held.0).clamp(0, self.available.0.max(0)));
         self.available.0 -= available.0;
         let owed = Centavos((amount.0 - held.0 - available.0).max(0));
@@ -208,14 +274,13 @@ impl Wallet {
     }
 }
 
-fn released(
+fn ended(
     driver: DriverId,
     ride: RideId,
-    amount: Centavos,
+    (key, amount): (&str, Centavos),
     at: UnixMillis,
 ) -> Result<FinancialEvent, LedgerError> {
-    let key = format!("hold:{}", ride.0.simple());
-    Draft::new("hold_released", key, Subject::Ride(ride), at)
+    Draft::new("hold_released", key.to_owned(), Subject::Ride(ride), at)
         .debit(Account::DriverHeld(driver), amount)
         .credit(Account::DriverAvailable(driver), amount)
         .close()
@@ -224,11 +289,10 @@ fn released(
 fn set_off(
     driver: DriverId,
     ride: RideId,
-    amount: Centavos,
+    (key, amount): (&str, Centavos),
     at: UnixMillis,
 ) -> Result<FinancialEvent, LedgerError> {
-    let key = format!("hold:{}:set_off", ride.0.simple());
-    Draft::new("set_off", key, Subject::Ride(ride), at)
+    Draft::new("set_off", format!("{key}:set_off"), Subject::Ride(ride), at)
         .debit(Account::DriverAvailable(driver), amount)
         .credit(Account::DriverReceivable(driver), amount)
         .close()

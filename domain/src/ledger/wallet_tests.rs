@@ -1,5 +1,7 @@
 //! Whatever a driver does, his wallet and the books agree and nothing falls below zero.
 
+use std::collections::BTreeSet;
+
 use uuid::Uuid;
 
 use super::*;
@@ -18,12 +20,16 @@ fn ride(number: u64) -> RideId {
     RideId(Uuid::from_u128(u128::from(number)))
 }
 
+fn fare(number: u64) -> Earning {
+    Earning { ride: ride(number), due: Due::Fare }
+}
+
 fn payout(number: u64) -> PayoutId {
     PayoutId(Uuid::from_u128(u128::from(number)))
 }
 
 fn hold(amount: i64, release_at: i64) -> Hold {
-    Hold { amount: Centavos(amount), taken: Centavos::ZERO, release_at: UnixMillis(release_at) }
+    Hold::of(Centavos(amount), UnixMillis(release_at))
 }
 
 fn with(available: i64) -> Wallet {
@@ -35,18 +41,35 @@ fn asks(wallet: &mut Wallet, number: u64, amount: i64) -> Result<PayoutTerms, Pa
     wallet.ask_payout(payout(number), Centavos(amount), now, &RULES).map(|(terms, _)| terms)
 }
 
+fn events_of(wallet: &mut Wallet, now: i64) -> Vec<&'static str> {
+    let released = wallet.release(UnixMillis(now)).expect("fits");
+    released.events.iter().map(FinancialEvent::kind).collect()
+}
+
 #[test]
 fn a_hold_ends_at_its_moment_and_once() {
     let mut wallet = Wallet::new(DRIVER);
-    wallet.earned(ride(1), hold(1600, 1000));
-    wallet.earned(ride(1), hold(1600, 1000));
+    wallet.earned(fare(1), hold(1600, 1000));
+    wallet.earned(fare(1), hold(1600, 1000));
     assert_eq!(wallet.held(), Centavos(1600), "told twice, earned once");
-    assert_eq!(wallet.release(UnixMillis(999)).expect("fits"), []);
-    let events = wallet.release(UnixMillis(1000)).expect("fits");
-    assert_eq!(events.len(), 1);
+    assert!(events_of(&mut wallet, 999).is_empty());
+    assert_eq!(events_of(&mut wallet, 1000), ["hold_released"]);
     assert_eq!((wallet.held(), wallet.available()), (Centavos::ZERO, Centavos(1600)));
-    assert_eq!(wallet.release(UnixMillis(5)).expect("fits"), [], "a clock that steps back");
-    assert_eq!(wallet.release(UnixMillis(2000)).expect("fits"), []);
+    assert!(events_of(&mut wallet, 5).is_empty(), "a clock that steps back");
+    wallet.earned(fare(1), hold(1600, 1000));
+    assert!(events_of(&mut wallet, 2000).is_empty(), "told once more when it has ended");
+}
+
+#[test]
+fn a_tip_is_held_beside_its_ride_and_each_end_of_a_hold_has_its_own_key() {
+    let mut wallet = Wallet::new(DRIVER);
+    wallet.earned(fare(1), hold(1600, 1000));
+    wallet.earned(Earning { ride: ride(1), due: Due::Tip }, hold(300, 1000));
+    let released = wallet.release(UnixMillis(1000)).expect("fits");
+    let keys: BTreeSet<_> = released.events.iter().map(|event| event.key().clone()).collect();
+    assert_eq!((keys.len(), wallet.available()), (2, Centavos(1900)));
+    let again = fare(1).key(Centavos(1600));
+    assert!(!keys.contains(&*again), "what comes back to a hold that had ended is let go anew");
 }
 
 #[test]
@@ -84,22 +107,34 @@ fn the_limit_of_a_day_is_of_that_day() {
     let left = Centavos(50_000);
     assert_eq!(asks(&mut wallet, 2, 50_001), Err(PayoutRefusal::LimitExceeded { left }));
     assert!(asks(&mut wallet, 2, 50_000).is_ok());
+    assert!(asks(&mut wallet, 4, 500).is_err(), "all of it was asked for");
+    let yesterday = (0, UnixMillis(0));
+    let back = wallet.ask_payout(payout(5), Centavos(500), yesterday, &RULES);
+    assert!(back.is_err(), "a clock that goes back gives no day back");
     let tomorrow = wallet.ask_payout(payout(3), Centavos(200_000), (2, UnixMillis(0)), &RULES);
     assert!(tomorrow.is_ok());
 }
 
 #[test]
+fn a_payout_that_failed_counts_for_no_day() {
+    let mut wallet = with(500_000);
+    let terms = asks(&mut wallet, 1, 200_000).expect("asked for");
+    assert!(asks(&mut wallet, 2, 500).is_err());
+    wallet.unpaid(&terms, 1);
+    assert_eq!(wallet.available(), Centavos(500_000));
+    assert!(asks(&mut wallet, 3, 200_000).is_ok());
+}
+
+#[test]
 fn what_is_taken_comes_from_the_hold_then_the_balance_and_then_is_owed() {
     let mut wallet = with(500);
-    wallet.earned(ride(1), hold(1000, 10));
-    wallet.earned(ride(2), hold(2000, 10));
+    wallet.earned(fare(1), hold(1000, 10));
+    wallet.earned(fare(2), hold(2000, 10));
     let taken = wallet.take(ride(1), Centavos(1800));
     let all = Taken { held: Centavos(1000), available: Centavos(500), owed: Centavos(300) };
     assert_eq!(taken, all);
     assert_eq!(wallet.held(), Centavos(2000), "another ride's hold is not touched");
-    let events = wallet.release(UnixMillis(10)).expect("fits");
-    let kinds: Vec<_> = events.iter().map(FinancialEvent::kind).collect();
-    assert_eq!(kinds, ["hold_released", "set_off"]);
+    assert_eq!(events_of(&mut wallet, 10), ["hold_released", "set_off"]);
     assert_eq!((wallet.available(), wallet.owed()), (Centavos(1700), Centavos::ZERO));
 }
 
@@ -126,9 +161,12 @@ fn the_wallet_and_the_books_agree_whatever_happens() {
                     let (owed, receipt, hold) = earn(ride(step), chance(5000), now);
                     book(&owed);
                     book(&receipt);
-                    wallet.earned(ride(step), hold);
+                    wallet.earned(fare(step), hold);
                 }
-                2 => wallet.release(UnixMillis(now)).expect("fits").iter().for_each(&mut book),
+                2 => {
+                    let released = wallet.release(UnixMillis(now)).expect("fits");
+                    released.events.iter().for_each(&mut book);
+                }
                 3 => {
                     let amount = Centavos(i64::try_from(chance(9000)).expect("small"));
                     let when = (now / 86_400_000, UnixMillis(now));
@@ -139,7 +177,7 @@ fn the_wallet_and_the_books_agree_whatever_happens() {
                         paid.push(terms);
                     } else if let Some(terms) = paid.pop() {
                         book(&terms.failed(UnixMillis(now)).expect("fits"));
-                        wallet.credited(terms.amount);
+                        wallet.unpaid(&terms, now / 86_400_000);
                     }
                 }
                 _ => {
@@ -173,7 +211,7 @@ fn earn(ride: RideId, amount: u64, now: i64) -> (FinancialEvent, FinancialEvent,
     (
         trip.owed(Due::Fare, shares, Centavos::ZERO, at).expect("fits"),
         receipt.settles(&trip, shares).expect("exact"),
-        Hold { amount, taken: Centavos::ZERO, release_at: at + RULES.hold },
+        Hold::of(amount, at + RULES.hold),
     )
 }
 

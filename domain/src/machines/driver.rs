@@ -30,7 +30,7 @@ mod standing;
 use rides::{OUTCOME_WITHIN, RIDE_ASKED_EVERY};
 
 pub use account::{DriverProfile, MeanRating, OnlineAs, PixKeyStand};
-pub use input::{DriverInput, DriverPolicy, DriverRecords, Held};
+pub use input::{DriverInput, DriverPolicy, DriverRecords, Held, NotWon};
 
 /// The actor's inside.
 pub struct DriverMachine {
@@ -43,6 +43,8 @@ pub struct DriverMachine {
     /// Those whose offers he could not take, until their rides say that they are closed.
     unwanted: BTreeSet<RideId>,
     reserved: Option<Reserved>,
+    /// Of all accepts and questions that went to rides, by this machine or an earlier one of his.
+    calls: u64,
     active: Option<RideId>,
     /// Where his active ride ends, once he is on his way there.
     dropoff: Option<Coordinates>,
@@ -58,11 +60,12 @@ pub struct DriverMachine {
     known: Known,
 }
 
-/// Accepts of one ride on their way to it. Each comes back as won or not won.
+/// Accepts of one ride on their way to it, until it has answered the last of them, or a question
+/// that was asked after that: they come in the order in which they were sent.
 struct Reserved {
     ride: RideId,
     since: UnixMillis,
-    pending: u32,
+    last: u64,
 }
 
 /// A driver's tap on "accept".
@@ -92,6 +95,8 @@ impl DriverMachine {
             slots,
             unwanted: BTreeSet::new(),
             reserved: None,
+            // Answers that an earlier machine waited for have lower numbers.
+            calls: u64::try_from(now.0).unwrap_or_default(),
             // Where the records know of a chained ride alone, the other has ended.
             active: records.active.or(records.next),
             dropoff: None,
@@ -299,14 +304,13 @@ impl DriverMachine {
             None => Some(Refusal::OfferExpired),
             Some(_) => None,
         };
+        let call = self.next_call();
         let has = self.active == Some(tap.ride) || self.next == Some(tap.ride);
         if unable.is_none() && reserved.is_none() && !has {
             self.answers.wanted();
         }
         if unable.is_none() && !has {
-            let pending = self.reserved.as_ref().map_or(0, |known| known.pending);
-            self.reserved =
-                Some(Reserved { ride: tap.ride, since: turn.now, pending: pending + 1 });
+            self.reserved = Some(Reserved { ride: tap.ride, since: turn.now, last: call });
         }
         let bid = Box::new(Bid {
             driver: account::card(self.id, self.profile.as_ref(), self.online),
@@ -314,6 +318,7 @@ impl DriverMachine {
             at: tap.at,
             after: self.active.filter(|active| *active != tap.ride && self.has_room()),
             unable,
+            call,
         });
         turn.tell_ride(tap.ride, RideInput::Accept { ask, bid });
         self.present(turn);
@@ -435,7 +440,7 @@ impl<R> Machine for Driving<R> {
             DriverInput::Offered { slot } => machine.offered(turn, slot),
             DriverInput::OfferClosed { ride, of } => machine.offer_closed(ride, of),
             DriverInput::Won { ride, held } => machine.won(turn, ride, held),
-            DriverInput::NotWon { ride, closed } => machine.not_won(turn, (ride, closed)),
+            DriverInput::NotWon { ride, no } => machine.not_won(turn, ride, no),
             DriverInput::Ended { ride } => machine.ended(turn, ride),
             DriverInput::SessionOpened => {
                 machine.sessions = machine.sessions.saturating_add(1);

@@ -34,7 +34,7 @@ use crate::units::{Millis, UnixMillis};
 pub use dispatcher::{Candidate, DispatcherInput, DispatcherMachine, Seek};
 pub use driver::{
     DriverInput, DriverMachine, DriverPolicy, DriverProfile, DriverRecords, Driving, Held,
-    MeanRating, OnlineAs, PixKeyStand,
+    MeanRating, NotWon, OnlineAs, PixKeyStand,
 };
 pub(crate) use known::KeyHasher;
 pub use known::PastCommand;

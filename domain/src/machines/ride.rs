@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::known::{Known, PastCommand, done};
 use super::{
-    Ask, Candidate, DriverInput, Ephemeral, Machine, Note, Output, Outputs, PassengerInput, Turn,
-    WaveId,
+    Ask, Candidate, DriverInput, Ephemeral, Machine, NotWon, Note, Output, Outputs, PassengerInput,
+    Turn, WaveId,
 };
 use crate::facts::{Attempt, CommandKey, Decision, Done, Entity, Timer};
 use crate::ids::{DriverId, OfferId, PassengerId, RideId, UserId};
@@ -93,6 +93,7 @@ pub enum RideInput<R> {
     /// A driver's machine lost track of its ride, or of its accept. Answered by won or not won.
     WhoseIsIt {
         driver: DriverId,
+        call: u64,
     },
     /// `next` comes after this ride, which its driver is on. Answered when this one has ended.
     Precedes {
@@ -177,8 +178,8 @@ pub struct RideMachine<R> {
 struct Loser<R> {
     attempt: Attempt,
     refusal: Refusal,
-    /// Everyone who sent this same command, and whether a driver's machine waits for its outcome.
-    asked: Vec<(R, bool)>,
+    /// Everyone who sent this same command, and the call of the machine that waits for its outcome.
+    asked: Vec<(R, Option<u64>)>,
 }
 
 impl<R> RideMachine<R> {
@@ -325,15 +326,15 @@ impl<R> RideMachine<R> {
         self.look_ahead(turn);
     }
 
-    /// Tells a driver's machine whether this ride is his.
-    fn whose(&self, turn: &mut Turn<'_, R>, driver: DriverId) {
+    /// Tells a driver's machine, which called, whether this ride is his.
+    fn whose(&self, turn: &mut Turn<'_, R>, driver: DriverId, call: u64) {
         let ride = self.id;
         let his = |ride: &&Ride| ride.is_driven_by(driver) && !ride.status.is_final();
         let input = if let Some(held) = self.ride.as_ref().filter(his).map(chain::held) {
             DriverInput::Won { ride, held }
         } else {
             let open = self.ride.as_ref().and_then(|ride| ride.open_offer_to(driver));
-            DriverInput::NotWon { ride, closed: open.is_none() }
+            DriverInput::NotWon { ride, no: NotWon { call, closed: open.is_none() } }
         };
         turn.tell_driver(driver, input);
     }
@@ -402,7 +403,7 @@ impl<R> Machine for RideMachine<R> {
             RideInput::OfferUnwanted { driver, of } => self.offer_unwanted(turn, driver, of),
             RideInput::Position { driver, position } => self.position(turn, driver, position),
             RideInput::Ahead { to, eta } => self.ahead(turn, to, eta),
-            RideInput::WhoseIsIt { driver } => self.whose(turn, driver),
+            RideInput::WhoseIsIt { driver, call } => self.whose(turn, driver, call),
             RideInput::Precedes { next } => self.precedes(turn, next),
             RideInput::PrecedingEnded { ride } => self.preceding_ended(turn, ride),
             RideInput::DoesItExist { passenger } => self.exists(turn, passenger),

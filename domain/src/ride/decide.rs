@@ -23,6 +23,16 @@ pub struct Bid {
     pub after: Option<RideId>,
     /// Why he could not take the ride even if it were his to take, as his own machine says.
     pub unable: Option<Refusal>,
+    /// Which call of his machine this is; what it hears of the outcome names it.
+    pub call: u64,
+}
+
+impl Bid {
+    /// The call that his machine waits for an answer to: it has reserved him.
+    #[must_use]
+    pub fn awaited(&self) -> Option<u64> {
+        self.unable.is_none().then_some(self.call)
+    }
 }
 
 /// In whose name a ride is ended early.

@@ -92,7 +92,7 @@ pub(crate) fn card(id: DriverId) -> DriverCard {
 }
 
 pub(crate) fn bid(id: DriverId) -> Bid {
-    Bid { driver: card(id), offer: None, at: None, after: None, unable: None }
+    Bid { driver: card(id), offer: None, at: None, after: None, unable: None, call: 1 }
 }
 
 /// The offer of wave `wave` to driver `number`; its id has the same number.

@@ -147,7 +147,7 @@ impl Engine {
                 Body::Passenger(Riding(machine, PhantomData))
             }
             (Entity::Dispatcher(zone), _) => {
-                let policy = world.rides.dispatch_policy();
+                let policy = world.rides.dispatch_policy(zone);
                 Body::Dispatcher(DispatcherMachine::new(zone, policy))
             }
         };

@@ -46,11 +46,10 @@ pub enum DriverInput<R> {
         ride: RideId,
         held: Held,
     },
-    /// The ride is not his: the answer to one accept, or to a question.
+    /// The ride is not his: the answer to an accept, or to a question.
     NotWon {
         ride: RideId,
-        /// No offer of it is open to him: its slot is free.
-        closed: bool,
+        no: NotWon,
     },
     /// The ride was his and is over, or he gave it back.
     Ended {
@@ -72,6 +71,15 @@ pub enum DriverInput<R> {
         reply: R,
     },
     Alarm,
+}
+
+/// How a ride is not his.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotWon {
+    /// Which call of his machine this answers, and with it those before.
+    pub call: u64,
+    /// No offer of it is open to him: its slot is free.
+    pub closed: bool,
 }
 
 /// How a driver has a ride.

@@ -1,7 +1,10 @@
 //! The rides of a driver's machine: the one he has, the one after it, the one he is about to get,
 //! and what he does where the word of one of them was lost.
 
-use super::{Decision, DriverMachine, Entity, Held, Mutant, RideId, RideInput, Turn, WaveId, is};
+use super::input::NotWon;
+use super::{
+    Decision, DriverMachine, Entity, Held, Mutant, Reserved, RideId, RideInput, Turn, WaveId, is,
+};
 use crate::units::Millis;
 
 /// After this long without word of an accept's outcome, the ride is asked.
@@ -37,7 +40,7 @@ impl DriverMachine {
         if let Some(earlier) = earlier.filter(|earlier| *earlier != ride) {
             // Only one is his. Which, shows when the other answers: its end is on the way, or
             // this word came late.
-            turn.tell_ride(earlier, RideInput::WhoseIsIt { driver: self.id });
+            self.ask_ride(turn, earlier);
         }
     }
 
@@ -49,7 +52,7 @@ impl DriverMachine {
             Some(active) if active == after => {
                 let other = self.next.replace(ride).filter(|other| *other != ride);
                 if let Some(other) = other {
-                    turn.tell_ride(other, RideInput::WhoseIsIt { driver: self.id });
+                    self.ask_ride(turn, other);
                 }
             }
             // Built while it was being won, he has got another ride since.
@@ -57,15 +60,14 @@ impl DriverMachine {
         }
     }
 
-    /// One accept came back, or the ride he thought his is not. His offer may still be open.
-    pub(super) fn not_won<R>(&mut self, turn: &mut Turn<'_, R>, (ride, closed): (RideId, bool)) {
-        if closed {
+    /// An accept came back, or the ride he thought his is not. His offer may still be open, and a
+    /// later accept on its way.
+    pub(super) fn not_won<R>(&mut self, turn: &mut Turn<'_, R>, ride: RideId, no: NotWon) {
+        if no.closed {
             self.free_slot(ride);
         }
-        if let Some(reserved) = self.reserved.as_mut().filter(|known| known.ride == ride) {
-            reserved.pending -= u32::from(!is(Mutant::ReservationKept));
-        }
-        self.reserved.take_if(|reserved| reserved.pending == 0);
+        let kept = is(Mutant::ReservationKept);
+        self.reserved.take_if(|known| known.ride == ride && known.last <= no.call && !kept);
         self.release(turn, ride);
     }
 
@@ -89,21 +91,31 @@ impl DriverMachine {
     }
 
     /// Asks his rides whether they still are his.
-    pub(super) fn ask_rides<R>(&self, turn: &mut Turn<'_, R>) {
+    pub(super) fn ask_rides<R>(&mut self, turn: &mut Turn<'_, R>) {
         for ride in self.active.into_iter().chain(self.next) {
-            turn.tell_ride(ride, RideInput::WhoseIsIt { driver: self.id });
+            self.ask_ride(turn, ride);
         }
+    }
+
+    /// The number of the call.
+    fn ask_ride<R>(&mut self, turn: &mut Turn<'_, R>, ride: RideId) -> u64 {
+        let call = self.next_call();
+        turn.tell_ride(ride, RideInput::WhoseIsIt { driver: self.id, call });
+        call
+    }
+
+    pub(super) const fn next_call(&mut self) -> u64 {
+        self.calls += 1;
+        self.calls
     }
 
     pub(super) fn alarm<R>(&mut self, turn: &mut Turn<'_, R>) {
         let now = turn.now;
-        if let Some(reserved) = &mut self.reserved
-            && now >= reserved.since + OUTCOME_WITHIN
-        {
+        let late = self.reserved.as_ref().filter(|known| now >= known.since + OUTCOME_WITHIN);
+        if let Some(ride) = late.map(|known| known.ride) {
             // The answer to this question stands for those that did not come.
-            reserved.since = now;
-            reserved.pending = 1;
-            turn.tell_ride(reserved.ride, RideInput::WhoseIsIt { driver: self.id });
+            let last = self.ask_ride(turn, ride);
+            self.reserved = Some(Reserved { ride, since: now, last });
         }
         if self.active.is_some() && now >= self.active_heard + RIDE_ASKED_EVERY {
             self.active_heard = now;

@@ -68,7 +68,7 @@ impl<R> RideMachine<R> {
         let mut decision = self.decision(turn);
         self.record(turn, &RideEvent::Unchained, &mut decision);
         self.finish(turn, decision);
-        self.whose(turn, driver);
+        self.whose(turn, driver, 0);
     }
 
     /// A chained ride is looked at: is the one before it over, or too late?

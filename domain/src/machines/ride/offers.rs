@@ -7,16 +7,13 @@ use super::{
     RideEvent, RideId, RideMachine, Turn, UnixMillis,
 };
 use crate::category::Category;
-use crate::facts::{Row, StreamId, StreamRow, WaveOffer, WaveRow, Zone};
+use crate::facts::{Row, StreamId, StreamRow, WaveOffer, WaveRow};
 use crate::machines::dispatcher::SLOTS_WITHIN;
 use crate::machines::{DispatcherInput, Seek, Slot, WaveId};
 use crate::money::{Centavos, reais};
 use crate::policy::RidePolicy;
 use crate::ride::{Ride, Status};
 use crate::units::{Metres, Seconds, rfc3339};
-
-/// The one zone of an engine without configured zones.
-const WHOLE_AREA: Zone = Zone(0);
 
 /// How long a ride waits for a wave before it asks for it again.
 const ASK_AGAIN_AFTER: Millis = Millis::from_secs(2);
@@ -44,7 +41,8 @@ impl<R> RideMachine<R> {
             excluded: ride.not_to_ask(wave, &self.policy),
             slots_until: self.slots_for(),
         };
-        turn.tell_dispatcher(WHOLE_AREA, DispatcherInput::Seek(Box::new(seek)));
+        let zone = self.policy.zones.of(ride.order.pickup);
+        turn.tell_dispatcher(zone, DispatcherInput::Seek(Box::new(seek)));
         let ask_again = turn.now + ASK_AGAIN_AFTER;
         let end = ride.search_deadline(&self.policy);
         turn.alarm(Some(end.map_or(ask_again, |end| end.min(ask_again))));

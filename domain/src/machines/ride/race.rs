@@ -13,26 +13,24 @@ use crate::ride::{Ride, RideEvent};
 impl<R> RideMachine<R> {
     /// A driver wants the ride. A command that was answered before is answered the same.
     pub(super) fn bid(&mut self, turn: &mut Turn<'_, R>, ask: Ask<R>, bid: &Bid) {
-        let reserved = bid.unable.is_none();
-        let Some(ask) = self.join_loser(ask, reserved) else {
+        let Some(ask) = self.join_loser(ask, bid.awaited()) else {
             return;
         };
         match self.known.replay(turn, ask) {
             Some(ask) => self.accept(turn, ask, bid),
-            None if reserved => self.whose(turn, bid.driver.id),
-            None => {}
+            None => self.answer_call(turn, bid.driver.id, bid.awaited()),
         }
     }
 
     /// A refusal that is not yet on its way to disk cannot be repeated: the same command, sent
     /// again, waits for it.
-    fn join_loser(&mut self, ask: Ask<R>, reserved: bool) -> Option<Ask<R>> {
+    fn join_loser(&mut self, ask: Ask<R>, call: Option<u64>) -> Option<Ask<R>> {
         let same = |loser: &&mut Loser<R>| {
             let command = loser.attempt.command.as_ref();
             command.is_some_and(|command| Some(command) == ask.key.as_ref())
         };
         match self.losers.iter_mut().find(same) {
-            Some(loser) => loser.asked.push((ask.reply, reserved)),
+            Some(loser) => loser.asked.push((ask.reply, call)),
             None => return Some(ask),
         }
         None
@@ -43,9 +41,7 @@ impl<R> RideMachine<R> {
         // Nothing is recorded for one who was never asked: strangers shall not make us write.
         let Some(ride) = self.ride.as_ref().filter(|ride| is_candidate(ride, driver)) else {
             turn.reply(ask.reply, Err(Refusal::OfferNotFound));
-            if bid.unable.is_none() {
-                self.whose(turn, driver);
-            }
+            self.answer_call(turn, driver, bid.awaited());
             return;
         };
         let decided = if is_stale(&ask, ride) {
@@ -59,7 +55,7 @@ impl<R> RideMachine<R> {
                 let answer = Ok(done(ride.version, ride.json_for(Reader::Driver)));
                 let mut decision = self.decision(turn);
                 self.known.answer(turn, ask, answer, &mut decision);
-                self.whose(turn, driver);
+                self.whose(turn, driver, bid.call);
                 turn.persist(decision);
             }
             Err(refusal) => self.lose(turn, ask, bid, refusal),
@@ -83,7 +79,7 @@ impl<R> RideMachine<R> {
         turn.note(Note::Accepted { waited });
         let won = Done { version: ride.version, body: told.to(Reader::Driver, ride) };
         self.known.answer(turn, ask, Ok(won), &mut decision);
-        self.whose(turn, driver);
+        self.whose(turn, driver, bid.call);
         self.ask_preceding(turn);
         self.finish(turn, decision);
         self.eta = Eta::default();
@@ -95,11 +91,7 @@ impl<R> RideMachine<R> {
             self.known.remember(key, Some(refusal));
         }
         let attempt = self.attempt(turn, bid.driver.id, refusal.code(), ask.key);
-        self.losers.push(Loser {
-            attempt,
-            refusal,
-            asked: vec![(ask.reply, bid.unable.is_none())],
-        });
+        self.losers.push(Loser { attempt, refusal, asked: vec![(ask.reply, bid.awaited())] });
     }
 
     fn attempt(
@@ -116,6 +108,13 @@ impl<R> RideMachine<R> {
         Attempt { driver, outcome, at: turn.now, latency, command }
     }
 
+    /// Tells a driver's machine what came of its call, if it waits for that.
+    fn answer_call(&self, turn: &mut Turn<'_, R>, driver: DriverId, call: Option<u64>) {
+        if let Some(call) = call {
+            self.whose(turn, driver, call);
+        }
+    }
+
     /// Records the attempts refused since the last commit, and answers them.
     pub(super) fn record_losers(&mut self, turn: &mut Turn<'_, R>) {
         let mut decision = self.decision(turn);
@@ -128,11 +127,9 @@ impl<R> RideMachine<R> {
     fn answer_losers(&mut self, turn: &mut Turn<'_, R>) -> Vec<Attempt> {
         let mut attempts = Vec::with_capacity(self.losers.len());
         for loser in std::mem::take(&mut self.losers) {
-            for (reply, reserved) in loser.asked {
+            for (reply, call) in loser.asked {
                 turn.reply(reply, Err(loser.refusal));
-                if reserved {
-                    self.whose(turn, loser.attempt.driver);
-                }
+                self.answer_call(turn, loser.attempt.driver, call);
             }
             attempts.push(loser.attempt);
         }
@@ -170,7 +167,7 @@ impl<R> RideMachine<R> {
     /// Whether a driver's machine is about to be told what became of his accept.
     pub(super) fn is_about_to_hear(&self, driver: DriverId) -> bool {
         let his = |loser: &&Loser<R>| loser.attempt.driver == driver;
-        let waits = |loser: &Loser<R>| loser.asked.iter().any(|(_, reserved)| *reserved);
+        let waits = |loser: &Loser<R>| loser.asked.iter().any(|(_, call)| call.is_some());
         self.losers.iter().filter(his).any(waits)
     }
 

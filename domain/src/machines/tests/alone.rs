@@ -198,7 +198,7 @@ fn slots_of_a_wave_that_comes_too_late_are_given_back() {
         assert_eq!(told_driver(&out, driver(number)), ["closed"]);
     }
     let mut dispatcher =
-        DispatcherMachine::<u64>::new(Zone(0), RidePolicy::default().dispatch_policy());
+        DispatcherMachine::<u64>::new(Zone(0), RidePolicy::default().dispatch_policy(Zone(0)));
     let mut out = vec![];
     let late = DispatcherInput::SlotAnswer {
         ride: ride_id(1),

@@ -4,10 +4,11 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::disk::Disk;
+use crate::category::Category;
 use crate::facts::Zone;
 use crate::machines::{
-    DispatcherInput, DriverInput, DriverMachine, DriverPolicy, Driving, Envelope, Held, Machine,
-    Output, Outputs, RideInput, RideMachine, RideRecords, Slot, WaveId,
+    Ask, DispatcherInput, DriverInput, DriverMachine, DriverPolicy, Driving, Envelope, Held,
+    Machine, NotWon, Output, Outputs, RideInput, RideMachine, RideRecords, Slot, WaveId,
 };
 use crate::policy::RidePolicy;
 use crate::ride::sample::{self, after, driver, ride_id};
@@ -101,4 +102,38 @@ fn a_slot_that_comes_back_late_leaves_the_one_of_a_later_wave() {
     assert_eq!(he.0.0.slots_taken(after(30)), 1, "that of the later wave");
     he.step(40, back(2));
     assert_eq!(he.0.0.slots_taken(after(50)), 0);
+}
+
+impl Alone {
+    /// The numbers of the calls to rides that an input leads to.
+    fn calls(&mut self, at: u64, input: DriverInput<u64>) -> Vec<u64> {
+        let call = |output| match output {
+            Output::Send(Envelope::Ride(_, RideInput::Accept { bid, .. })) => Some(bid.call),
+            Output::Send(Envelope::Ride(_, RideInput::WhoseIsIt { call, .. })) => Some(call),
+            _ => None,
+        };
+        self.step(at, input).into_iter().filter_map(call).collect()
+    }
+}
+
+#[test]
+fn the_answer_to_an_earlier_question_leaves_him_reserved_for_the_accept_that_came_after() {
+    let mut he = Alone::new();
+    let ask = || Ask { by: driver(1).into(), key: None, if_version: None, reply: 0 };
+    let tap = || DriverInput::Accept { ask: ask(), ride: ride_id(1), offer: None, at: None };
+    let no = |call| DriverInput::NotWon { ride: ride_id(1), no: NotWon { call, closed: false } };
+    let category = Some(Category::Economy);
+    he.step(0, DriverInput::Online { ask: ask(), category, vehicle: None });
+    let mut asked = he.calls(10, tap());
+    asked.extend(he.calls(4000, DriverInput::Alarm));
+    asked.extend(he.calls(8000, DriverInput::Alarm));
+    asked.extend(he.calls(9000, tap()));
+    assert_eq!(asked.len(), 4, "{asked:?}");
+    assert!(asked.is_sorted_by(|earlier, later| earlier < later), "{asked:?}");
+    for call in &asked[1..3] {
+        he.step(9100, no(*call));
+        assert_eq!(he.0.0.bound_to()[2], Some(ride_id(1)), "his second accept is on its way");
+    }
+    he.step(9200, no(asked[3]));
+    assert_eq!(he.0.0.bound_to()[2], None);
 }

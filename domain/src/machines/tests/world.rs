@@ -203,7 +203,7 @@ impl World {
                 Body::Passenger(Riding(machine, PhantomData))
             }
             Entity::Dispatcher(zone) => {
-                let policy = self.policy.dispatch_policy();
+                let policy = self.policy.dispatch_policy(zone);
                 Body::Dispatcher(DispatcherMachine::new(zone, policy))
             }
         };
@@ -282,7 +282,10 @@ impl World {
                     }
                 }
                 Output::Market(driver, market) => drop(self.market.insert(driver, market)),
-                Output::Find(seek) => self.find(&seek),
+                Output::Find(seek) => {
+                    let Entity::Dispatcher(zone) = entity else { panic!("{entity:?} looks") };
+                    self.find(zone, &seek);
+                }
                 Output::Note(_) | Output::Route(_) => {}
                 Output::Reply(..)
                 | Output::Repeat(..)
@@ -390,7 +393,7 @@ impl World {
     }
 
     /// The live index: everyone available, best first by chance.
-    fn find(&mut self, seek: &Seek) {
+    fn find(&mut self, zone: Zone, seek: &Seek) {
         if self.chance.one_in(self.faults.lost_search) {
             return;
         }
@@ -416,7 +419,7 @@ impl World {
             });
         }
         let found = DispatcherInput::Found { ride: seek.ride, wave: seek.wave, candidates };
-        self.post(Envelope::Dispatcher(Zone(0), found));
+        self.post(Envelope::Dispatcher(zone, found));
     }
 
     pub(super) fn driver(&self, id: DriverId) -> Option<&DriverMachine> {
