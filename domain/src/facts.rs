@@ -3,6 +3,7 @@
 //! The journal writes these as they are. Texts are JSON and shared: the answer to a command, its
 //! stored result and the event on a person's stream are the same bytes.
 
+mod audit;
 mod money;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use crate::refusal::Refusal;
 use crate::ride::Status;
 use crate::units::{Metres, Millis, Seconds, UnixMillis};
 
+pub use audit::{Act, AuditRow, Origin};
 pub use money::{ChargeRow, HoldRow, PaymentRow, ReceiptRow, RefundRow};
 
 /// A place where decisions are made, and that owns its records.
@@ -153,6 +155,8 @@ pub struct Decision {
     /// Deadlines that it gives to others, whom it is about to tell of it: should the word be lost,
     /// they wake by themselves. An earlier one that they have stays.
     pub wakes: Vec<(Entity, UnixMillis)>,
+    /// What of it somebody may have to answer for.
+    pub audit: Vec<AuditRow>,
 }
 
 impl Decision {
@@ -169,6 +173,7 @@ impl Decision {
             streams: Vec::new(),
             money: Vec::new(),
             wakes: Vec::new(),
+            audit: Vec::new(),
         }
     }
 
@@ -182,6 +187,7 @@ impl Decision {
             && self.streams.is_empty()
             && self.money.is_empty()
             && self.wakes.is_empty()
+            && self.audit.is_empty()
     }
 
     /// Adds a later decision of the same entity; where both say the same thing, the later wins.
@@ -197,6 +203,7 @@ impl Decision {
         self.streams.extend(later.streams);
         self.money.extend(later.money);
         self.wakes.extend(later.wakes);
+        self.audit.extend(later.audit);
     }
 }
 

@@ -249,7 +249,7 @@ section! {
 }
 
 section! {
-    /// `[money]`: how what passengers pay is shared, and when. Times are domain time.
+    /// `[money]`: how what passengers pay is shared, and paid on. Times are domain time.
     Money {
         #[serde(deserialize_with = "share")]
         commission: Rate,
@@ -257,6 +257,7 @@ section! {
         driver_fee_share: Rate,
         charge_expiry_ms: Millis,
         hold_ms: Millis,
+        pix_key_cooling_ms: Millis,
     }
 }
 

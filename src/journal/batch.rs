@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
 use ibora_domain::facts::{
-    AttemptsRow, Decision, DriverRow, EventRow, ResultRow, RideRow, Row, StreamRow, Timer,
-    WaveOffer, WaveRow,
+    AttemptsRow, AuditRow, Decision, DriverRow, EventRow, ResultRow, RideRow, Row, StreamRow,
+    Timer, WaveOffer, WaveRow,
 };
 use ibora_domain::ids::{DriverId, OfferId};
 use ibora_domain::journal::Numbered;
@@ -85,6 +85,7 @@ pub(super) struct Batch<'a> {
     new_streams: &'a [(Uuid, String)],
     money: Money<'a>,
     payments: Payments<'a>,
+    audit: Vec<&'a AuditRow>,
 }
 
 /// A result, and the event that tells its asker the same, if one does.
@@ -169,6 +170,7 @@ impl<'a> Batch<'a> {
         self.results.extend(decision.results.iter().map(answered));
         self.money.add(&decision.money, column(shard));
         self.payments.add(decision);
+        self.audit.extend(&decision.audit);
     }
 
     /// How much all columns take as they are sent, at most.
@@ -188,6 +190,11 @@ impl<'a> Batch<'a> {
         let text: usize = all.map(|text| text + ROW_BYTES).sum();
         let beside = self.money.rows() + self.payments.rows();
         text + self.payments.bytes() + (others + beside + PARAMETERS) * ROW_BYTES
+    }
+
+    /// What of the batch the call does not write: it is rare, and has a statement of its own.
+    pub(super) fn audit(&self) -> &[&'a AuditRow] {
+        &self.audit
     }
 
     /// The text of the call that takes these columns.

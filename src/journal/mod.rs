@@ -7,6 +7,7 @@
 mod account_rows;
 mod acks;
 mod append;
+mod audit_rows;
 mod backlog;
 mod batch;
 mod fence;
@@ -45,13 +46,14 @@ use streams::Streams;
 use tenure::Keeper;
 
 pub use account_rows::{
-    AccountRow, AnswerRow, AuditRow, FamilyRow, ReviewRow, RotationRow, UserRow, VehicleRow,
+    AccountRow, AnswerRow, FamilyRow, PayoutSwitchRow, PixKeyRow, ReviewRow, RotationRow, UserRow,
+    VehicleRow,
 };
 pub(crate) use append::Append;
 /// Why something was not recorded, and how an engine stands with its shards.
 pub use ibora_domain::journal::{CommitError, Standing};
 pub use inbox::{Inbox, NoticeRow, NoticeSource, WebhookRow};
-pub use records::{InFlight, Records};
+pub use records::{InFlight, PayoutStop, Records};
 /// Why something recorded could not be read.
 pub use sqlx::Error as ReadError;
 pub use tenure::{Taking, Tenure};

@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 use crate::category::Category;
 use crate::dispatch::Merits;
-use crate::facts::{Answer, CommandKey, Decision, Entity, StreamId, Zone};
+use crate::facts::{Answer, CommandKey, Decision, Entity, Origin, StreamId, Zone};
 use crate::ids::{DriverId, PassengerId, PaymentId, RideId, UserId};
 use crate::place::Coordinates;
 use crate::ride::{Rater, Stars};
@@ -36,7 +36,7 @@ use crate::units::{Millis, UnixMillis};
 pub use dispatcher::{Candidate, DispatcherInput, DispatcherMachine, Seek};
 pub use driver::{
     DriverInput, DriverMachine, DriverPolicy, DriverProfile, DriverRecords, Driving, Held,
-    MeanRating, NotWon, OnlineAs,
+    MeanRating, NotWon, OnlineAs, PixKeyStand,
 };
 pub use effect::{Effect, EffectEnded, PaymentEffect, PaymentSeen, RefundSeen, Said};
 pub(crate) use known::KeyHasher;
@@ -180,6 +180,8 @@ pub struct Ask<R> {
     pub key: Option<CommandKey>,
     /// The version that the sender thinks the entity has.
     pub if_version: Option<u64>,
+    /// From where, for what the audit trail keeps.
+    pub origin: Option<Arc<Origin>>,
     pub reply: R,
 }
 

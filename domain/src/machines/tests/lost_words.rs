@@ -119,7 +119,7 @@ impl Alone {
 #[test]
 fn the_answer_to_an_earlier_question_leaves_him_reserved_for_the_accept_that_came_after() {
     let mut he = Alone::new();
-    let ask = || Ask { by: driver(1).into(), key: None, if_version: None, reply: 0 };
+    let ask = || Ask { by: driver(1).into(), key: None, if_version: None, origin: None, reply: 0 };
     let tap = || DriverInput::Accept { ask: ask(), ride: ride_id(1), offer: None, at: None };
     let no = |call| DriverInput::NotWon { ride: ride_id(1), no: NotWon { call, closed: None } };
     let category = Some(Category::Economy);
