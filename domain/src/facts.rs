@@ -12,8 +12,11 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::category::Category;
-use crate::ids::{DriverId, OfferId, PassengerId, PaymentId, RideId, Shard, UserId, VehicleId};
-use crate::ledger::FinancialEvent;
+use crate::ids::{
+    DriverId, OfferId, PassengerId, PaymentId, PayoutId, RideId, Shard, UserId, VehicleId,
+};
+use crate::ledger::{Earning, FinancialEvent, Hold};
+use crate::money::Centavos;
 use crate::refusal::Refusal;
 use crate::ride::Status;
 use crate::units::{Metres, Millis, Seconds, UnixMillis};
@@ -29,6 +32,10 @@ pub enum Entity {
     Passenger(PassengerId),
     /// Matches rides with drivers in one zone. Decides nothing durable.
     Dispatcher(Zone),
+    /// What a driver has earned, and how he is paid.
+    Wallet(DriverId),
+    /// Sends payouts, one after the other. Decides nothing durable.
+    PayoutLine,
     /// What somebody is to pay by Pix, and what came in.
     Payment(PaymentId),
 }
@@ -46,6 +53,8 @@ impl Entity {
             Self::Driver(id) => id.0,
             Self::Passenger(id) => id.0,
             Self::Dispatcher(zone) => Uuid::from_u128(u128::from(zone.0)),
+            Self::Wallet(id) => id.wallet(),
+            Self::PayoutLine => Uuid::from_u128(1 << 16),
             Self::Payment(id) => id.0,
         }
     }
@@ -64,6 +73,8 @@ impl Entity {
             Self::Driver(_) => EntityKind::Driver,
             Self::Passenger(_) => EntityKind::Passenger,
             Self::Dispatcher(_) => EntityKind::Dispatcher,
+            Self::Wallet(_) => EntityKind::Wallet,
+            Self::PayoutLine => EntityKind::PayoutLine,
             Self::Payment(_) => EntityKind::Payment,
         }
     }
@@ -76,13 +87,22 @@ pub enum EntityKind {
     Driver,
     Passenger,
     Dispatcher,
+    Wallet,
+    PayoutLine,
     Payment,
 }
 
 impl EntityKind {
     /// Every kind.
-    pub const ALL: [Self; 5] =
-        [Self::Ride, Self::Driver, Self::Passenger, Self::Dispatcher, Self::Payment];
+    pub const ALL: [Self; 7] = [
+        Self::Ride,
+        Self::Driver,
+        Self::Passenger,
+        Self::Dispatcher,
+        Self::Wallet,
+        Self::PayoutLine,
+        Self::Payment,
+    ];
 
     /// The name in metrics and in the database.
     #[must_use]
@@ -92,6 +112,8 @@ impl EntityKind {
             Self::Driver => "driver",
             Self::Passenger => "passenger",
             Self::Dispatcher => "dispatcher",
+            Self::Wallet => "wallet",
+            Self::PayoutLine => "payout_line",
             Self::Payment => "payment",
         }
     }
@@ -122,6 +144,7 @@ macro_rules! debug_without_body {
 debug_without_body! {
     Done: |done| format!("Done(version {})", done.version),
     EventRow: |event| format!("EventRow({} {})", event.seq, event.kind),
+    PayoutRow: |row| format!("PayoutRow({} {} version {})", row.id, row.status, row.version),
     PaymentRow: |row| format!("PaymentRow({} {} version {})", row.id, row.status, row.version),
     RideRow: |ride| format!("RideRow({} {:?} version {})", ride.id, ride.status, ride.version),
     StreamRow: |event| format!("StreamRow({} {} on {})", event.op, event.key, event.stream),
@@ -223,6 +246,8 @@ pub enum Row {
     Wave(WaveRow),
     Attempts(AttemptsRow),
     Driver(DriverRow),
+    Held(HeldRow),
+    Payout(PayoutRow),
     Payment(PaymentRow),
     Charge(ChargeRow),
     Receipt(ReceiptRow),
@@ -236,6 +261,8 @@ impl Row {
         match (self, earlier) {
             (Self::Ride(a), Self::Ride(b)) => a.id == b.id,
             (Self::Driver(a), Self::Driver(b)) => a.id == b.id,
+            (Self::Held(a), Self::Held(b)) => a.earning == b.earning,
+            (Self::Payout(a), Self::Payout(b)) => a.id == b.id,
             (Self::Payment(a), Self::Payment(b)) => a.id == b.id,
             (Self::Charge(a), Self::Charge(b)) => a.txid == b.txid,
             (Self::Refund(a), Self::Refund(b)) => a.id == b.id && a.pix == b.pix,
@@ -244,6 +271,8 @@ impl Row {
                 | Self::Wave(_)
                 | Self::Attempts(_)
                 | Self::Driver(_)
+                | Self::Held(_)
+                | Self::Payout(_)
                 | Self::Payment(_)
                 | Self::Charge(_)
                 | Self::Receipt(_)
@@ -254,12 +283,23 @@ impl Row {
         }
     }
 
+    /// The hold that it makes, if that is what it is.
+    #[must_use]
+    pub const fn as_hold(&self) -> Option<&HoldRow> {
+        match self {
+            Self::Hold(row) => Some(row),
+            _ => None,
+        }
+    }
+
     /// Whether it is about money: what is paid, held and given back.
     #[must_use]
     pub const fn is_of_money(&self) -> bool {
         match self {
             Self::Ride(_) | Self::Wave(_) | Self::Attempts(_) | Self::Driver(_) => false,
-            Self::Payment(_)
+            Self::Held(_)
+            | Self::Payout(_)
+            | Self::Payment(_)
             | Self::Charge(_)
             | Self::Receipt(_)
             | Self::Refund(_)
@@ -338,6 +378,27 @@ pub struct DriverRow {
     pub version: u64,
 }
 
+/// A hold that has changed: something was taken from it, or it has ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HeldRow {
+    pub earning: Earning,
+    pub driver: DriverId,
+    pub hold: Hold,
+}
+
+/// The current row of a payout. `state` is the payout itself as JSON; the columns are what the
+/// database indexes.
+#[derive(Clone, PartialEq)]
+pub struct PayoutRow {
+    pub id: PayoutId,
+    pub driver: DriverId,
+    pub status: &'static str,
+    pub amount: Centavos,
+    pub asked_at: UnixMillis,
+    pub version: u64,
+    pub state: Arc<str>,
+}
+
 /// The durable deadline of an entity. Each has at most one: its next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timer {
@@ -382,8 +443,14 @@ impl std::fmt::Display for StreamId {
 }
 
 /// The ops of durable events.
-pub const STREAM_OPS: [&str; 5] =
-    ["offer.made", "offer.withdrawn", "ride.updated", "driver.updated", "payment.updated"];
+pub const STREAM_OPS: [&str; 6] = [
+    "offer.made",
+    "offer.withdrawn",
+    "ride.updated",
+    "driver.updated",
+    "payment.updated",
+    "payout.updated",
+];
 
 /// A durable event for a person. Its `seq` is given by the journal.
 #[derive(Clone, PartialEq)]

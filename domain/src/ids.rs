@@ -90,6 +90,24 @@ id! {
     DisputeId,
 }
 
+/// What tells a wallet from its driver: where it stands in the random part of an id, the moment and
+/// the version stay.
+const WALLET_OF_DRIVER: u128 = 0x0000_0000_0000_0000_17D3_A94C_58E2_6B01;
+
+impl DriverId {
+    /// The id under which the records of his wallet are kept: he has records of his own.
+    #[must_use]
+    pub const fn wallet(self) -> Uuid {
+        Uuid::from_u128(self.0.as_u128() ^ WALLET_OF_DRIVER)
+    }
+
+    /// Whose wallet this is.
+    #[must_use]
+    pub const fn of_wallet(id: Uuid) -> Self {
+        Self(Uuid::from_u128(id.as_u128() ^ WALLET_OF_DRIVER))
+    }
+}
+
 /// What tells the payment of a ride from the ride: where it stands in the random part of an id, the
 /// moment and the version stay.
 const PAYMENT_OF_RIDE: u128 = 0x0000_0000_0000_0000_2B5C_91E7_46D3_0A8F;

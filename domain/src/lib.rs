@@ -17,6 +17,7 @@ pub mod machines;
 pub mod money;
 pub mod mutants;
 pub mod payment;
+pub mod payout;
 pub mod person;
 pub mod pix;
 pub mod place;

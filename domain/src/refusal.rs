@@ -43,6 +43,20 @@ pub enum Refusal {
     PinLocked,
     #[error("the price guarantee has ended, ask for a new quote")]
     QuoteExpired,
+    #[error("there is not so much to withdraw")]
+    InsufficientBalance,
+    #[error("more than may be withdrawn in a day")]
+    LimitExceeded,
+    #[error("less than can be withdrawn, or no more than its fee")]
+    BelowMinimum,
+    #[error("no Pix key is registered")]
+    PixKeyMissing,
+    #[error("not the registered Pix key")]
+    PixKeyMismatch,
+    #[error("the Pix key was changed lately and cannot be paid yet")]
+    PixKeyCooling,
+    #[error("you have approved this already, another person has to")]
+    AlreadyApproved,
     #[error("this key was used for another command")]
     IdempotencyKeyReused,
     #[error("a command with this key is still running")]
@@ -78,6 +92,13 @@ impl Refusal {
             Self::PinWrong => "pin_wrong",
             Self::PinLocked => "pin_locked",
             Self::QuoteExpired => "quote_expired",
+            Self::InsufficientBalance => "insufficient_balance",
+            Self::LimitExceeded => "limit_exceeded",
+            Self::BelowMinimum => "below_minimum",
+            Self::PixKeyMissing => "pix_key_missing",
+            Self::PixKeyMismatch => "pix_key_mismatch",
+            Self::PixKeyCooling => "pix_key_cooling",
+            Self::AlreadyApproved => "already_approved",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::IdempotencyInProgress => "idempotency_in_progress",
             Self::Overloaded => "overloaded",
@@ -105,7 +126,14 @@ impl Refusal {
             | Self::TooFar
             | Self::PinWrong
             | Self::PinLocked
-            | Self::QuoteExpired => true,
+            | Self::QuoteExpired
+            | Self::InsufficientBalance
+            | Self::LimitExceeded
+            | Self::BelowMinimum
+            | Self::PixKeyMissing
+            | Self::PixKeyMismatch
+            | Self::PixKeyCooling
+            | Self::AlreadyApproved => true,
             Self::NotFound
             | Self::Forbidden
             | Self::OfferNotFound
@@ -124,7 +152,7 @@ impl Refusal {
     }
 
     /// Every refusal.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 30] = [
         Self::NotFound,
         Self::Forbidden,
         Self::OfferNotFound,
@@ -143,6 +171,13 @@ impl Refusal {
         Self::PinWrong,
         Self::PinLocked,
         Self::QuoteExpired,
+        Self::InsufficientBalance,
+        Self::LimitExceeded,
+        Self::BelowMinimum,
+        Self::PixKeyMissing,
+        Self::PixKeyMismatch,
+        Self::PixKeyCooling,
+        Self::AlreadyApproved,
         Self::IdempotencyKeyReused,
         Self::IdempotencyInProgress,
         Self::Overloaded,

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ibora::actors::{
-    Caller, Clock, Command, Dispatch, DispatchOptions, DispatchParts, RideRequest, Sent,
+    Caller, Clock, Command, Dispatch, DispatchOptions, DispatchParts, PayoutOptions, RideRequest,
+    Sent,
 };
 use ibora::config::Config;
 use ibora::db::{self, Db};
@@ -206,6 +207,7 @@ fn options_of(config: &Config, rides: RidePolicy) -> anyhow::Result<DispatchOpti
     Ok(DispatchOptions {
         rides,
         drivers: DriverPolicy { offers_max: 3, presence: NEVER, passivate_after: NEVER },
+        payouts: PayoutOptions::default(),
         quote_ttl: Millis::from_secs(300),
         arbiters: 0,
         mailbox_max: u32::try_from(config.actors.mailbox_max)?,

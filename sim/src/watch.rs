@@ -458,5 +458,7 @@ pub fn input_name<R>(input: &Envelope<R>) -> &'static str {
         },
         Envelope::Dispatcher(..) => "dispatch",
         Envelope::Payment(..) => "payment",
+        Envelope::Wallet(..) => "wallet",
+        Envelope::PayoutLine(_) => "payout line",
     }
 }

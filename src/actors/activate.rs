@@ -6,7 +6,8 @@ use actix::{Actor, Context};
 use ibora_domain::facts::Entity;
 use ibora_domain::machines::{
     DispatcherMachine, DriverMachine, Driving, Machine, Output, Outputs, PassengerMachine,
-    PaymentMachine, PaymentRecords, RideMachine, RideRecords, Riding,
+    PaymentMachine, PaymentRecords, PayoutLineMachine, RideMachine, RideRecords, Riding,
+    WalletMachine,
 };
 
 use super::ports::{Ports, Reply};
@@ -69,6 +70,19 @@ pub(super) async fn start(
             let mut machine = PaymentMachine::new(id, ports.ride_policy.payments, known);
             machine.wake(ports.clock.now(), &mut first);
             Address::Payment(spawn(machine, ports, vitals, first))
+        }
+        Entity::Wallet(id) => {
+            let known = records.wallet(id, ports.clock.now()).await?;
+            let mut machine = WalletMachine::new(id, Arc::clone(&ports.wallet_policy), known);
+            machine.wake(ports.clock.now(), &mut first);
+            Address::Wallet(spawn(machine, ports, vitals, first))
+        }
+        Entity::PayoutLine => {
+            let resumed = records.payouts_in_flight().await?;
+            let now = ports.clock.now();
+            let mut machine = PayoutLineMachine::new(ports.line_policy, resumed, now);
+            machine.wake(now, &mut first);
+            Address::PayoutLine(spawn(machine, ports, vitals, first))
         }
     })
 }

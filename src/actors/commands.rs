@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use ibora_domain::category::Category;
 use ibora_domain::facts::{Answer, CommandKey};
-use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId, UserId, VehicleId};
+use ibora_domain::ids::{DriverId, OfferId, PassengerId, PayoutId, RideId, UserId, VehicleId};
 use ibora_domain::machines::{
     Ask, DriverCommand, DriverInput, Envelope, PassengerInput, PaymentInput, ReadAs, RideInput,
+    Verdict, WalletInput, Wanted,
 };
+use ibora_domain::money::Centavos;
 use ibora_domain::person::Role;
+use ibora_domain::pix::PixKey;
 use ibora_domain::place::Coordinates;
 use ibora_domain::refusal::Refusal;
 use ibora_domain::ride::{
@@ -20,6 +23,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::payouts::OfPayout;
 use super::ports::Reply;
 
 /// Who sends a command. Made from a checked token only.
@@ -67,6 +71,12 @@ pub enum Command {
     Cancel { ride: RideId, reason: CancelReason, note: Option<String> },
     #[serde(rename = "ride.rate")]
     Rate { ride: RideId, stars: Stars, comment: Option<String> },
+    #[serde(rename = "payout.request")]
+    Payout { amount: Centavos, pix_key: Option<PixKey> },
+    #[serde(rename = "payout.approve")]
+    ApprovePayout { payout: PayoutId },
+    #[serde(rename = "payout.reject")]
+    RejectPayout { payout: PayoutId, reason: Option<String> },
 }
 
 /// A ride asked for.
@@ -96,6 +106,9 @@ impl Command {
             Self::Complete { .. } => "ride.complete",
             Self::Cancel { .. } => "ride.cancel",
             Self::Rate { .. } => "ride.rate",
+            Self::Payout { .. } => "payout.request",
+            Self::ApprovePayout { .. } => "payout.approve",
+            Self::RejectPayout { .. } => "payout.reject",
         }
     }
 
@@ -109,7 +122,9 @@ impl Command {
             | Self::Decline { .. }
             | Self::Arrive { .. }
             | Self::Start { .. }
-            | Self::Complete { .. } => matches!(role, Role::Driver),
+            | Self::Complete { .. }
+            | Self::Payout { .. } => matches!(role, Role::Driver),
+            Self::ApprovePayout { .. } | Self::RejectPayout { .. } => matches!(role, Role::Admin),
             Self::Request(_) => matches!(role, Role::Passenger),
             Self::Rate { .. } => matches!(role, Role::Passenger | Role::Driver),
             Self::Cancel { .. } => matches!(role, Role::Passenger | Role::Driver | Role::Admin),
@@ -138,12 +153,19 @@ impl Sent {
     }
 }
 
+/// What was looked up for a command.
+pub(super) struct LookedUp {
+    pub(super) order: Option<Box<Order>>,
+    pub(super) at: Option<DriverPosition>,
+    pub(super) about: OfPayout,
+}
+
 /// Turns a command into the message for the actor that it goes to first.
 pub(super) fn envelope(
     caller: Caller,
     command: Command,
     ask: Ask<Reply>,
-    (order, at): (Option<Box<Order>>, Option<DriverPosition>),
+    LookedUp { order, at, about }: LookedUp,
 ) -> Envelope<Reply> {
     let driver = DriverId::from(caller.user);
     let drive =
@@ -177,6 +199,19 @@ pub(super) fn envelope(
         Command::Rate { ride, stars, comment } => {
             let rating = Rating { stars, comment };
             Envelope::Ride(ride, RideInput::Rate { ask, rating })
+        }
+        Command::Payout { amount, pix_key: key } => {
+            let id = PayoutId(Uuid::now_v7());
+            let wanted = Box::new(Wanted { id, amount, key, payee: about.payee });
+            Envelope::Wallet(driver, WalletInput::Payout { ask, wanted })
+        }
+        Command::ApprovePayout { payout } => {
+            let verdict = Verdict::Approved;
+            Envelope::Wallet(about.whose(), WalletInput::Review { ask, payout, verdict })
+        }
+        Command::RejectPayout { payout, reason } => {
+            let verdict = Verdict::Rejected { reason };
+            Envelope::Wallet(about.whose(), WalletInput::Review { ask, payout, verdict })
         }
         Command::Request(_) => {
             let passenger = PassengerId::from(caller.user);
@@ -232,7 +267,11 @@ pub(super) fn refuse_overloaded(envelope: Envelope<Reply>) {
             PaymentInput::Read { reply, .. } => reply,
             _ => return,
         },
-        Envelope::Dispatcher(..) => return,
+        Envelope::Wallet(_, input) => match input {
+            WalletInput::Payout { ask, .. } | WalletInput::Review { ask, .. } => ask.reply,
+            _ => return,
+        },
+        Envelope::Dispatcher(..) | Envelope::PayoutLine(_) => return,
     };
     drop(reply.send(Err(Refusal::Overloaded)));
 }

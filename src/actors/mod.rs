@@ -12,6 +12,7 @@ mod events;
 mod once;
 pub mod parse;
 mod payments;
+mod payouts;
 mod ports;
 mod positions;
 mod quotes;
@@ -26,7 +27,9 @@ use std::time::Duration;
 use actix::Arbiter;
 use ibora_domain::facts::{Answer, CommandKey, Entity, Origin};
 use ibora_domain::ids::{DriverId, PassengerId, RideId};
-use ibora_domain::machines::{Ask, DriverInput, DriverPolicy, DriverProfile, Envelope, RideInput};
+use ibora_domain::machines::{
+    Ask, DriverInput, DriverPolicy, DriverProfile, Envelope, LinePolicy, RideInput, WalletPolicy,
+};
 use ibora_domain::place::Coordinates;
 use ibora_domain::policy::RidePolicy;
 use ibora_domain::refusal::Refusal;
@@ -38,7 +41,7 @@ use crate::geo::{LiveIndex, Router};
 use crate::journal::{Journal, ReadError, Standing};
 use crate::obs::{Metrics, failpoint};
 use alarms::Alarms;
-use commands::Running;
+use commands::{LookedUp, Running};
 use ports::Ports;
 use quotes::{Quotes, measure};
 use registry::Registry;
@@ -76,12 +79,20 @@ pub struct DispatchParts {
 pub struct DispatchOptions {
     pub rides: RidePolicy,
     pub drivers: DriverPolicy,
+    pub payouts: PayoutOptions,
     pub quote_ttl: Millis,
     /// Threads of actors; 0: as many as cores.
     pub arbiters: usize,
     pub mailbox_max: u32,
     /// How long a caller waits for an answer before hearing `unavailable`. Real time.
     pub command_deadline: Duration,
+}
+
+/// By what drivers are paid.
+#[derive(Debug, Clone, Default)]
+pub struct PayoutOptions {
+    pub wallets: WalletPolicy,
+    pub line: LinePolicy,
 }
 
 /// A position as a driver reports it.
@@ -138,6 +149,8 @@ impl Dispatch {
                 alarms: Arc::clone(&alarms),
                 ride_policy: Arc::new(options.rides),
                 driver_policy: Arc::new(options.drivers),
+                wallet_policy: Arc::new(options.payouts.wallets),
+                line_policy: options.payouts.line,
                 on_ride: positions::OnRide::new(&in_flight),
                 registry: registry.clone(),
             };
@@ -227,6 +240,10 @@ impl Dispatch {
             },
             _ => None,
         };
+        let about = match self.of_payout(caller, &sent.command).await {
+            Ok(about) => about,
+            Err(refusal) => return self.known_or(key, refusal).await,
+        };
         let online_at = match &sent.command {
             Command::Online { location, .. } => *location,
             _ => None,
@@ -236,7 +253,8 @@ impl Dispatch {
         let answer = self
             .ask(|reply| {
                 let ask = Ask { by: caller.user, key, if_version, origin, reply };
-                commands::envelope(caller, command, ask, (order, at))
+                let looked_up = LookedUp { order, at, about };
+                commands::envelope(caller, command, ask, looked_up)
             })
             .await;
         if let (Some(place), Ok(_)) = (online_at, &answer) {

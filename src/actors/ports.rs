@@ -8,7 +8,7 @@ use ibora_domain::facts::{Answer, CommandKey, ResultRow, RideRow, Row, StreamId,
 use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId};
 use ibora_domain::machines::{
     Ahead, Candidate, DispatcherInput, DriverInput, DriverPolicy, Effect, Envelope, Ephemeral,
-    Leave, Lost, Market, Note, RideInput, Seek, lose,
+    Leave, LinePolicy, Lost, Market, Note, RideInput, Seek, WalletPolicy, lose,
 };
 use ibora_domain::place::Coordinates;
 use ibora_domain::policy::RidePolicy;
@@ -64,6 +64,8 @@ pub(super) struct Ports {
     pub(super) alarms: Arc<Alarms>,
     pub(super) ride_policy: Arc<RidePolicy>,
     pub(super) driver_policy: Arc<DriverPolicy>,
+    pub(super) wallet_policy: Arc<WalletPolicy>,
+    pub(super) line_policy: LinePolicy,
     pub(super) on_ride: super::positions::OnRide,
     pub(super) positions: super::positions::Counts,
     /// Places for rides that ask a server how long their way takes.
@@ -325,6 +327,14 @@ impl Ports {
                 metrics.rides_rated.with_label_values(&labels).inc();
             }
             Note::PlanRefused => metrics.dispatch_plans_refused.inc(),
+            Note::Payout { event } => metrics.payouts.with_label_values(&[event]).inc(),
+            Note::PayoutsWait { why } => {
+                metrics.payouts_wait.with_label_values(&[why.as_str()]).inc();
+            }
+            Note::PayoutOdd => {
+                tracing::error!("the provider says of a payout what cannot be");
+                metrics.payouts_mismatched.inc();
+            }
             Note::OffersMade { count } => {
                 metrics.offers_made.inc_by(u64::try_from(count).unwrap_or(0));
             }

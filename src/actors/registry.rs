@@ -12,8 +12,8 @@ use std::time::Duration;
 use actix::{Addr, ArbiterHandle};
 use ibora_domain::facts::{Entity, EntityKind};
 use ibora_domain::machines::{
-    DispatcherMachine, DriverInput, Driving, Envelope, PassengerInput, PaymentInput,
-    PaymentMachine, RideInput, RideMachine, Riding,
+    DispatcherMachine, DriverInput, Driving, Envelope, LineInput, PassengerInput, PaymentInput,
+    PaymentMachine, PayoutLineMachine, RideInput, RideMachine, Riding, WalletInput, WalletMachine,
 };
 use parking_lot::Mutex;
 
@@ -37,6 +37,8 @@ pub(super) enum Address {
     Passenger(Addr<Shell<Riding<Reply>>>),
     Dispatcher(Addr<Shell<DispatcherMachine<Reply>>>),
     Payment(Addr<Shell<PaymentMachine<Reply>>>),
+    Wallet(Addr<Shell<WalletMachine<Reply>>>),
+    PayoutLine(Addr<Shell<PayoutLineMachine<Reply>>>),
 }
 
 enum Entry {
@@ -133,13 +135,19 @@ impl Registry {
             (Address::Payment(actor), Envelope::Payment(_, input)) => {
                 actor.do_send(Deliver(input));
             }
+            (Address::Wallet(actor), Envelope::Wallet(_, input)) => actor.do_send(Deliver(input)),
+            (Address::PayoutLine(actor), Envelope::PayoutLine(input)) => {
+                actor.do_send(Deliver(input));
+            }
             // An entity's kind is part of its name, so an address of another kind is never found.
             (
                 Address::Ride(_)
                 | Address::Driver(_)
                 | Address::Passenger(_)
                 | Address::Dispatcher(_)
-                | Address::Payment(_),
+                | Address::Payment(_)
+                | Address::Wallet(_)
+                | Address::PayoutLine(_),
                 _,
             ) => {}
         }
@@ -155,6 +163,8 @@ impl Registry {
                 Envelope::Dispatcher(zone, ibora_domain::machines::DispatcherInput::Alarm)
             }
             Entity::Payment(id) => Envelope::Payment(id, PaymentInput::Alarm),
+            Entity::Wallet(id) => Envelope::Wallet(id, WalletInput::Alarm),
+            Entity::PayoutLine => Envelope::PayoutLine(LineInput::Alarm),
         });
     }
 
@@ -201,7 +211,11 @@ impl Registry {
     fn forget(&self, entity: Entity) {
         self.stripe(entity).lock().remove(&entity);
         let again = self.ports.clock.now() + ibora_domain::units::Millis::from_secs(5);
-        if matches!(entity, Entity::Ride(_) | Entity::Payment(_)) {
+        let goes_on = matches!(
+            entity,
+            Entity::Ride(_) | Entity::Payment(_) | Entity::Wallet(_) | Entity::PayoutLine
+        );
+        if goes_on {
             self.ports.alarms.set(entity, Some(again));
         }
     }
@@ -298,6 +312,8 @@ impl Address {
             Self::Passenger(actor) => actor.do_send(Leaving),
             Self::Dispatcher(actor) => actor.do_send(Leaving),
             Self::Payment(actor) => actor.do_send(Leaving),
+            Self::Wallet(actor) => actor.do_send(Leaving),
+            Self::PayoutLine(actor) => actor.do_send(Leaving),
         }
     }
 
@@ -308,6 +324,8 @@ impl Address {
             Self::Passenger(actor) => actor.do_send(Crash),
             Self::Dispatcher(actor) => actor.do_send(Crash),
             Self::Payment(actor) => actor.do_send(Crash),
+            Self::Wallet(actor) => actor.do_send(Crash),
+            Self::PayoutLine(actor) => actor.do_send(Crash),
         }
     }
 }
@@ -377,7 +395,10 @@ fn is_refusable(envelope: &Envelope<Reply>) -> bool {
             input,
             PaymentInput::Intent { .. } | PaymentInput::Read { .. } | PaymentInput::GiveBack { .. }
         ),
-        Envelope::Dispatcher(..) => false,
+        Envelope::Wallet(_, input) => {
+            matches!(input, WalletInput::Payout { .. } | WalletInput::Review { .. })
+        }
+        Envelope::Dispatcher(..) | Envelope::PayoutLine(_) => false,
     }
 }
 

@@ -17,6 +17,7 @@ use crate::actors::Caller;
 pub(super) const ANYBODY: &[Role] = &[Role::Passenger, Role::Driver, Role::Admin, Role::Partner];
 pub(super) const PASSENGER: &[Role] = &[Role::Passenger];
 pub(super) const DRIVER: &[Role] = &[Role::Driver];
+pub(super) const DRIVER_OR_ADMIN: &[Role] = &[Role::Driver, Role::Admin];
 pub(super) const ADMIN: &[Role] = &[Role::Admin];
 /// Who rates the other.
 pub(super) const RIDERS: &[Role] = &[Role::Passenger, Role::Driver];

@@ -19,6 +19,7 @@ mod me;
 mod money;
 mod openapi;
 mod ops;
+mod payouts;
 mod problem;
 mod query;
 mod request;
@@ -120,6 +121,7 @@ fn entries(metrics_here: bool) -> Vec<route::Entry> {
     entries.extend(accounts::entries());
     entries.extend(me::entries());
     entries.extend(money::entries());
+    entries.extend(payouts::entries());
     entries.extend(rides::entries());
     entries.extend(stream::entries());
     entries.extend(admin::entries());

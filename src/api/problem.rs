@@ -206,12 +206,22 @@ pub(super) fn status(code: &str) -> u16 {
         | "quote_expired"
         | "ride_already_assigned"
         | "ride_closed"
+        | "already_approved"
+        | "pix_key_cooling"
+        | "pix_key_missing"
         | "too_far"
         | "vehicle_not_suitable"
         | "version_conflict" => 409,
         "too_large" => 413,
         "unsupported_media_type" => 415,
-        "idempotency_key_reused" | "invalid" | "outside_service_area" | "refund_too_high" => 422,
+        "below_minimum"
+        | "idempotency_key_reused"
+        | "insufficient_balance"
+        | "invalid"
+        | "limit_exceeded"
+        | "outside_service_area"
+        | "pix_key_mismatch"
+        | "refund_too_high" => 422,
         "pin_locked" => 423,
         "rate_limited" => 429,
         "not_owner" | "overloaded" | "unavailable" => 503,

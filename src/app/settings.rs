@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use super::StartError;
 use super::node::Node;
 use crate::accounts::{AccountOptions, Accounts, HashingOptions};
-use crate::actors::{Clock, DispatchOptions};
+use crate::actors::{Clock, DispatchOptions, PayoutOptions};
 use crate::config::{Config, RoutingKind};
 use crate::db::Db;
 use crate::geo::{IndexOptions, LiveIndex, Osrm, OsrmOptions, PowerLaw, RoadGraph, Router};
@@ -71,11 +71,17 @@ pub(super) fn dispatch_options(config: &Config) -> DispatchOptions {
             presence: clock.stretched(Millis(config.presence.timeout_ms)),
             passivate_after: clock.stretched(Millis(config.actors.driver_passivate_ms)),
         },
+        payouts: payout_options(config),
         quote_ttl: config.rides.quote_ttl_ms,
         arbiters: config.actors.arbiters,
         mailbox_max: u32::try_from(config.actors.mailbox_max).unwrap_or(u32::MAX),
         command_deadline: Duration::from_millis(config.actors.command_deadline_ms),
     }
+}
+
+fn payout_options(config: &Config) -> PayoutOptions {
+    let (wallets, line) = config.payout_options();
+    PayoutOptions { wallets, line }
 }
 
 pub(super) fn session_options(config: &Config) -> SessionOptions {

@@ -4,9 +4,11 @@
 
 use ibora_domain::category::Category;
 use ibora_domain::fare::Tariff;
-use ibora_domain::ledger::Terms;
+use ibora_domain::ledger::{PayoutRules, Terms};
+use ibora_domain::machines::{LinePolicy, WalletPolicy};
 use ibora_domain::payment::PaymentPolicy;
 use ibora_domain::policy::RidePolicy;
+use ibora_domain::provider::Patience;
 use ibora_domain::zones::{Circle, ZoneRules, Zones};
 
 use super::Config;
@@ -55,24 +57,6 @@ impl Config {
     }
 }
 
-impl Config {
-    /// Whether the simulated provider of Pix runs inside the engine.
-    #[must_use]
-    pub fn simulates_pix(&self) -> bool {
-        let wanted = match self.pix.simulator {
-            PixSimulator::Auto => self.database.url.is_none() && self.mode != Mode::Production,
-            PixSimulator::On => true,
-            PixSimulator::Off => false,
-        };
-        wanted && self.pix.base_url.is_empty()
-    }
-
-    /// Whether there is a provider of Pix, real or not.
-    fn charges(&self) -> bool {
-        !self.pix.base_url.is_empty() || self.simulates_pix()
-    }
-}
-
 impl Dispatch {
     /// Where which policy holds.
     fn zones(&self) -> Zones {
@@ -90,6 +74,45 @@ impl Dispatch {
             (Circle { centre: zone.centre, radius: zone.radius_m }, rules)
         });
         Zones::new(elsewhere, parts.collect())
+    }
+}
+
+impl Config {
+    /// By what drivers are paid.
+    #[must_use]
+    pub fn payout_options(&self) -> (WalletPolicy, LinePolicy) {
+        let money = &self.money;
+        let wallets = WalletPolicy {
+            payouts: PayoutRules {
+                fee: money.payout_fee,
+                minimum: money.payout_minimum,
+                day_max: money.payout_day_max,
+            },
+            approved_above: money.payout_approval_above,
+            ..WalletPolicy::default()
+        };
+        let line = LinePolicy {
+            held: money.payout_held_ms,
+            patience: Patience::send(money.payout_absent_ms),
+            looked_every: money.payout_look_ms,
+        };
+        (wallets, line)
+    }
+
+    /// Whether the simulated provider of Pix runs inside the engine.
+    #[must_use]
+    pub fn simulates_pix(&self) -> bool {
+        let wanted = match self.pix.simulator {
+            PixSimulator::Auto => self.database.url.is_none() && self.mode != Mode::Production,
+            PixSimulator::On => true,
+            PixSimulator::Off => false,
+        };
+        wanted && self.pix.base_url.is_empty()
+    }
+
+    /// Whether there is a provider of Pix, real or not.
+    fn charges(&self) -> bool {
+        !self.pix.base_url.is_empty() || self.simulates_pix()
     }
 }
 

@@ -257,6 +257,17 @@ section! {
         driver_fee_share: Rate,
         charge_expiry_ms: Millis,
         hold_ms: Millis,
+        #[serde(deserialize_with = "amount")]
+        payout_fee: Centavos,
+        #[serde(deserialize_with = "amount")]
+        payout_minimum: Centavos,
+        #[serde(deserialize_with = "amount")]
+        payout_day_max: Centavos,
+        #[serde(deserialize_with = "amount")]
+        payout_approval_above: Centavos,
+        payout_held_ms: Millis,
+        payout_absent_ms: Millis,
+        payout_look_ms: Millis,
         pix_key_cooling_ms: Millis,
     }
 }

@@ -6,6 +6,7 @@
 //! an end) does no harm, for who wanted it asks again under the same id.
 
 mod payments;
+mod payouts;
 
 use std::sync::{Arc, Weak};
 
@@ -72,7 +73,7 @@ impl Effects {
             let metrics = Arc::clone(&self.metrics);
             tokio::spawn(async move {
                 let name = name(&effect);
-                let ended = carrier.carry(effect).await;
+                let ended = carrier.carry(effect, &dispatch).await;
                 metrics.effects.with_label_values(&[name, outcome(&ended)]).inc();
                 if let Some(dispatch) = dispatch.upgrade() {
                     dispatch.effect_ended(ended);
@@ -84,10 +85,13 @@ impl Effects {
 }
 
 impl Carrier {
-    async fn carry(&self, effect: Effect) -> EffectEnded {
+    async fn carry(&self, effect: Effect, dispatch: &Weak<Dispatch>) -> EffectEnded {
         match effect {
             Effect::Payment(payment, effect) => {
                 EffectEnded::Payment(payment, self.of_payment(effect).await)
+            }
+            Effect::Payout(number, call) => {
+                EffectEnded::Payout(number, self.of_payout(call, dispatch).await)
             }
         }
     }
@@ -96,11 +100,13 @@ impl Carrier {
 const fn name(effect: &Effect) -> &'static str {
     match effect {
         Effect::Payment(_, effect) => effect.as_str(),
+        Effect::Payout(_, call) => call.as_str(),
     }
 }
 
 const fn outcome(ended: &EffectEnded) -> &'static str {
     match ended {
         EffectEnded::Payment(_, seen) => seen.outcome(),
+        EffectEnded::Payout(_, heard) => heard.outcome(),
     }
 }

@@ -17,18 +17,22 @@ use uuid::Uuid;
 use super::fence::Fence;
 use super::money::Money;
 use super::payments::{OF_PAYMENTS, Payments};
+use super::payouts::{OF_PAYOUTS, Payouts};
 use super::timestamp;
 
 /// What `journal_write` takes, who writes included, and what `ledger_write` takes beside its slot.
 const OF_JOURNAL: usize = 64;
 const OF_LEDGER: usize = 14;
-pub(super) const PARAMETERS: usize = OF_JOURNAL + OF_LEDGER + OF_PAYMENTS;
+pub(super) const PARAMETERS: usize = OF_JOURNAL + OF_LEDGER + OF_PAYMENTS + OF_PAYOUTS;
 
 /// What is called beside `journal_write`, where a batch has rows for it: the function, what it
 /// takes before its columns, and how many those are. The slot of the ledger is the lane, the third
 /// parameter.
-const BESIDE: [(&str, &str, usize); 2] =
-    [("ledger_write", "$3,", OF_LEDGER), ("payment_write", "", OF_PAYMENTS)];
+const BESIDE: [(&str, &str, usize); 3] = [
+    ("ledger_write", "$3,", OF_LEDGER),
+    ("payment_write", "", OF_PAYMENTS),
+    ("payout_write", "", OF_PAYOUTS),
+];
 
 /// The SQL calls, by which of [`BESIDE`] a batch has rows for, a bit each. Parameters are numbered
 /// in the order of [`Batch::bind`].
@@ -85,6 +89,7 @@ pub(super) struct Batch<'a> {
     new_streams: &'a [(Uuid, String)],
     money: Money<'a>,
     payments: Payments<'a>,
+    payouts: Payouts<'a>,
     audit: Vec<&'a AuditRow>,
 }
 
@@ -152,7 +157,9 @@ impl<'a> Batch<'a> {
                 | Row::Charge(_)
                 | Row::Receipt(_)
                 | Row::Refund(_)
-                | Row::Hold(_) => {}
+                | Row::Hold(_)
+                | Row::Held(_)
+                | Row::Payout(_) => {}
             }
         }
         if let Some(timer) = decision.timer {
@@ -170,6 +177,7 @@ impl<'a> Batch<'a> {
         self.results.extend(decision.results.iter().map(answered));
         self.money.add(&decision.money, column(shard));
         self.payments.add(decision);
+        self.payouts.add(decision);
         self.audit.extend(&decision.audit);
     }
 
@@ -188,8 +196,9 @@ impl<'a> Batch<'a> {
         let others = self.drivers.len() + self.timers.len() + self.new_streams.len();
         let all = events.chain(rides).chain(waves).chain(attempts).chain(results).chain(streams);
         let text: usize = all.map(|text| text + ROW_BYTES).sum();
-        let beside = self.money.rows() + self.payments.rows();
-        text + self.payments.bytes() + (others + beside + PARAMETERS) * ROW_BYTES
+        let beside = self.money.rows() + self.payments.rows() + self.payouts.rows();
+        let text = text + self.payments.bytes() + self.payouts.bytes();
+        text + (others + beside + PARAMETERS) * ROW_BYTES
     }
 
     /// What of the batch the call does not write: it is rare, and has a statement of its own.
@@ -199,8 +208,9 @@ impl<'a> Batch<'a> {
 
     /// The text of the call that takes these columns.
     pub(super) fn call(&self) -> &'static str {
-        let [ledger, payments] = [self.money.rows(), self.payments.rows()].map(|n| n > 0);
-        &CALLS[usize::from(ledger) | usize::from(payments) << 1]
+        let rows = [self.money.rows(), self.payments.rows(), self.payouts.rows()];
+        let [ledger, payments, payouts] = rows.map(|rows| usize::from(rows > 0));
+        &CALLS[ledger | payments << 1 | payouts << 2]
     }
 
     /// Binds the columns in the order of [`Batch::call`], after the six that say who writes.
@@ -212,7 +222,8 @@ impl<'a> Batch<'a> {
         let query = self.bind_results(query);
         let query = self.bind_streams(query);
         let query = self.money.bind(query);
-        self.payments.bind(query)
+        let query = self.payments.bind(query);
+        self.payouts.bind(query)
     }
 
     /// The shards written for, with their epochs.

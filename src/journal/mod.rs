@@ -16,6 +16,7 @@ mod inbox;
 mod lane;
 mod money;
 mod payments;
+mod payouts;
 mod records;
 mod store;
 mod streams;

@@ -51,7 +51,7 @@ impl<'a> Payments<'a> {
                     self.refunds.insert((&row.pix, &row.id), (shard, row));
                 }
                 Row::Hold(row) => self.holds.push(row),
-                Row::Ride(_) | Row::Wave(_) | Row::Attempts(_) | Row::Driver(_) => {}
+                _ => {}
             }
         }
         for (entity, at) in &decision.wakes {

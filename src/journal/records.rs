@@ -31,6 +31,7 @@ mod payments;
 mod people;
 mod preload;
 mod streams;
+mod wallets;
 
 /// How long an answered command is known.
 const KNOWN_FOR: &str = "24 hours";
@@ -187,6 +188,7 @@ impl Records {
                 "driver" => Entity::Driver(DriverId(id)),
                 "passenger" => Entity::Passenger(PassengerId(id)),
                 "payment" => Entity::Payment(PaymentId(id)),
+                "wallet" => Entity::Wallet(DriverId::of_wallet(id)),
                 _ => return None,
             };
             Some((entity, moment(due)))

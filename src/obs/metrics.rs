@@ -196,8 +196,18 @@ metrics! {
         "Requests, frames and logins refused by a limit.";
     login_failures: IntCounter = "ibora_login_failures_total" []
         "Logins refused for their credentials.";
+    payouts: IntCounterVec = "ibora_payouts_total" ["event"]
+        "What happened to payouts; `payout_set_aside`: nobody could learn its outcome in time, \
+         look at it.";
+    payouts_wait: IntCounterVec = "ibora_payouts_wait_total" ["why"]
+        "Times that the next payout could not go out: the provider has too little for us \
+         (`short`), payouts are `stopped`, or neither is known.";
+    payouts_mismatched: IntCounter = "ibora_payouts_mismatched_total" []
+        "Times that the provider said of a payout what cannot be: another amount under our id, or \
+         done after it was refused. Above 0: somebody has to look.";
     effects: IntCounterVec = "ibora_effects_total" ["effect", "outcome"]
-        "Calls that actors wanted made to the Pix provider, by what came of them.";
+        "Calls that actors wanted made to the Pix provider, by what came of them. `mismatched`: \
+         somebody has to look; `dropped`: too many waited, it is wanted again.";
     pix_calls: IntCounterVec = "ibora_pix_calls_total" ["op", "outcome"]
         "Calls to the Pix provider by what came of them, each try for itself; `unclear`: it may \
          have been carried out.";

@@ -170,6 +170,22 @@ const CHECKS: &[(Invariant, &str)] = &[
            AND NOT EXISTS (SELECT FROM financial_events f WHERE f.subject_id = r.id
                            AND f.kind IN ('ride_fare', 'cancel_fee', 'ride_fare_prepaid'))",
     ),
+    (
+        invariants::MONEY_7,
+        "SELECT coalesce(h.driver_id, b.owner)
+         FROM (SELECT driver_id, sum(amount - taken - released) AS held FROM holds
+               GROUP BY driver_id) h
+         FULL JOIN (SELECT owner, -balance AS held FROM ledger_running_balances
+                    WHERE code = 2000) b ON b.owner = h.driver_id
+         WHERE coalesce(h.held, 0) <> coalesce(b.held, 0)",
+    ),
+    (
+        invariants::MONEY_8,
+        "SELECT '00000000-0000-0000-0000-000000000000'::uuid
+         WHERE (SELECT coalesce(-sum(balance), 0) FROM ledger_running_balances WHERE code = 1020)
+            <> (SELECT coalesce(sum(amount - (state::json ->> 'fee')::bigint), 0) FROM payouts
+                WHERE status IN ('awaiting_approval', 'queued', 'in_flight', 'unclear'))",
+    ),
 ];
 
 /// Checks everything; `progress` is told what is being checked and is given a chance to show it.

@@ -5,6 +5,7 @@
 mod audit;
 mod demand;
 mod payees;
+mod payouts;
 mod people;
 mod replay;
 mod rides;

@@ -78,6 +78,11 @@ impl Rides {
         Self { db }
     }
 
+    /// The database, for the other files of this room that ask by this door.
+    pub(super) const fn db(&self) -> &Db {
+        &self.db
+    }
+
     /// Whether the database answers.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ mod ledger;
 mod model;
 mod overload;
 mod payments;
+mod payouts;
 mod pg;
 mod process;
 mod provider;

@@ -239,9 +239,30 @@ export interface Payment {
 /** Money on its way to a driver. */
 export interface Payout {
   payout_id: string;
-  status: string;
+  driver_id: string;
+  /**
+   * `unclear`: the provider does not say how it ended; it is asked on, and nothing is sent twice.
+   */
+  status: 'awaiting_approval' | 'queued' | 'in_flight' | 'unclear' | 'done' | 'returned' | 'failed' | 'rejected';
+  /** What leaves the driver's balance, the fee included. */
+  amount: string;
   /** Reais with two places. */
-  amount?: string;
+  fee: string;
+  /** What is sent. */
+  net: string;
+  /** What his bank has sent back; it is his again. */
+  returned: string;
+  currency: 'BRL';
+  /** The end of the key that it goes to: the one that was registered when it was asked for. */
+  pix_key: string;
+  /** How many people still have to approve it. */
+  approvals_missing: number;
+  /** The banks' number of it, once it was sent. */
+  end_to_end_id: string | null;
+  /** Why it failed, by the provider's name, or was rejected. */
+  reason: string | null;
+  requested_at: string;
+  ended_at: string | null;
 }
 
 /** To a driver who gave the ride back it is told once that it is searching. */

@@ -13,7 +13,7 @@ use super::refunds::Taken;
 use super::rides::Due;
 use crate::ids::{DriverId, PayoutId, RideId};
 use crate::money::Centavos;
-use crate::units::{Millis, UnixMillis};
+use crate::units::UnixMillis;
 
 /// What a hold is of: a ride's fare, its fee, or a tip that came later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,8 +74,6 @@ pub struct Released {
 /// By what rules a driver is paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PayoutRules {
-    /// From the later of a ride's end and its payment.
-    pub hold: Millis,
     pub fee: Centavos,
     pub minimum: Centavos,
     pub day_max: Centavos,

@@ -7,14 +7,13 @@ use uuid::Uuid;
 use super::*;
 use crate::ids::PassengerId;
 use crate::ledger::{Books, Due, Receipt, Shares, Trip};
+use crate::units::Millis;
 
 const DRIVER: DriverId = DriverId(Uuid::from_u128(2));
-const RULES: PayoutRules = PayoutRules {
-    hold: Millis(86_400_000),
-    fee: Centavos(50),
-    minimum: Centavos(500),
-    day_max: Centavos(200_000),
-};
+/// How long earnings are held.
+const HOLD: Millis = Millis(86_400_000);
+const RULES: PayoutRules =
+    PayoutRules { fee: Centavos(50), minimum: Centavos(500), day_max: Centavos(200_000) };
 
 fn ride(number: u64) -> RideId {
     RideId(Uuid::from_u128(u128::from(number)))
@@ -211,7 +210,7 @@ fn earn(ride: RideId, amount: u64, now: i64) -> (FinancialEvent, FinancialEvent,
     (
         trip.owed(Due::Fare, shares, Centavos::ZERO, at).expect("fits"),
         receipt.settles(&trip, shares).expect("exact"),
-        Hold::of(amount, at + RULES.hold),
+        Hold::of(amount, at + HOLD),
     )
 }
 

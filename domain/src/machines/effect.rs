@@ -8,12 +8,15 @@
 use crate::ids::PaymentId;
 use crate::money::Centavos;
 use crate::payment::{ChargeSeen, Incoming};
+use crate::payout::{Heard, PayoutCall};
 use crate::pix::{EndToEndId, RefundId, Txid};
 use crate::units::Millis;
 
 /// A call to the provider, and for whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
+    /// For the payout line, which counts its calls.
+    Payout(u64, PayoutCall),
     Payment(PaymentId, PaymentEffect),
 }
 
@@ -49,6 +52,7 @@ impl PaymentEffect {
 /// What came of an effect, told to whoever wanted it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EffectEnded {
+    Payout(u64, Heard),
     Payment(PaymentId, PaymentSeen),
 }
 

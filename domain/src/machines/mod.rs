@@ -15,10 +15,12 @@ mod effect;
 mod known;
 mod passenger;
 mod payment;
+mod payout_line;
 mod ride;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod turns;
+mod wallet;
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,6 +31,7 @@ use crate::category::Category;
 use crate::dispatch::Merits;
 use crate::facts::{Answer, CommandKey, Decision, Entity, Origin, StreamId, Zone};
 use crate::ids::{DriverId, PassengerId, PaymentId, RideId, UserId};
+use crate::payout::Cleared;
 use crate::place::Coordinates;
 use crate::ride::{Rater, Stars};
 use crate::units::{Millis, UnixMillis};
@@ -43,8 +46,13 @@ pub(crate) use known::KeyHasher;
 pub use known::PastCommand;
 pub use passenger::{PassengerInput, PassengerMachine, Riding};
 pub use payment::{PaymentInput, PaymentMachine, PaymentRecords};
+pub use payout_line::{LineInput, LinePolicy, PayoutLineMachine, Resumed};
 pub use ride::{Ahead, DriverCommand, ReadAs, RideInput, RideMachine, RideRecords};
 pub use turns::{Act, Leave, Lost, TurnEnd, Turns, lose};
+pub use wallet::{
+    LineNews, Verdict, WalletInput, WalletMachine, WalletPolicy, WalletRecords, Wanted, day_of,
+    start_of_day,
+};
 
 /// Something that decides.
 pub trait Machine {
@@ -131,6 +139,16 @@ pub enum Note {
     },
     /// A dispatch policy said what cannot be carried out.
     PlanRefused,
+    /// Something happened to a payout.
+    Payout {
+        event: &'static str,
+    },
+    /// Payouts wait for something.
+    PayoutsWait {
+        why: Cleared,
+    },
+    /// The provider says of a payout what cannot be: people have to look.
+    PayoutOdd,
     Rated {
         by: Rater,
         stars: Stars,
@@ -147,12 +165,15 @@ pub enum Envelope<R> {
     Driver(DriverId, DriverInput<R>),
     Passenger(PassengerId, PassengerInput<R>),
     Dispatcher(Zone, DispatcherInput),
+    Wallet(DriverId, WalletInput<R>),
+    PayoutLine(LineInput),
     Payment(PaymentId, PaymentInput<R>),
 }
 
 impl<R> From<EffectEnded> for Envelope<R> {
     fn from(ended: EffectEnded) -> Self {
         match ended {
+            EffectEnded::Payout(call, heard) => Self::PayoutLine(LineInput::Heard { call, heard }),
             EffectEnded::Payment(id, seen) => Self::Payment(id, PaymentInput::Seen(seen)),
         }
     }
@@ -167,6 +188,8 @@ impl<R> Envelope<R> {
             Self::Driver(id, _) => Entity::Driver(*id),
             Self::Passenger(id, _) => Entity::Passenger(*id),
             Self::Dispatcher(zone, _) => Entity::Dispatcher(*zone),
+            Self::Wallet(id, _) => Entity::Wallet(*id),
+            Self::PayoutLine(_) => Entity::PayoutLine,
             Self::Payment(id, _) => Entity::Payment(*id),
         }
     }
@@ -288,6 +311,14 @@ impl<'a, R> Turn<'a, R> {
 
     fn tell_passenger(&mut self, id: PassengerId, input: PassengerInput<R>) {
         self.out.push(Output::Send(Envelope::Passenger(id, input)));
+    }
+
+    fn tell_wallet(&mut self, id: DriverId, input: WalletInput<R>) {
+        self.out.push(Output::Send(Envelope::Wallet(id, input)));
+    }
+
+    fn tell_line(&mut self, input: LineInput) {
+        self.out.push(Output::Send(Envelope::PayoutLine(input)));
     }
 
     fn tell_payment(&mut self, id: PaymentId, input: PaymentInput<R>) {

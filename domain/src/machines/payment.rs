@@ -10,9 +10,10 @@ use std::fmt;
 
 use super::effect::{Effect, PaymentEffect, PaymentSeen, RefundSeen, Said};
 use super::known::{Known, PastCommand, done};
-use super::{Ask, Machine, Outputs, PassengerInput, ReadAs, RideInput, Turn};
-use crate::facts::{Decision, Entity, EventRow, Row, Timer};
+use super::{Ask, Machine, Outputs, PassengerInput, ReadAs, RideInput, Turn, WalletInput};
+use crate::facts::{Decision, Entity, EventRow, HoldRow, Row, Timer};
 use crate::ids::PaymentId;
+use crate::ledger::Hold;
 use crate::money::Centavos;
 use crate::payment::{
     ChargeSeen, Incoming, Payment, PaymentEvent, PaymentPolicy, RefundStage, Stage,
@@ -352,7 +353,11 @@ impl<R> PaymentMachine<R> {
         let body = json_text(event, EVENT_JSON).into();
         let (seq, kind, at) = (payment.version, event.kind(), turn.now);
         decision.events.push(EventRow { seq, kind, at, body });
-        decision.rows.extend(payment.rows_of(event, turn.now, &self.policy));
+        let rows = payment.rows_of(event, turn.now, &self.policy);
+        for hold in rows.iter().filter_map(Row::as_hold) {
+            hand_on(turn, decision, hold);
+        }
+        decision.rows.extend(rows);
         // What the provider confirmed is an amount, so there is nothing that could not be booked.
         decision.money.extend(payment.booked(event, turn.now).into_iter().flatten());
         if let Some(trip) = payment.debt.map(|debt| debt.trip) {
@@ -383,6 +388,13 @@ impl<R> PaymentMachine<R> {
         }
         turn.persist(decision);
     }
+}
+
+/// Tells a driver's wallet what he has earned; should the word be lost, it wakes at the hold's end.
+fn hand_on<R>(turn: &mut Turn<'_, R>, decision: &mut Decision, hold: &HoldRow) {
+    let earned = Hold::of(hold.amount, hold.release_at);
+    decision.wakes.push((Entity::Wallet(hold.driver), hold.release_at));
+    turn.tell_wallet(hold.driver, WalletInput::Earned { earning: hold.earning, hold: earned });
 }
 
 impl<R> Machine for PaymentMachine<R> {

@@ -51,7 +51,13 @@ impl Patience {
     pub const REFUND: Self = Self::of(Millis(10_000), 3, Millis(500), Millis(30_000));
     /// Nothing may be paid twice by a provider that forgets an id, so that a payout waits longest;
     /// still it is sent again within the time for which it holds the line.
-    pub const SEND: Self = Self::of(Millis(60_000), 5, Millis(500), Millis(15_000));
+    pub const SEND: Self = Self::send(Millis(60_000));
+
+    /// As [`Patience::SEND`], where what is not found counts after another time.
+    #[must_use]
+    pub const fn send(absent_for: Millis) -> Self {
+        Self::of(absent_for, 5, Millis(500), Millis(absent_for.0 / 4))
+    }
 
     const fn of(absent_for: Millis, absences: u32, first: Millis, longest: Millis) -> Self {
         Self { absent_for, absences, backoff: Backoff { first, longest } }

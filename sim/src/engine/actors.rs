@@ -7,9 +7,9 @@ use std::sync::Arc;
 use ibora_domain::facts::Entity;
 use ibora_domain::ids::{DriverId, PassengerId, RideId};
 use ibora_domain::machines::{
-    DispatcherInput, DispatcherMachine, DriverInput, DriverMachine, Driving, Envelope, Machine,
-    Output, Outputs, PassengerInput, PassengerMachine, PaymentInput, RideInput, RideMachine,
-    RideRecords, Riding,
+    DispatcherInput, DispatcherMachine, DriverInput, DriverMachine, Driving, Envelope, LineInput,
+    Machine, Output, Outputs, PassengerInput, PassengerMachine, PaymentInput, RideInput,
+    RideMachine, RideRecords, Riding, WalletInput,
 };
 use ibora_domain::mutants::{Mutant, is};
 use ibora_domain::units::{Millis, UnixMillis};
@@ -104,7 +104,11 @@ impl Engine {
         let first = match entity {
             Entity::Driver(id) => Read::Driver(Box::new(world.db.driver_stands(id))),
             Entity::Passenger(id) => Read::Passenger(world.db.active_passengers.get(&id).copied()),
-            Entity::Ride(_) | Entity::Dispatcher(_) | Entity::Payment(_) => return false,
+            Entity::Ride(_)
+            | Entity::Dispatcher(_)
+            | Entity::Payment(_)
+            | Entity::Wallet(_)
+            | Entity::PayoutLine => return false,
         };
         if let Some(Entry::Activating { read, .. }) = self.entries.get_mut(&entity) {
             *read = first;
@@ -152,7 +156,7 @@ impl Engine {
                 Body::Dispatcher(DispatcherMachine::new(zone, policy))
             }
             // Nothing is charged here.
-            (Entity::Payment(_), _) => return,
+            (Entity::Payment(_) | Entity::Wallet(_) | Entity::PayoutLine, _) => return,
         };
         let mut actor = Actor::new(body, life, out, world.now);
         actor.last_active = now;
@@ -338,6 +342,8 @@ fn alarm_of(entity: Entity) -> Envelope<Reply> {
         Entity::Passenger(id) => Envelope::Passenger(id, PassengerInput::Alarm),
         Entity::Dispatcher(zone) => Envelope::Dispatcher(zone, DispatcherInput::Alarm),
         Entity::Payment(id) => Envelope::Payment(id, PaymentInput::Alarm),
+        Entity::Wallet(id) => Envelope::Wallet(id, WalletInput::Alarm),
+        Entity::PayoutLine => Envelope::PayoutLine(LineInput::Alarm),
     }
 }
 

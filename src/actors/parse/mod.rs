@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::{Command, Point, RideRequest, Trip};
 
 pub use form::{
-    Form, Read, flag, integer, list, moment, name, number, place, raw_text, text, uuid,
+    Form, Read, amount, flag, integer, list, moment, name, number, place, raw_text, text, uuid,
 };
 pub use json::{JsonFault, json};
 

@@ -131,7 +131,7 @@ pub(crate) fn message<R>(envelope: &Envelope<R>) -> Option<Failpoint> {
             }
         },
         // It goes on by its own deadline, whatever it was not told.
-        Envelope::Payment(..) => return None,
+        Envelope::Payment(..) | Envelope::Wallet(..) | Envelope::PayoutLine(_) => return None,
         Envelope::Dispatcher(_, input) => match input {
             DispatcherInput::Seek(_) => ToDispatcherSeek,
             DispatcherInput::Found { .. } => ToDispatcherFound,

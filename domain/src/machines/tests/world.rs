@@ -206,6 +206,7 @@ impl World {
                 let policy = self.policy.dispatch_policy(zone);
                 Body::Dispatcher(DispatcherMachine::new(zone, policy))
             }
+            Entity::Wallet(_) | Entity::PayoutLine => unreachable!("nobody is paid here"),
             Entity::Payment(id) => unreachable!("{id}: nothing is charged here"),
         };
         self.lives += 1;
@@ -241,6 +242,7 @@ impl World {
             Entity::Driver(id) => Envelope::Driver(id, DriverInput::Alarm),
             Entity::Passenger(id) => Envelope::Passenger(id, PassengerInput::Alarm),
             Entity::Dispatcher(zone) => Envelope::Dispatcher(zone, DispatcherInput::Alarm),
+            Entity::Wallet(_) | Entity::PayoutLine => unreachable!("nobody is paid here"),
             Entity::Payment(id) => unreachable!("{id}: nothing is charged here"),
         };
         if let Some(actor) = self.actors.get_mut(&entity) {

@@ -1,0 +1,70 @@
+//! Payouts: what has to be known before a command about one reaches its wallet, and hints.
+
+use std::sync::Arc;
+
+use ibora_domain::ids::{DriverId, PayoutId};
+use ibora_domain::machines::{Envelope, WalletInput};
+use ibora_domain::pix::{Payee, SendId};
+use ibora_domain::refusal::Refusal;
+use uuid::Uuid;
+
+use super::{Caller, Command, Dispatch};
+
+/// What is looked up for a command about a payout.
+#[derive(Default)]
+pub(super) struct OfPayout {
+    /// Whom who asks is paid to.
+    pub(super) payee: Option<Payee>,
+    /// Whose payout it is.
+    pub(super) driver: Option<DriverId>,
+}
+
+impl OfPayout {
+    /// Whose payout it is; of none that was looked up, nobody's.
+    pub(super) fn whose(&self) -> DriverId {
+        self.driver.unwrap_or(DriverId(Uuid::nil()))
+    }
+}
+
+impl Dispatch {
+    /// Looks up what a command about a payout needs.
+    pub(super) async fn of_payout(
+        &self,
+        caller: Caller,
+        command: &Command,
+    ) -> Result<OfPayout, Refusal> {
+        let records = self.registry.ports.journal.records();
+        match command {
+            Command::Payout { .. } => {
+                let payee = records.payee(caller.user.into()).await;
+                let payee = payee.map_err(|_| Refusal::Unavailable)?;
+                Ok(OfPayout { payee, driver: None })
+            }
+            Command::ApprovePayout { payout } | Command::RejectPayout { payout, .. } => {
+                let payout = records.payout(*payout).await.map_err(|_| Refusal::Unavailable)?;
+                let driver = payout.ok_or(Refusal::NotFound)?.driver;
+                Ok(OfPayout { payee: None, driver: Some(driver) })
+            }
+            _ => Ok(OfPayout::default()),
+        }
+    }
+
+    /// Somebody says that something happened to a payout, by its id at the provider. Nothing is
+    /// believed: the provider is asked. Not waited for.
+    pub fn payout_hint(self: &Arc<Self>, id: &SendId) {
+        // The ids of payouts are ours; what is none is nobody's.
+        let Ok(payout) = Uuid::try_parse(id.as_str()).map(PayoutId) else { return };
+        let dispatch = Arc::clone(self);
+        self.registry.ports.spawn(async move {
+            match dispatch.journal().records().payout(payout).await {
+                Ok(Some(payout)) => {
+                    let (driver, payout) = (payout.driver, Box::new(payout));
+                    let hint = WalletInput::Hint { payout };
+                    dispatch.registry.send(Envelope::Wallet(driver, hint));
+                }
+                Ok(None) => tracing::warn!("a hint at a payout that is not ours"),
+                Err(error) => tracing::warn!(%error, "a payout cannot be read"),
+            }
+        });
+    }
+}
