@@ -93,12 +93,13 @@ impl Known {
         decision: &mut Decision,
     ) {
         let stored = answer.as_ref().map_or_else(|refusal| refusal.is_result(), |_| true);
-        if let Some(key) = ask.key.filter(|_| stored) {
+        let key = ask.key.filter(|_| stored);
+        if let Some(key) = key.clone() {
             self.remember(&key, answer.as_ref().err().copied());
             let owner = decision.entity.id();
             decision.results.push(ResultRow { key, owner, answer: answer.clone() });
         }
-        turn.reply(ask.reply, answer);
+        turn.out.push(Output::Reply(ask.reply, answer, key));
     }
 }
 

@@ -61,8 +61,8 @@ impl Alone {
 fn answers(out: &Outputs<u64>) -> Vec<&'static str> {
     out.iter()
         .filter_map(|output| match output {
-            Output::Reply(_, Ok(_)) => Some("yes"),
-            Output::Reply(_, Err(refusal)) => Some(refusal.code()),
+            Output::Reply(_, Ok(_), _) => Some("yes"),
+            Output::Reply(_, Err(refusal), _) => Some(refusal.code()),
             Output::Repeat(..) => Some("repeated"),
             _ => None,
         })
