@@ -28,6 +28,7 @@ use preload::Preloaded;
 mod people;
 mod preload;
 mod streams;
+mod used;
 
 /// How long an answered command is known.
 const KNOWN_FOR: &str = "24 hours";

@@ -37,7 +37,7 @@ pub use driver::{
     MeanRating, NotWon, OnlineAs,
 };
 pub(crate) use known::KeyHasher;
-pub use known::PastCommand;
+pub use known::{PastCommand, UsedId};
 pub use passenger::{PassengerInput, PassengerMachine, Riding};
 pub use ride::{Ahead, DriverCommand, ReadAs, RideInput, RideMachine, RideRecords};
 pub use turns::{Act, Leave, Lost, TurnEnd, Turns, lose};
