@@ -25,10 +25,12 @@ use crate::db::{self, Db};
 use crate::geo::RoadGraphError;
 use crate::journal::{Journal, JournalParts};
 use crate::obs::{Metrics, failpoint};
+use crate::pix::inbound::IdentityError;
 use crate::postgres::{Database, PostgresError};
 use crate::realtime::{Hub, RealtimeParts, RealtimeState};
 use crate::seed::{SeedError, Seeded};
 
+mod callbacks;
 mod node;
 mod settings;
 mod turn;
@@ -80,6 +82,8 @@ pub enum StartError {
     Roads { path: PathBuf, source: RoadGraphError },
     #[error("cannot listen on {address}: {source}")]
     Listen { address: SocketAddr, source: std::io::Error },
+    #[error("the listener for callbacks: {0}")]
+    Callbacks(#[from] IdentityError),
     #[error("{dir}: {count} engines run on this data directory; set node.id or data.dir")]
     NodesFull { dir: PathBuf, count: u32 },
     #[error(transparent)]
@@ -152,8 +156,10 @@ pub struct App {
     pub hub: Arc<Hub>,
     /// Where it listens; the port it got where the configuration says 0.
     pub address: SocketAddr,
+    /// Where it listens for callbacks of the Pix provider alone, if it does.
+    pub callbacks_address: Option<SocketAddr>,
     ready: Arc<AtomicBool>,
-    server: ServerHandle,
+    servers: Vec<ServerHandle>,
     metrics_server: Option<ServerHandle>,
     stepping_down: AbortHandle,
     /// The name is ours while the engine runs.
@@ -182,7 +188,8 @@ impl App {
         store.database.watch(&metrics.postgres_restarts);
         let node = Node::of(config)?;
         let router = router(config)?;
-        let place = web::Place::take(config)?;
+        let place = web::Place::take(config.http.listen)?;
+        let callback_place = web::CallbackPlace::take(config)?;
         let standby = Standby::new(Arc::clone(&metrics), &web::api_options(config));
         let metrics_server = web::listen_metrics(config, &standby)?;
         let options = journal_options(config, &node);
@@ -204,30 +211,22 @@ impl App {
         let dispatch = Dispatch::start(parts, dispatch_options(config)).await?;
         let accounts = Arc::new(accounts(config, store.db(), Arc::clone(&journal))?);
         let ready = Arc::new(AtomicBool::new(true));
-        let sessions = RealtimeState::new(
-            RealtimeParts {
-                hub: Arc::clone(&hub),
-                dispatch: Arc::clone(&dispatch),
-                accounts: Arc::clone(&accounts),
-                wall_clock: Arc::new(wall_clock),
-                metrics: Arc::clone(&metrics),
-            },
-            session_options(config),
-        );
+        let sessions = sessions(config, (&dispatch, &accounts), (&hub, &metrics));
         let api = web::api(config, &store.db(), (&dispatch, &accounts), (&metrics, &ready), &hub);
-        let routes = web::Routes { api, sessions, more };
+        let callbacks = callbacks::callbacks(config, &journal, &metrics);
         timeout(READ_FIRST, journal.preloaded()).await.ok();
-        let listening = web::listen(config, &place, routes);
+        let routes = web::Routes { api, sessions, callbacks, more };
+        let listening = web::listen(config, (&place, callback_place), routes);
         if listening.is_err() {
             // Another listens there since: the shards shall not be kept from it.
             timeout(LEAVE_WITHIN, journal.leave()).await.ok();
         }
-        let (address, server) = listening?;
+        let listening = listening?;
         failpoint!(StartListening);
         drop(answering);
         let stepping_down = tokio::spawn(step_down(Arc::clone(&dispatch), Arc::clone(&hub)));
         tokio::spawn(refresh_gauges(Arc::downgrade(&dispatch), Arc::clone(&metrics)));
-        tracing::info!(%address, "ready");
+        tracing::info!(address = %listening.address, "ready");
         Ok(Self {
             store,
             dispatch,
@@ -235,9 +234,10 @@ impl App {
             journal,
             metrics,
             hub,
-            address,
+            address: listening.address,
+            callbacks_address: listening.callbacks_address,
             ready,
-            server,
+            servers: listening.servers,
             metrics_server,
             stepping_down: stepping_down.abort_handle(),
             _node: node,
@@ -267,7 +267,9 @@ impl App {
         self.hub.drain(DRAIN_A_SESSION.saturating_mul(sessions).clamp(least, most)).await;
         failpoint!(StopDrained);
         self.dispatch.end();
-        self.server.stop(true).await;
+        for server in self.servers {
+            server.stop(true).await;
+        }
         if let Some(server) = self.metrics_server {
             server.stop(false).await;
         }
@@ -292,6 +294,21 @@ impl App {
             Err(_) => tracing::warn!("the shards are left when the lease ends"),
         }
     }
+}
+
+fn sessions(
+    config: &Config,
+    (dispatch, accounts): (&Arc<Dispatch>, &Arc<Accounts>),
+    (hub, metrics): (&Arc<Hub>, &Arc<Metrics>),
+) -> RealtimeState {
+    let parts = RealtimeParts {
+        hub: Arc::clone(hub),
+        dispatch: Arc::clone(dispatch),
+        accounts: Arc::clone(accounts),
+        wall_clock: Arc::new(wall_clock),
+        metrics: Arc::clone(metrics),
+    };
+    RealtimeState::new(parts, session_options(config))
 }
 
 fn journal_parts(store: &Store, hub: &Arc<Hub>, metrics: &Arc<Metrics>) -> JournalParts {

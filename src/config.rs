@@ -132,6 +132,8 @@ impl Config {
                 &pix.certificate_password_file,
                 "pix.certificate_password",
             ),
+            (&mut pix.webhook_secret, &pix.webhook_secret_file, "pix.webhook_secret"),
+            (&mut pix.webhook_secret_old, &pix.webhook_secret_old_file, "pix.webhook_secret_old"),
         ];
         let mut problems = Vec::new();
         for (secret, file, key) in secrets {

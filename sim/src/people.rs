@@ -105,6 +105,7 @@ pub fn profile(of: DriverId) -> DriverProfile {
         approved: true,
         approval: "approved".to_owned(),
         vehicles: vec![(vehicle, vec![Category::Economy])],
+        pix_key: None,
     }
 }
 

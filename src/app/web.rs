@@ -1,4 +1,5 @@
-//! The listeners: every route of the engine on one, `/metrics` on its own where it has one.
+//! The listeners: every route of the engine on one, `/metrics` on its own where it has one, and the
+//! Pix provider's callbacks on one that knows it by its certificate.
 //!
 //! The address is taken before the shards are, and kept through: an engine that cannot have it
 //! keeps nothing from another, and one that takes over answers where it stood by. It listens once
@@ -16,6 +17,7 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::http::KeepAlive;
 use actix_web::rt::net::TcpStream;
 use actix_web::{App as WebApp, HttpServer, web};
+use rustls::ServerConfig;
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 
 use super::{Mount, StartError};
@@ -26,6 +28,8 @@ use crate::config::Config;
 use crate::db::Db;
 use crate::network::Proxies;
 use crate::obs::Metrics;
+use crate::pix::client::IdentityFiles;
+use crate::pix::inbound::{self, Callbacks, Proof};
 use crate::readmodel::Rides;
 use crate::realtime::{self, Hub, RealtimeState};
 
@@ -50,6 +54,7 @@ const SHUTDOWN_S: u64 = 2;
 pub(super) struct Routes {
     pub(super) api: Arc<Api>,
     pub(super) sessions: RealtimeState,
+    pub(super) callbacks: Arc<Callbacks>,
     pub(super) more: Mount,
 }
 
@@ -57,6 +62,7 @@ impl Routes {
     fn mount(&self, routes: &mut web::ServiceConfig) {
         realtime::configure(routes, &self.sessions);
         (self.more)(routes);
+        self.callbacks.configure(Proof::Secret, routes);
         self.api.configure(routes);
     }
 }
@@ -105,9 +111,8 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Takes the address; nobody can connect yet.
-    pub(super) fn take(config: &Config) -> Result<Self, StartError> {
-        let address = config.http.listen;
+    /// Takes an address; nobody can connect yet.
+    pub(super) fn take(address: SocketAddr) -> Result<Self, StartError> {
         let bound = || {
             let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
             // Connections that an engine before is still ending are not in the way.
@@ -151,12 +156,32 @@ pub(super) fn listen_standby(
     place.serve(|listener| Ok(server.listen(listener)?.run()))
 }
 
-/// Serves every route; where it listens, and how to stop it.
+/// Where an engine listens, and how to stop that.
+pub(super) struct Listening {
+    pub(super) address: SocketAddr,
+    pub(super) callbacks_address: Option<SocketAddr>,
+    pub(super) servers: Vec<ServerHandle>,
+}
+
+/// Serves every route, and callbacks where these have a place of their own.
 pub(super) fn listen(
+    config: &Config,
+    (place, callbacks): (&Place, Option<CallbackPlace>),
+    routes: Routes,
+) -> Result<Listening, StartError> {
+    let of_callbacks = callbacks.map(|place| place.listen(&routes.callbacks)).transpose()?;
+    let server = listen_publicly(config, place, routes)?;
+    let callbacks_address = of_callbacks.as_ref().map(|(address, _)| *address);
+    let of_callbacks = of_callbacks.map(|(_, server)| server);
+    let servers = [server].into_iter().chain(of_callbacks).collect();
+    Ok(Listening { address: place.address, callbacks_address, servers })
+}
+
+fn listen_publicly(
     config: &Config,
     place: &Place,
     routes: Routes,
-) -> Result<(SocketAddr, ServerHandle), StartError> {
+) -> Result<ServerHandle, StartError> {
     let workers = match config.http.workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         workers => workers,
@@ -174,8 +199,7 @@ pub(super) fn listen(
         .client_disconnect_timeout(Duration::ZERO)
         .on_connect(|connection, _| bound(connection))
         .shutdown_timeout(SHUTDOWN_S);
-    let handle = place.serve(|listener| Ok(server.listen(listener)?.run()))?;
-    Ok((place.address, handle))
+    place.serve(|listener| Ok(server.listen(listener)?.run()))
 }
 
 /// Bounds what the system keeps for one connection, and for how long it keeps what its other end
@@ -189,6 +213,49 @@ fn bound(connection: &dyn Any) {
         .and_then(|()| socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENT_FOR)));
     if let Err(error) = outcome {
         tracing::debug!(%error, "a connection keeps the system's own bounds");
+    }
+}
+
+/// Where callbacks come in over TLS, if they have a listener of their own.
+pub(super) struct CallbackPlace {
+    place: Place,
+    tls: ServerConfig,
+}
+
+impl CallbackPlace {
+    /// Reads the certificates and takes the address; nobody can connect yet.
+    pub(super) fn take(config: &Config) -> Result<Option<Self>, StartError> {
+        let pix = &config.pix;
+        // Where there is an address the configuration insists on the rest.
+        let (Some(address), Some(certificate), Some(ca)) =
+            (pix.webhook_listen, pix.webhook_certificate.clone(), &pix.webhook_ca)
+        else {
+            return Ok(None);
+        };
+        let key = pix.webhook_certificate_key.clone();
+        let tls = inbound::server(&IdentityFiles { certificate, key, password: None }, ca)?;
+        Ok(Some(Self { place: Place::take(address)?, tls }))
+    }
+
+    /// Serves callbacks to who shows the provider's certificate; where, and how to stop it.
+    pub(super) fn listen(
+        self,
+        callbacks: &Arc<Callbacks>,
+    ) -> Result<(SocketAddr, ServerHandle), StartError> {
+        let callbacks = Arc::clone(callbacks);
+        let mount = move |routes: &mut web::ServiceConfig| {
+            callbacks.configure(Proof::Certificate, routes);
+        };
+        let server = HttpServer::new(move || WebApp::new().configure(&mount))
+            .workers(1)
+            .tcp_nodelay(true)
+            .disable_signals()
+            .client_request_timeout(Duration::from_secs(10))
+            .shutdown_timeout(SHUTDOWN_S);
+        let tls = self.tls;
+        let run = |listener| Ok(server.listen_rustls_0_23(listener, tls)?.run());
+        let handle = self.place.serve(run)?;
+        Ok((self.place.address, handle))
     }
 }
 

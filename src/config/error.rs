@@ -61,6 +61,10 @@ pub enum Why {
     Origin(String),
     #[error("not of the form https://HOST[:PORT]")]
     SecureAddress,
+    #[error("not of the form https://HOST[:PORT]/webhooks/efi/pix")]
+    WebhookAddress,
+    #[error("must be {bytes} or more letters, digits, `-`, `.`, `_` and `~`")]
+    AddressSecret { bytes: usize },
     #[error(transparent)]
     Level(LogError),
     #[error("needed when {condition}")]

@@ -13,6 +13,8 @@ pub(super) const SECRET_KEYS: &[&str] = &[
     "pix.client_secret",
     "pix.certificate_password",
     "pix.key",
+    "pix.webhook_secret",
+    "pix.webhook_secret_old",
 ];
 
 /// Every key with its value in force; a secret that is set is `"***"`.

@@ -239,12 +239,13 @@ section! {
 }
 
 section! {
-    /// `[money]`: how what passengers pay is shared.
+    /// `[money]`: how what passengers pay is shared, and paid on. Domain time.
     Money {
         #[serde(deserialize_with = "share")]
         commission: Rate,
         #[serde(deserialize_with = "share")]
         driver_fee_share: Rate,
+        pix_key_cooling_ms: Millis,
     }
 }
 
@@ -337,6 +338,24 @@ section! {
         ca: Option<PathBuf>,
         #[serde(deserialize_with = "pix_key")]
         key: Option<PixKey>,
+        webhook_url: String,
+        #[serde(deserialize_with = "secret")]
+        webhook_secret: Option<SecretString>,
+        #[serde(deserialize_with = "path")]
+        webhook_secret_file: Option<PathBuf>,
+        #[serde(deserialize_with = "secret")]
+        webhook_secret_old: Option<SecretString>,
+        #[serde(deserialize_with = "path")]
+        webhook_secret_old_file: Option<PathBuf>,
+        #[serde(deserialize_with = "optional")]
+        webhook_listen: Option<SocketAddr>,
+        #[serde(deserialize_with = "path")]
+        webhook_certificate: Option<PathBuf>,
+        #[serde(deserialize_with = "path")]
+        webhook_certificate_key: Option<PathBuf>,
+        #[serde(deserialize_with = "path")]
+        webhook_ca: Option<PathBuf>,
+        webhook_bytes_max: usize,
         connect_timeout_ms: u64,
         call_timeout_ms: u64,
         retries_max: u32,

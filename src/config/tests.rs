@@ -253,6 +253,34 @@ fn a_provider_needs_all_that_calls_to_it_take() {
 }
 
 #[test]
+fn callbacks_need_a_proof_of_who_calls() {
+    let secret = "0123456789abcdefghijklmnopqrstuv";
+    for bad in ["short", "0123456789abcdefghijklmnopqrst/v", "0123456789abcdefghijklmnopqrst v"] {
+        let said = refusal(Config::with(&[("pix.webhook_secret", bad)]));
+        assert!(
+            said.starts_with("pix.webhook_secret: must be 32") && !said.contains(bad),
+            "{said}"
+        );
+    }
+    let said = refusal(Config::with(&[("pix.webhook_listen", "127.0.0.1:0")]));
+    for key in ["pix.webhook_certificate: needed", "pix.webhook_ca: needed"] {
+        assert!(said.contains(key), "{said}");
+    }
+    let url = "https://pay.example.com/webhooks/efi/pix";
+    let said = refusal(Config::with(&[("pix.webhook_url", url)]));
+    for key in ["pix.webhook_secret: needed", "pix.base_url: needed"] {
+        assert!(said.contains(key), "{said}");
+    }
+    for bad in ["https://pay.example.com", "http://pay.example.com/webhooks/efi/pix", "pay"] {
+        let given = [("pix.webhook_url", bad), ("pix.webhook_secret", secret)];
+        let said = refusal(Config::with(&given));
+        assert!(said.contains("pix.webhook_url: not of the form"), "{said}");
+    }
+    let config = Config::with(&[("pix.webhook_secret", secret)]).expect("enough to be called");
+    assert!(!config.redacted().contains(secret) && !format!("{config:?}").contains(secret));
+}
+
+#[test]
 fn secrets_come_from_files_too() {
     let file = TempFile::new(&format!("{SIGNING_KEY}\n"));
     let config = Config::with(&[("auth.signing_key_file", &file.text())]).expect("it is valid");

@@ -24,6 +24,8 @@ const WINDOWS_MS: RangeInclusive<u64> = 1..=10_000;
 const ZONES: RangeInclusive<u64> = 0..=100;
 /// Bytes of a key that signs tokens: as many as its hash has.
 const SIGNING_KEY_BYTES_MIN: usize = 32;
+/// Bytes of the secret in the address of our webhook.
+const WEBHOOK_SECRET_BYTES_MIN: usize = 32;
 /// KiB and passes below which guessing passwords is cheap: the published minimum for argon2id.
 const PASSWORD_KIB_MIN: u32 = 19_456;
 const PASSWORD_ITERATIONS_MIN: u32 = 2;
@@ -38,6 +40,7 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     found.texts(config);
     found.osrm(config);
     found.pix(config);
+    found.webhooks(config);
     found.order(config);
     found.waves(config);
     found.zones(config);
@@ -114,7 +117,7 @@ fn session_ranges(config: &Config) -> Vec<Range> {
 }
 
 fn domain_ranges(config: &Config) -> Vec<Range> {
-    let Config { dispatch, rides, routing, clock, .. } = config;
+    let Config { dispatch, rides, money, routing, clock, .. } = config;
     vec![
         ("dispatch.pickup_max_ms", dispatch.pickup_max_ms.0, 1000..=MS_MAX),
         ("dispatch.race_size", dispatch.race_size.into(), RACE_SIZES),
@@ -140,6 +143,7 @@ fn domain_ranges(config: &Config) -> Vec<Range> {
         ("rides.rating_within_ms", rides.rating_within_ms.0, 0..=MS_MAX),
         ("rides.eta_every_ms", rides.eta_every_ms.0, 100..=MS_MAX),
         ("rides.quote_ttl_ms", rides.quote_ttl_ms.0, 1..=MS_MAX),
+        ("money.pix_key_cooling_ms", money.pix_key_cooling_ms.0, 0..=MS_MAX),
         ("routing.a_seconds", routing.a_seconds.into(), 1..=100_000),
         ("routing.osrm_timeout_ms", routing.osrm_timeout_ms, 1..=10_000),
         ("routing.osrm_failures_max", routing.osrm_failures_max.into(), 1..=1000),
@@ -162,6 +166,7 @@ fn pix_ranges(config: &Config) -> Vec<Range> {
         ("pix.failures_max", pix.failures_max.into(), 1..=1000),
         ("pix.pause_ms", pix.pause_ms, 1..=3_600_000),
         ("pix.answer_bytes_max", wide(pix.answer_bytes_max), 65_536..=1 << 30),
+        ("pix.webhook_bytes_max", wide(pix.webhook_bytes_max), 1024..=16 << 20),
     ]
 }
 
@@ -243,6 +248,37 @@ impl Found {
         for (given, key) in needed {
             self.unless(given, key, Why::Needed { condition: "pix.base_url is set" });
         }
+    }
+
+    /// What taking the provider's callbacks takes.
+    fn webhooks(&mut self, config: &Config) {
+        let pix = &config.pix;
+        let secrets = [
+            ("pix.webhook_secret", &pix.webhook_secret),
+            ("pix.webhook_secret_old", &pix.webhook_secret_old),
+        ];
+        for (key, secret) in secrets {
+            let good = secret.as_ref().is_none_or(|secret| is_in_address(secret.expose_secret()));
+            self.unless(good, key, Why::AddressSecret { bytes: WEBHOOK_SECRET_BYTES_MIN });
+        }
+        let listens = pix.webhook_listen.is_some();
+        let needed = [
+            (pix.webhook_certificate.is_some(), "pix.webhook_certificate"),
+            (pix.webhook_ca.is_some(), "pix.webhook_ca"),
+        ];
+        for (given, key) in needed {
+            let condition = "pix.webhook_listen is set";
+            self.unless(!listens || given, key, Why::Needed { condition });
+        }
+        if pix.webhook_url.is_empty() {
+            return;
+        }
+        self.unless(is_webhook(&pix.webhook_url), "pix.webhook_url", Why::WebhookAddress);
+        let condition = "pix.webhook_url is set";
+        self.unless(!pix.base_url.is_empty(), "pix.base_url", Why::Needed { condition });
+        let proved = listens || pix.webhook_secret.is_some();
+        let condition = "pix.webhook_url is set and pix.webhook_listen is not";
+        self.unless(proved, "pix.webhook_secret", Why::Needed { condition });
     }
 
     /// Pairs of which the first must not be above the second.
@@ -369,6 +405,23 @@ impl Found {
 pub fn is_node_id(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
     (1..=64).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with("tool-")
+}
+
+/// Whether a secret can stand in an address as it is, and is too long to be guessed.
+fn is_in_address(secret: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    secret.len() >= WEBHOOK_SECRET_BYTES_MIN && secret.bytes().all(plain)
+}
+
+/// HTTPS, as the provider demands; on this machine HTTP will do for the simulator of it.
+fn is_webhook(url: &str) -> bool {
+    let near = |host: &str| matches!(host.split(':').next(), Some("localhost" | "127.0.0.1"));
+    let host = url.strip_suffix("/webhooks/efi/pix").and_then(|url| {
+        let http = || url.strip_prefix("http://").filter(|host| near(host));
+        url.strip_prefix("https://").or_else(http)
+    });
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+    host.is_some_and(|host| !host.is_empty() && host.bytes().all(plain))
 }
 
 /// Scheme, host and maybe a port: what a browser sends as `Origin`.

@@ -7,10 +7,12 @@
 mod account_rows;
 mod acks;
 mod append;
+mod audit_rows;
 mod backlog;
 mod batch;
 mod fence;
 mod hold;
+mod inbox;
 mod lane;
 mod money;
 mod records;
@@ -43,12 +45,14 @@ use streams::Streams;
 use tenure::Keeper;
 
 pub use account_rows::{
-    AccountRow, AnswerRow, AuditRow, FamilyRow, ReviewRow, RotationRow, UserRow, VehicleRow,
+    AccountRow, AnswerRow, FamilyRow, PayoutSwitchRow, PixKeyRow, ReviewRow, RotationRow, UserRow,
+    VehicleRow,
 };
 pub(crate) use append::Append;
 /// Why something was not recorded, and how an engine stands with its shards.
 pub use ibora_domain::journal::{CommitError, Standing};
-pub use records::{InFlight, Records};
+pub use inbox::{Inbox, NoticeRow, NoticeSource, WebhookRow};
+pub use records::{InFlight, PayoutStop, Records};
 /// Why something recorded could not be read.
 pub use sqlx::Error as ReadError;
 pub use tenure::{Taking, Tenure};
@@ -111,6 +115,7 @@ pub struct Journal {
     streams: Arc<Streams>,
     backlog: Arc<Backlog>,
     acks: Arc<Acks>,
+    inbox: Inbox,
     records: Records,
     fence: Arc<Fence>,
     hold: Arc<Hold>,
@@ -134,6 +139,7 @@ impl Journal {
         let streams = Arc::new(Streams::new(db.clone(), usize::from(lanes), &metrics));
         let backlog = Arc::new(Backlog::default());
         let acks = Acks::start(db.patient());
+        let inbox = Inbox::start(&db);
         let records = Records::new(db.clone(), &metrics);
         let start = |number: u16| {
             let (sender, inbox) = mpsc::channel(options.queue_max);
@@ -154,6 +160,7 @@ impl Journal {
             streams,
             backlog,
             acks,
+            inbox,
             records,
             fence,
             hold,
@@ -177,6 +184,7 @@ impl Journal {
         let fence = Arc::new(Fence::beside(&db).await?);
         let streams = Arc::new(Streams::new(db.clone(), 0, &metrics));
         let (backlog, acks) = (Arc::new(Backlog::default()), Acks::start(db.patient()));
+        let notices = Inbox::start(&db);
         let records = Records::new(db.clone(), &metrics);
         let hold = Hold::of_nothing(metrics.journal_owner.clone());
         let (accounts, inbox) = mpsc::channel(TOOL_QUEUE);
@@ -194,6 +202,7 @@ impl Journal {
             streams,
             backlog,
             acks,
+            inbox: notices,
             records,
             fence,
             hold,
@@ -370,6 +379,12 @@ impl Journal {
     /// Takes note that a person's app has all events up to `seq`. Recorded soon, with others'.
     pub fn acknowledge(&self, user: UserId, seq: u64) {
         self.acks.take(user.0, seq);
+    }
+
+    /// What the provider of Pix tells.
+    #[must_use]
+    pub const fn inbox(&self) -> &Inbox {
+        &self.inbox
     }
 
     /// What is recorded.

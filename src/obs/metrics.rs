@@ -205,6 +205,11 @@ metrics! {
         "Calls to the Pix provider that were repeated.";
     pix_breaker_open: IntGauge = "ibora_pix_breaker_open" []
         "1 from when the Pix provider is left alone for its failures to its next good answer.";
+    pix_webhooks: IntCounterVec = "ibora_pix_webhooks_total" ["outcome"]
+        "Callbacks of the Pix provider; `stranger`: neither secret nor certificate, `not_stored`: \
+         the provider comes again.";
+    pix_notices: IntCounterVec = "ibora_pix_notices_total" ["outcome"]
+        "What the callbacks tell, piece by piece; `unreadable`: it makes no sense, and is kept.";
     invariant_violations: IntCounterVec = "ibora_invariant_violations_total" ["id"]
         "Broken promises of the engine; alert above 0.";
 }

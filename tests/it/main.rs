@@ -23,4 +23,5 @@ mod replay;
 mod rest;
 mod rides;
 mod session;
+mod webhooks;
 mod world;

@@ -1,7 +1,8 @@
 //! Who we are to the provider, and whom we take for it: certificates from files.
 //!
-//! Only the client's door calls it, once, at the start. What must hold: no error repeats what stood
-//! in a file, and no other TLS than that of rustls with `ring` is spoken.
+//! The client's door calls it once, at the start, and so does the listener for callbacks. What must
+//! hold: no error repeats what stood in a file, and no other TLS than that of rustls with `ring` is
+//! spoken.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -34,26 +35,32 @@ pub enum IdentityError {
     Apart { path: PathBuf },
 }
 
-type Chain = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+/// A certificate with those that vouch for it, and its key.
+pub(in crate::pix) type Chain = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 /// How connections to the provider are secured: our certificate, and the authorities of `ca`.
 pub(super) fn tls(files: &IdentityFiles, ca: Option<&Path>) -> Result<ClientConfig, IdentityError> {
-    let path = &files.certificate;
-    let bytes = read(path)?;
-    let (certificates, key) = if is_pem(&bytes) {
-        (certificates(path, &bytes)?, key(files, &bytes)?)
-    } else {
-        pkcs12(path, &bytes, files.password.as_ref())?
-    };
+    let (certificates, key) = chain(files)?;
     ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("`ring` has TLS 1.2 and 1.3")
         .with_root_certificates(roots(ca)?)
         .with_client_auth_cert(certificates, key)
-        .map_err(|_| IdentityError::Apart { path: path.clone() })
+        .map_err(|_| IdentityError::Apart { path: files.certificate.clone() })
 }
 
-fn roots(ca: Option<&Path>) -> Result<RootCertStore, IdentityError> {
+/// What the files hold, as PEM or PKCS#12.
+pub(in crate::pix) fn chain(files: &IdentityFiles) -> Result<Chain, IdentityError> {
+    let path = &files.certificate;
+    let bytes = read(path)?;
+    if is_pem(&bytes) {
+        return Ok((certificates(path, &bytes)?, key(files, &bytes)?));
+    }
+    pkcs12(path, &bytes, files.password.as_ref())
+}
+
+/// The authorities in a file, or those of the web.
+pub(in crate::pix) fn roots(ca: Option<&Path>) -> Result<RootCertStore, IdentityError> {
     let Some(path) = ca else {
         return Ok(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect());
     };

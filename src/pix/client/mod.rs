@@ -13,7 +13,7 @@ mod account;
 mod calls;
 mod charges;
 mod errands;
-mod identity;
+pub(in crate::pix) mod identity;
 mod options;
 mod pages;
 mod refunds;

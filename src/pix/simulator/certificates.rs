@@ -43,8 +43,10 @@ pub struct Certificates {
     pub expired_client: Identity,
     /// A server certificate for a listener of ours that takes callbacks.
     pub webhook_server: Identity,
+    /// The provider's own for callbacks, and one of it whose time is over.
+    pub provider: Identity,
+    pub expired_provider: Identity,
     server: Identity,
-    provider: Identity,
     root: CertificateDer<'static>,
 }
 
@@ -71,6 +73,7 @@ impl Certificates {
             server: issue("server", &ca, valid)?,
             webhook_server: issue("webhook-server", &ca, valid)?,
             provider: issue("provider", &callbacks, valid)?,
+            expired_provider: issue("provider-expired", &callbacks, over)?,
             root: ca.der().clone(),
             ca: write(dir, "ca.pem", ca.pem().as_bytes())?,
             webhook_ca: write(dir, "webhook-ca.pem", callbacks.pem().as_bytes())?,

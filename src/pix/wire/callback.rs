@@ -136,12 +136,20 @@ impl Callback {
     /// # Errors
     /// [`CallbackError::Body`] where there is no list at all.
     pub fn read(body: &[u8]) -> Result<Self, CallbackError> {
+        Ok(Self { notices: Self::elements(body)?.iter().map(Notice::read).collect() })
+    }
+
+    /// The elements of a body, as they came.
+    ///
+    /// # Errors
+    /// [`CallbackError::Body`] where there is no list at all.
+    pub fn elements(body: &[u8]) -> Result<Vec<Value>, CallbackError> {
         #[derive(Deserialize)]
         struct Shape {
             pix: Vec<Value>,
         }
         let shape: Shape = serde_json::from_slice(body).map_err(|_| CallbackError::Body)?;
-        Ok(Self { notices: shape.pix.iter().map(Notice::read).collect() })
+        Ok(shape.pix)
     }
 }
 

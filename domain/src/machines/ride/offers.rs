@@ -154,6 +154,14 @@ impl<R> RideMachine<R> {
         self.hurry(turn);
     }
 
+    /// Up to which wave no offer is open to a driver, if none is. One that was asked for may bring
+    /// him a new one.
+    pub(super) fn closed_to(&self, driver: DriverId) -> Option<WaveId> {
+        let Some(ride) = &self.ride else { return Some(WaveId::LAST) };
+        let made = WaveId { wave: ride.search.wave, ..next_wave(ride) };
+        ride.open_offer_to(driver).is_none().then_some(made)
+    }
+
     /// Starts the next wave when nobody is left to answer this one.
     pub(super) fn hurry(&mut self, turn: &mut Turn<'_, R>) {
         if self.searching().is_some_and(|ride| ride.open_offers().next().is_none()) {
