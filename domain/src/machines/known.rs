@@ -199,7 +199,8 @@ mod tests {
     /// Whether a command of this id and meaning may be decided, or passed on.
     fn passes(known: &Known, id: &str, fingerprint: i64) -> bool {
         let key = CommandKey { principal: sample::driver(1).into(), id: id.into(), fingerprint };
-        let ask = Ask { by: key.principal, key: Some(key), if_version: None, reply: 1_u8 };
+        let ask =
+            Ask { by: key.principal, key: Some(key), if_version: None, origin: None, reply: 1_u8 };
         let mut out = vec![];
         let passes = known.replay(&mut Turn::new(sample::START, &mut out), ask).is_some();
         let reused = |output: &Output<u8>| {

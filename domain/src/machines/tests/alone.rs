@@ -111,6 +111,29 @@ fn the_same_accept_is_answered_the_same_at_every_moment() {
 }
 
 #[test]
+fn a_driver_s_machine_hears_what_became_of_his_accept_before_he_does() {
+    let mut ride = Alone::new();
+    let mut told = vec![ride.accept(driver(1), None, ("won", 1))];
+    told.push(ride.accept(driver(1), None, ("won", 1)));
+    told.push(ride.accept(driver(1), None, ("won again", 1)));
+    ride.accept(driver(2), None, ("lost", 1));
+    told.push(ride.settle(false));
+    told.push(ride.accept(driver(2), None, ("lost", 1)));
+    told.push(ride.accept(driver(3), None, ("never asked", 1)));
+    let his = |output: &Output<u64>| match output {
+        Output::Send(Envelope::Driver(_, input)) => {
+            matches!(input, DriverInput::Won { .. } | DriverInput::NotWon { .. })
+        }
+        _ => false,
+    };
+    let answer = |output: &Output<u64>| matches!(output, Output::Reply(..) | Output::Repeat(..));
+    for out in told {
+        let (word, said) = (out.iter().position(his), out.iter().position(answer));
+        assert!(word.is_some() && said.is_some() && word < said, "{out:?}");
+    }
+}
+
+#[test]
 fn a_winner_is_not_freed_by_an_earlier_accept_of_his() {
     let mut ride = Alone::new();
     let mut out = ride.accept(driver(1), Some(offer_id(99)), ("wrong offer", 1));
