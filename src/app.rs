@@ -30,12 +30,14 @@ use crate::postgres::{Database, PostgresError};
 use crate::realtime::{Hub, RealtimeParts, RealtimeState};
 use crate::seed::{SeedError, Seeded};
 
+mod archive;
 mod callbacks;
 mod node;
 mod settings;
 mod turn;
 mod web;
 
+pub use archive::{ArchiveError, archive_ledger};
 use node::Node;
 use settings::{
     accounts, dispatch_options, index, journal_options, router, session_options, tariffs,
