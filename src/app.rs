@@ -25,7 +25,9 @@ use crate::db::{self, Db};
 use crate::geo::RoadGraphError;
 use crate::journal::{Journal, JournalParts};
 use crate::obs::{Metrics, failpoint};
+use crate::pix::client::SetupError;
 use crate::pix::inbound::IdentityError;
+use crate::pix::simulator::SimulatorError;
 use crate::postgres::{Database, PostgresError};
 use crate::realtime::{Hub, RealtimeParts, RealtimeState};
 use crate::seed::{SeedError, Seeded};
@@ -33,6 +35,7 @@ use crate::seed::{SeedError, Seeded};
 mod archive;
 mod callbacks;
 mod node;
+mod pix;
 mod settings;
 mod turn;
 mod web;
@@ -90,6 +93,10 @@ pub enum StartError {
     NodesFull { dir: PathBuf, count: u32 },
     #[error(transparent)]
     Accounts(#[from] OptionsError),
+    #[error("the provider of Pix: {0}")]
+    Pix(#[from] SetupError),
+    #[error("the simulated provider of Pix: {0}")]
+    PixSimulator(#[from] SimulatorError),
     #[error(transparent)]
     Seed(#[from] SeedError),
 }
@@ -164,6 +171,7 @@ pub struct App {
     servers: Vec<ServerHandle>,
     metrics_server: Option<ServerHandle>,
     stepping_down: AbortHandle,
+    pix: pix::Running,
     /// The name is ours while the engine runs.
     _node: Node,
 }
@@ -192,6 +200,7 @@ impl App {
         let router = router(config)?;
         let place = web::Place::take(config.http.listen)?;
         let callback_place = web::CallbackPlace::take(config)?;
+        let pix = pix::Pix::open(config, &node, &metrics).await?;
         let standby = Standby::new(Arc::clone(&metrics), &web::api_options(config));
         let metrics_server = web::listen_metrics(config, &standby)?;
         let options = journal_options(config, &node);
@@ -208,6 +217,7 @@ impl App {
             clock: Clock::new(config.clock.speed),
             metrics: Arc::clone(&metrics),
             push: hub.pusher(),
+            carry: pix.carry(),
             tariffs: tariffs(config),
         };
         let dispatch = Dispatch::start(parts, dispatch_options(config)).await?;
@@ -228,6 +238,7 @@ impl App {
         drop(answering);
         let stepping_down = tokio::spawn(step_down(Arc::clone(&dispatch), Arc::clone(&hub)));
         tokio::spawn(refresh_gauges(Arc::downgrade(&dispatch), Arc::clone(&metrics)));
+        let pix = pix.run(Arc::downgrade(&dispatch));
         tracing::info!(address = %listening.address, "ready");
         Ok(Self {
             store,
@@ -242,6 +253,7 @@ impl App {
             servers: listening.servers,
             metrics_server,
             stepping_down: stepping_down.abort_handle(),
+            pix,
             _node: node,
         })
     }
@@ -263,6 +275,7 @@ impl App {
         self.stepping_down.abort();
         failpoint!(StopBegun);
         self.leave().await;
+        self.pix.stop().await;
         failpoint!(StopLeft);
         let sessions = u32::try_from(self.hub.sessions()).unwrap_or(u32::MAX);
         let [least, most] = DRAIN;

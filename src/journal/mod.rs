@@ -15,6 +15,7 @@ mod hold;
 mod inbox;
 mod lane;
 mod money;
+mod payments;
 mod records;
 mod store;
 mod streams;

@@ -15,6 +15,7 @@ mod ledger;
 mod model;
 mod money;
 mod overload;
+mod payments;
 mod pg;
 mod process;
 mod provider;
