@@ -23,14 +23,17 @@ use crate::api::Standby;
 use crate::config::{Config, Mode};
 use crate::db::{self, Db};
 use crate::geo::RoadGraphError;
+use crate::jobs::Jobs;
 use crate::journal::{Journal, JournalParts};
 use crate::obs::{Metrics, failpoint};
+use crate::pix::client::SetupError;
 use crate::pix::inbound::IdentityError;
 use crate::postgres::{Database, PostgresError};
 use crate::realtime::{Hub, RealtimeParts, RealtimeState};
 use crate::seed::{SeedError, Seeded};
 
 mod callbacks;
+mod jobs;
 mod node;
 mod settings;
 mod turn;
@@ -84,6 +87,8 @@ pub enum StartError {
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("the listener for callbacks: {0}")]
     Callbacks(#[from] IdentityError),
+    #[error(transparent)]
+    Provider(#[from] SetupError),
     #[error("{dir}: {count} engines run on this data directory; set node.id or data.dir")]
     NodesFull { dir: PathBuf, count: u32 },
     #[error(transparent)]
@@ -162,6 +167,7 @@ pub struct App {
     servers: Vec<ServerHandle>,
     metrics_server: Option<ServerHandle>,
     stepping_down: AbortHandle,
+    jobs: Option<Jobs>,
     /// The name is ours while the engine runs.
     _node: Node,
 }
@@ -225,6 +231,7 @@ impl App {
         failpoint!(StartListening);
         drop(answering);
         let stepping_down = tokio::spawn(step_down(Arc::clone(&dispatch), Arc::clone(&hub)));
+        let jobs = jobs::start(config, &dispatch, &metrics)?;
         tokio::spawn(refresh_gauges(Arc::downgrade(&dispatch), Arc::clone(&metrics)));
         tracing::info!(address = %listening.address, "ready");
         Ok(Self {
@@ -240,6 +247,7 @@ impl App {
             servers: listening.servers,
             metrics_server,
             stepping_down: stepping_down.abort_handle(),
+            jobs,
             _node: node,
         })
     }
@@ -255,10 +263,11 @@ impl App {
     ///
     /// # Errors
     /// [`PostgresError`] of a private server that does not stop.
-    pub async fn stop(self) -> Result<(), StartError> {
+    pub async fn stop(mut self) -> Result<(), StartError> {
         self.store.database.unwatch();
         self.ready.store(false, Ordering::Release);
         self.stepping_down.abort();
+        drop(self.jobs.take());
         failpoint!(StopBegun);
         self.leave().await;
         failpoint!(StopLeft);

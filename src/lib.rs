@@ -10,6 +10,7 @@ pub mod config;
 pub mod db;
 pub mod demo;
 pub mod geo;
+pub mod jobs;
 pub mod journal;
 pub mod network;
 pub mod obs;

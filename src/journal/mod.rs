@@ -9,11 +9,13 @@ mod acks;
 mod append;
 mod backlog;
 mod batch;
+mod cursors;
 mod fence;
 mod hold;
 mod inbox;
 mod lane;
 mod money;
+mod notices;
 mod records;
 mod store;
 mod streams;
@@ -47,9 +49,11 @@ pub use account_rows::{
     AccountRow, AnswerRow, AuditRow, FamilyRow, ReviewRow, RotationRow, UserRow, VehicleRow,
 };
 pub(crate) use append::Append;
+pub use cursors::Cursors;
 /// Why something was not recorded, and how an engine stands with its shards.
 pub use ibora_domain::journal::{CommitError, Standing};
 pub use inbox::{Inbox, NoticeRow, NoticeSource, WebhookRow};
+pub use notices::{Fate, Notice};
 pub use records::{InFlight, Records};
 /// Why something recorded could not be read.
 pub use sqlx::Error as ReadError;
@@ -114,6 +118,7 @@ pub struct Journal {
     backlog: Arc<Backlog>,
     acks: Arc<Acks>,
     inbox: Inbox,
+    cursors: Cursors,
     records: Records,
     fence: Arc<Fence>,
     hold: Arc<Hold>,
@@ -159,6 +164,7 @@ impl Journal {
             backlog,
             acks,
             inbox,
+            cursors: Cursors::new(db.clone()),
             records,
             fence,
             hold,
@@ -201,6 +207,7 @@ impl Journal {
             backlog,
             acks,
             inbox: notices,
+            cursors: Cursors::new(db.clone()),
             records,
             fence,
             hold,
@@ -383,6 +390,12 @@ impl Journal {
     #[must_use]
     pub const fn inbox(&self) -> &Inbox {
         &self.inbox
+    }
+
+    /// How far jobs have read.
+    #[must_use]
+    pub const fn cursors(&self) -> &Cursors {
+        &self.cursors
     }
 
     /// What is recorded.
