@@ -3,6 +3,8 @@
 //! The journal writes these as they are. Texts are JSON and shared: the answer to a command, its
 //! stored result and the event on a person's stream are the same bytes.
 
+mod audit;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,6 +16,8 @@ use crate::ledger::FinancialEvent;
 use crate::refusal::Refusal;
 use crate::ride::Status;
 use crate::units::{Metres, Millis, Seconds, UnixMillis};
+
+pub use audit::{Act, AuditRow, Origin};
 
 /// A place where decisions are made, and that owns its records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -138,6 +142,8 @@ pub struct Decision {
     pub streams: Vec<StreamRow>,
     /// What it does to the ledger.
     pub money: Vec<FinancialEvent>,
+    /// What of it somebody may have to answer for.
+    pub audit: Vec<AuditRow>,
 }
 
 impl Decision {
@@ -153,6 +159,7 @@ impl Decision {
             results: Vec::new(),
             streams: Vec::new(),
             money: Vec::new(),
+            audit: Vec::new(),
         }
     }
 
@@ -165,6 +172,7 @@ impl Decision {
             && self.results.is_empty()
             && self.streams.is_empty()
             && self.money.is_empty()
+            && self.audit.is_empty()
     }
 
     /// Adds a later decision of the same entity; where both say the same thing, the later wins.
@@ -179,6 +187,7 @@ impl Decision {
         self.results.extend(later.results);
         self.streams.extend(later.streams);
         self.money.extend(later.money);
+        self.audit.extend(later.audit);
     }
 }
 

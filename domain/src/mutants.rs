@@ -62,6 +62,7 @@ mutants! {
     ChainedTwice "chained-twice" "A driver who has a chained ride accepts another."
     ChainKept "chain-kept" "The end of a ride does not make the chained one active."
     NeverUnchained "never-unchained" "A chained ride does not hear that the one before it ended."
+    ZoneIgnored "zone-ignored" "A ride is dispatched by the town's policy, not by its zone's."
     ReadTooEarly "read-too-early" "A machine is built again before its last records are settled."
 }
 

@@ -4,12 +4,16 @@
 //! exists was valid: `parse` and deserialization refuse, and nobody checks again. A key is personal
 //! data (it may be a CPF, a phone or an email), so its `Debug` masks it; identifiers are not.
 
+mod key;
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
+
+pub use key::{Payee, PixKeyKind};
 
 /// Why a text is none of these. It never repeats what was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -18,6 +22,8 @@ pub enum PixError {
     Identifier { max: usize },
     #[error("a Pix key has 1 to 77 characters without blanks")]
     Key,
+    #[error("a Pix key is a CPF, a CNPJ, an email, a phone with + and country code, or a UUID")]
+    Kind,
 }
 
 macro_rules! identifiers {

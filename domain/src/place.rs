@@ -120,6 +120,17 @@ mod tests {
     }
 
     #[test]
+    fn a_place_is_read_back_as_it_was_written() {
+        for step in 0..1000 {
+            let lat = -23.5503 + f64::from(step) / 111_195.0;
+            let place = Coordinates::new(lat, lat * 2.0).expect("valid");
+            let text = serde_json::to_string(&place).expect("JSON");
+            let read: Coordinates = serde_json::from_str(&text).expect("a place");
+            assert!(read == place, "{text}");
+        }
+    }
+
+    #[test]
     fn a_position_never_reaches_a_log() {
         let place = Coordinates::new(-23.5503, -46.6339).expect("valid");
         assert!(!format!("{place:?}").contains("23"));

@@ -22,6 +22,8 @@ pub enum Command {
     /// `intent` tells apart the wishes: one wish is one ride at most.
     Request {
         intent: Arc<str>,
+        /// Where it begins, in metres north of the first pickup.
+        metres: u32,
     },
     Accept {
         ride: RideId,
@@ -89,9 +91,9 @@ impl Command {
                 Envelope::Driver(driver, input)
             }
             Self::Offline => Envelope::Driver(driver, DriverInput::Offline { ask }),
-            Self::Request { intent } => {
+            Self::Request { intent, metres } => {
                 let passenger = PassengerId::from(ask.by);
-                let order = Box::new(people::order(passenger, intent));
+                let order = Box::new(people::order(passenger, intent, *metres));
                 Envelope::Passenger(passenger, PassengerInput::Request { ask, ride, order })
             }
             Self::Accept { ride, offer } => {
@@ -203,7 +205,7 @@ pub enum Up {
         id: Arc<str>,
         command: Rc<Command>,
     },
-    /// So many metres from the pickup.
+    /// So many metres north of the first pickup.
     Position {
         metres: u32,
     },

@@ -17,5 +17,6 @@ pub mod queue;
 pub mod run;
 pub mod shrink;
 pub mod temper;
+pub mod town;
 pub mod watch;
 pub mod world;

@@ -56,26 +56,20 @@ pub fn name(id: Uuid) -> String {
     format!("{kind}{number}")
 }
 
-/// Where rides begin.
-#[must_use]
-pub fn pickup() -> Coordinates {
-    north_of_pickup(0)
-}
-
-/// A place so many metres north of the pickup.
+/// A place so many metres north of where rides begin, or of the first such place.
 #[must_use]
 pub fn north_of_pickup(metres: u32) -> Coordinates {
     let lat = -23.5503 + f64::from(metres) / 111_195.0;
     Coordinates::new(lat, -46.6339).unwrap_or_else(|_| unreachable!("within the city"))
 }
 
-/// What a passenger orders; `intent` tells apart the wishes behind orders.
+/// What a passenger orders, so many metres north; `intent` tells apart the wishes behind orders.
 #[must_use]
-pub fn order(of: PassengerId, intent: &str) -> Order {
+pub fn order(of: PassengerId, intent: &str, metres: u32) -> Order {
     Order {
         passenger: PassengerCard { id: of, name: name(of.0), rating: 487 },
         category: Category::Economy,
-        pickup: pickup(),
+        pickup: north_of_pickup(metres),
         dropoff: north_of_pickup(3000),
         stops: vec![],
         payment_method: PaymentMethod::Pix,
@@ -111,6 +105,7 @@ pub fn profile(of: DriverId) -> DriverProfile {
         approved: true,
         approval: "approved".to_owned(),
         vehicles: vec![(vehicle, vec![Category::Economy])],
+        pix_key: None,
     }
 }
 

@@ -6,6 +6,7 @@
 use crate::chance::Chance;
 use crate::faults::Profile;
 use crate::queue::{MS, Micros, SECOND};
+use crate::town::Town;
 
 /// Of hundred chances, how many are taken; and how long a commit takes at most.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +28,7 @@ pub struct Temper {
     pub wavers: u64,
     /// A driver gives a ride back, at each step of it.
     pub gives_back: u64,
+    pub town: Town,
 }
 
 impl Temper {
@@ -44,6 +46,7 @@ impl Temper {
             taps_twice: 15,
             wavers: 20,
             gives_back: 5,
+            town: Town::PLAIN,
         }
     }
 
@@ -54,6 +57,7 @@ impl Temper {
             return Self::usual(profile);
         }
         let mut chance = Chance::new(seed, 3);
+        let town = Town::drawn(&mut chance);
         let mut one_of = |of: &[u64]| of[chance.index(of.len())];
         Self {
             drivers: one_of(&[2, 4, profile.drivers, profile.drivers, 12]),
@@ -66,6 +70,7 @@ impl Temper {
             taps_twice: one_of(&[0, 15, 50]),
             wavers: one_of(&[5, 20, 60]),
             gives_back: one_of(&[1, 5, 20]),
+            town,
         }
     }
 }

@@ -39,6 +39,7 @@ pub const LEASE: &str = "LEASE";
 pub const LIVENESS: &str = "LIVENESS";
 pub const SESSION: &str = "SESSION";
 pub const ORDER: &str = "ORDER";
+pub const ZONE: &str = "ZONE";
 
 /// A promise that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,6 +183,7 @@ impl World {
             self.watch.ride_decided(decision);
             self.watch_timer(decision);
             self.watch_chain(decision);
+            self.watch_zone(decision);
         }
         self.watch.streams_have_no_gap(write);
         self.watch_offers(write);
@@ -315,7 +317,7 @@ impl World {
             format!("{} {} {}: {said}", people::name(asked.user.0), key.id, asked.command.name())
         };
         self.watch.holds(ACK_1, recorded, || format!("{} is not recorded", who()));
-        if let (Command::Request { intent }, Err(_)) = (&*asked.command, answer) {
+        if let (Command::Request { intent, .. }, Err(_)) = (&*asked.command, answer) {
             let wish = (PassengerId::from(asked.user), intent.to_string());
             let granted = self.watch.intents.get(&wish).copied();
             self.watch.holds(RIDE_3, granted.is_none(), || {

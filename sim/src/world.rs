@@ -144,6 +144,8 @@ impl World {
     /// A city of `profile`, where `plan` goes wrong.
     #[must_use]
     pub fn new(seed: u64, profile: Profile, plan: Vec<Fault>, trace: Trace) -> Self {
+        let temper = Temper::drawn(seed, &profile);
+        let rides = RidePolicy { zones: temper.town.zones(), ..RidePolicy::default() };
         let mut world = Self {
             now: 0,
             chance: Chance::new(seed, 1),
@@ -158,11 +160,11 @@ impl World {
             watch: Watch::default(),
             trace,
             profile,
-            temper: Temper::drawn(seed, &profile),
+            temper,
             plan,
             slow_until: 0,
             shaky_until: 0,
-            rides: Arc::new(RidePolicy::default()),
+            rides: Arc::new(rides),
             drivers: Arc::new(DriverPolicy {
                 offers_max: 3,
                 presence: PRESENCE,

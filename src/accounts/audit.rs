@@ -1,37 +1,25 @@
 //! What this room writes into the audit trail. No personal data: an entry outlives the account.
 
+use std::sync::Arc;
+
+pub(super) use ibora_domain::facts::Act;
+use ibora_domain::facts::{AuditRow, Origin};
 use ibora_domain::units::UnixMillis;
-use uuid::Uuid;
 
 use super::options::Caller;
-use crate::journal::AuditRow;
 
 /// Longest user agent and request id that the trail keeps, in characters.
 const TEXT_CHARS_MAX: usize = 256;
 
-/// What was done to what.
-pub(super) struct Act {
-    pub(super) action: &'static str,
-    pub(super) entity_type: &'static str,
-    pub(super) entity_id: Uuid,
-    pub(super) changes: serde_json::Value,
-}
-
 impl Caller {
     /// The entry that says that this caller did this.
     pub(super) fn audit(&self, act: Act, at: UnixMillis) -> AuditRow {
-        AuditRow {
-            action: act.action,
-            entity_type: act.entity_type,
-            entity_id: act.entity_id,
-            user: self.principal.map(|(user, _)| user),
-            role: self.principal.map(|(_, role)| role),
-            ip: self.ip,
+        let origin = Origin {
+            address: self.ip.map(|ip| ip.to_string()),
             user_agent: self.user_agent.as_deref().map(printable),
             request_id: self.request_id.as_deref().map(printable),
-            changes: act.changes,
-            at,
-        }
+        };
+        AuditRow { act, by: self.principal, origin: Some(Arc::new(origin)), at }
     }
 }
 

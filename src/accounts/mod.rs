@@ -8,7 +8,8 @@
 //! - A refresh token is kept as a hash, and one token of a family is live. Whoever shows one that
 //!   was replaced long ago ends the family: it was copied.
 //! - An access token has one algorithm, one type, one issuer and one audience.
-//! - A review of a driver and the making of an admin leave an audit entry in the same commit.
+//! - What may have to be answered for (a review, an admin made, a Pix key, payouts stopped) leaves
+//!   an audit entry in the same commit.
 
 mod audit;
 mod drivers;
@@ -16,6 +17,8 @@ mod error;
 mod login;
 mod options;
 mod passwords;
+mod payouts;
+mod pix_key;
 mod refresh;
 mod register;
 mod tickets;
@@ -30,11 +33,13 @@ use ibora_domain::units::{Millis, UnixMillis};
 
 use crate::db::Db;
 use crate::journal::{AccountRow, CommitError, Journal};
-use crate::readmodel::{AuditEntry, DriverProfile, Page, People, UserView};
+use crate::readmodel::{AuditEntry, AuditFilter, DriverProfile, Page, People, UserView};
 
 pub use drivers::{Review, VehicleForm};
 pub use error::{AccountError, FieldError, OptionsError, TokenError};
 pub use options::{AccountOptions, Caller, Clock, HashingOptions};
+pub use payouts::PayoutSwitch;
+pub use pix_key::{PixKeyForm, PixKeyView};
 pub use register::{AdminForm, RegisterForm, SignedIn};
 pub use tickets::Ticket;
 pub use tokens::{Identity, TokenPair};
@@ -47,6 +52,7 @@ pub struct Accounts {
     tokens: tokens::Tokens,
     tickets: tickets::Tickets,
     refresh_life: Millis,
+    pix_key_cooling: Millis,
     now: Clock,
 }
 
@@ -69,6 +75,7 @@ impl Accounts {
             tokens: tokens::Tokens::new(options)?,
             tickets: tickets::Tickets::default(),
             refresh_life: options.refresh_life,
+            pix_key_cooling: options.pix_key_cooling,
             now,
         })
     }
@@ -147,16 +154,18 @@ impl Accounts {
         Ok(self.people.drivers(approval, cursor, limit).await?)
     }
 
-    /// The audit trail, the newest first. For admins; the caller has checked that.
+    /// The audit trail, the newest first: what people did, and what was booked. For admins; the
+    /// caller has checked that.
     ///
     /// # Errors
     /// `Invalid` for a strange cursor, `Unavailable`.
     pub async fn list_audit(
         &self,
+        filter: &AuditFilter,
         cursor: Option<&str>,
         limit: u32,
     ) -> Result<Page<AuditEntry>, AccountError> {
-        Ok(self.people.audit(cursor, limit).await?)
+        Ok(self.people.audit(filter, cursor, limit).await?)
     }
 
     /// Stores rows; `Ok(Err(constraint))` where a stored rule refused them.

@@ -24,6 +24,8 @@ pub struct AccountOptions {
     pub access_life: Millis,
     /// Life of a refresh token; a rotation begins it anew.
     pub refresh_life: Millis,
+    /// How long nothing is paid to a Pix key that replaced another. Domain time.
+    pub pix_key_cooling: Millis,
     /// At least 32 bytes. Another key ends every access token.
     pub signing_key: SecretString,
     pub hashing: HashingOptions,
@@ -38,6 +40,7 @@ impl AccountOptions {
             audience: "ibora-api".to_owned(),
             access_life: Millis::from_secs(15 * 60),
             refresh_life: Millis::from_secs(30 * 24 * 60 * 60),
+            pix_key_cooling: Millis::from_secs(24 * 60 * 60),
             signing_key,
             hashing: HashingOptions::default(),
         }
@@ -51,6 +54,7 @@ impl fmt::Debug for AccountOptions {
             .field("audience", &self.audience)
             .field("access_life", &self.access_life)
             .field("refresh_life", &self.refresh_life)
+            .field("pix_key_cooling", &self.pix_key_cooling)
             .field("signing_key", &"***")
             .field("hashing", &self.hashing)
             .finish()

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix::Arbiter;
-use ibora_domain::facts::{Answer, CommandKey, Entity};
+use ibora_domain::facts::{Answer, CommandKey, Entity, Origin};
 use ibora_domain::ids::{DriverId, PassengerId, RideId};
 use ibora_domain::machines::{Ask, DriverInput, DriverPolicy, DriverProfile, Envelope, RideInput};
 use ibora_domain::place::Coordinates;
@@ -179,16 +179,29 @@ impl Dispatch {
     /// # Errors
     /// [`Refusal`], the same for the same command id where it [is a result](Refusal::is_result).
     pub async fn command(&self, caller: Caller, sent: Sent) -> Answer {
+        self.command_from(caller, sent, None).await
+    }
+
+    /// As [`Dispatch::command`], knowing from where it was sent: what is audited says so.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn command_from(
+        &self,
+        caller: Caller,
+        sent: Sent,
+        origin: Option<Arc<Origin>>,
+    ) -> Answer {
         let op = sent.command.op();
         failpoint!(CommandTaken);
-        let answer = self.decide(caller, sent).await;
+        let answer = self.decide(caller, sent, origin).await;
         failpoint!(CommandAnswered);
         let labels = [op, commands::outcome(&answer)];
         self.registry.ports.metrics.commands.with_label_values(&labels).inc();
         answer
     }
 
-    async fn decide(&self, caller: Caller, sent: Sent) -> Answer {
+    async fn decide(&self, caller: Caller, sent: Sent, origin: Option<Arc<Origin>>) -> Answer {
         if !sent.command.is_for(caller.role) {
             return Err(Refusal::Forbidden);
         }
@@ -218,7 +231,7 @@ impl Dispatch {
         let Sent { id: _, if_version, command } = sent;
         let answer = self
             .ask(|reply| {
-                let ask = Ask { by: caller.user, key, if_version, reply };
+                let ask = Ask { by: caller.user, key, if_version, origin, reply };
                 commands::envelope(caller, command, ask, (order, at))
             })
             .await;

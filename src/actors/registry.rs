@@ -371,7 +371,8 @@ mod tests {
     fn telemetry_is_shed_before_commands_and_what_actors_tell_each_other_never() {
         let (ride, driver) = (RideId(Uuid::nil()), DriverId(Uuid::nil()));
         let reply = || oneshot::channel::<Answer>().0;
-        let ask = Ask { by: driver.into(), key: None, if_version: None, reply: reply() };
+        let ask =
+            Ask { by: driver.into(), key: None, if_version: None, origin: None, reply: reply() };
         let place = Coordinates::new(-23.55, -46.63).expect("a place");
         let position = DriverPosition { place, at: UnixMillis(1), accuracy: Metres(5) };
         let table = [

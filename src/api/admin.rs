@@ -1,7 +1,7 @@
-//! What admins do over REST: review drivers, list them, read the audit trail.
+//! What admins do over REST: review drivers, list them, read the audit trail, stop payouts.
 
 use actix_web::http::{Method, StatusCode};
-use ibora_domain::ids::DriverId;
+use ibora_domain::ids::{DriverId, UserId};
 use ibora_domain::person::{Approval, Scope};
 use serde_json::json;
 
@@ -9,8 +9,9 @@ use super::auth::ADMIN;
 use super::idempotency::{self, Once, once};
 use super::query;
 use super::route::{self, Answered, Call, Entry, known};
-use crate::accounts::{Caller, Identity, Review};
-use crate::actors::parse::{Form, raw_text};
+use crate::accounts::{Identity, Review};
+use crate::actors::parse::{Form, flag, moment, raw_text, text, uuid};
+use crate::readmodel::AuditFilter;
 
 const REVIEWS: [(&str, &str, Approval); 3] = [
     ("/v1/drivers/{id}/approve", "driver.approve", Approval::Approved),
@@ -18,10 +19,15 @@ const REVIEWS: [(&str, &str, Approval); 3] = [
     ("/v1/drivers/{id}/suspend", "driver.suspend", Approval::Suspended),
 ];
 
+/// Characters of an action's or a kind's name.
+const NAME_CHARS_MAX: usize = 64;
+
 pub(super) fn entries() -> Vec<Entry> {
     let mut entries = vec![
         known((Method::GET, "/v1/drivers"), ADMIN, Scope::Admin, drivers),
         known((Method::GET, "/v1/audit/logs"), ADMIN, Scope::Admin, audit),
+        known((Method::GET, "/v1/payout-switch"), ADMIN, Scope::Admin, payout_switch),
+        known((Method::PUT, "/v1/payout-switch"), ADMIN, Scope::Admin, switch_payouts),
     ];
     entries.extend(REVIEWS.map(|(path, op, to)| {
         known((Method::POST, path), ADMIN, Scope::Admin, move |call, who| review(op, to, call, who))
@@ -42,12 +48,7 @@ async fn review(op: &'static str, to: Approval, call: Call, who: Identity) -> An
         command: &json!({ "op": op, "driver": driver, "reason": review.reason }),
         status: StatusCode::OK,
     };
-    let by = Caller {
-        ip: call.meta.address,
-        user_agent: call.meta.user_agent.clone(),
-        request_id: Some(call.meta.request_id.clone()),
-        ..Caller::of(&who)
-    };
+    let by = call.meta.caller(&who);
     let response = once(api, asked, async |key| {
         let profile = accounts.review_driver(&by, driver, review, key.as_ref()).await?;
         Ok(route::json(StatusCode::OK, &profile))
@@ -72,7 +73,32 @@ async fn audit(call: Call, _who: Identity) -> Answered {
     let parameters = query::parameters(call.request.query_string())?;
     let mut form = Form::of(&parameters);
     let page = query::page(&mut form);
+    let filter = AuditFilter {
+        action: form.optional("action", text(1..=NAME_CHARS_MAX)),
+        entity_type: form.optional("entity_type", text(1..=NAME_CHARS_MAX)),
+        entity_id: form.optional("entity_id", uuid),
+        user: form.optional("user_id", uuid).map(UserId),
+        from: form.optional("from", moment),
+        to: form.optional("to", moment),
+    };
     form.close(Some(()))?;
-    let entries = call.api.accounts.list_audit(page.cursor.as_deref(), page.limit).await?;
+    let cursor = page.cursor.as_deref();
+    let entries = call.api.accounts.list_audit(&filter, cursor, page.limit).await?;
     Ok(route::json(StatusCode::OK, &entries))
+}
+
+async fn payout_switch(call: Call, _who: Identity) -> Answered {
+    Ok(route::json(StatusCode::OK, &call.api.accounts.payout_switch().await?))
+}
+
+async fn switch_payouts(call: Call, who: Identity) -> Answered {
+    let body = call.json()?;
+    let mut form = Form::of(&body);
+    let stopped = form.required("stopped", flag);
+    let reason = form.required("reason", raw_text);
+    let (stopped, reason) = form.close(stopped.zip(reason))?;
+    let by = call.meta.caller(&who);
+    let switch = call.api.accounts.switch_payouts(&by, stopped, &reason).await?;
+    tracing::warn!(stopped = switch.stopped, "payouts.switched");
+    Ok(route::json(StatusCode::OK, &switch))
 }

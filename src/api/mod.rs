@@ -16,6 +16,7 @@ mod cors;
 mod idempotency;
 mod limits;
 mod me;
+mod money;
 mod openapi;
 mod ops;
 mod problem;
@@ -118,6 +119,7 @@ fn entries(metrics_here: bool) -> Vec<route::Entry> {
     let mut entries = Vec::new();
     entries.extend(accounts::entries());
     entries.extend(me::entries());
+    entries.extend(money::entries());
     entries.extend(rides::entries());
     entries.extend(stream::entries());
     entries.extend(admin::entries());

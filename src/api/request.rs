@@ -1,12 +1,15 @@
 //! What every request has: an id, a trace, an address, a line in the log, and the fixed headers.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
+use ibora_domain::facts::Origin;
 use tracing::Span;
 
+use crate::accounts::{Caller, Identity};
 use crate::network::{Proxies, REQUEST_ID, named};
 
 const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
@@ -40,6 +43,25 @@ impl Meta {
             trace_id: named(request.headers(), &TRACE_ID),
             address: proxies.client_of(request),
             user_agent: agent.map(|agent| agent.chars().take(AGENT_CHARS_MAX).collect()),
+        }
+    }
+
+    /// From where it comes, as the audit trail keeps it.
+    pub(super) fn origin(&self) -> Arc<Origin> {
+        Arc::new(Origin {
+            address: self.address.map(|address| address.to_string()),
+            user_agent: self.user_agent.clone(),
+            request_id: Some(self.request_id.clone()),
+        })
+    }
+
+    /// The same for accounts, with who asks.
+    pub(super) fn caller(&self, who: &Identity) -> Caller {
+        Caller {
+            ip: self.address,
+            user_agent: self.user_agent.clone(),
+            request_id: Some(self.request_id.clone()),
+            ..Caller::of(who)
         }
     }
 

@@ -58,7 +58,8 @@ pub(super) async fn send(
     let headers = call.request.headers();
     let (id, if_version) = (idempotency::key(headers)?, idempotency::if_version(headers)?);
     let sent = Sent { id, if_version, command };
-    let done = call.api.dispatch.command(caller(who), sent).await?;
+    let origin = Some(call.meta.origin());
+    let done = call.api.dispatch.command_from(caller(who), sent, origin).await?;
     Ok(route::done(status, &done))
 }
 

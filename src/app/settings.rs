@@ -190,6 +190,7 @@ pub(super) fn accounts(
         audience: auth.audience.clone(),
         access_life: Millis::from_secs(auth.access_ttl_s),
         refresh_life: Millis::from_secs(auth.refresh_ttl_s),
+        pix_key_cooling: config.money.pix_key_cooling_ms,
         signing_key: signing_key(config)?,
         hashing: HashingOptions {
             memory_kib: auth.password_memory_kib,

@@ -239,12 +239,13 @@ section! {
 }
 
 section! {
-    /// `[money]`: how what passengers pay is shared.
+    /// `[money]`: how what passengers pay is shared, and paid on. Domain time.
     Money {
         #[serde(deserialize_with = "share")]
         commission: Rate,
         #[serde(deserialize_with = "share")]
         driver_fee_share: Rate,
+        pix_key_cooling_ms: Millis,
     }
 }
 

@@ -117,7 +117,7 @@ fn session_ranges(config: &Config) -> Vec<Range> {
 }
 
 fn domain_ranges(config: &Config) -> Vec<Range> {
-    let Config { dispatch, rides, routing, clock, .. } = config;
+    let Config { dispatch, rides, money, routing, clock, .. } = config;
     vec![
         ("dispatch.pickup_max_ms", dispatch.pickup_max_ms.0, 1000..=MS_MAX),
         ("dispatch.race_size", dispatch.race_size.into(), RACE_SIZES),
@@ -143,6 +143,7 @@ fn domain_ranges(config: &Config) -> Vec<Range> {
         ("rides.rating_within_ms", rides.rating_within_ms.0, 0..=MS_MAX),
         ("rides.eta_every_ms", rides.eta_every_ms.0, 100..=MS_MAX),
         ("rides.quote_ttl_ms", rides.quote_ttl_ms.0, 1..=MS_MAX),
+        ("money.pix_key_cooling_ms", money.pix_key_cooling_ms.0, 0..=MS_MAX),
         ("routing.a_seconds", routing.a_seconds.into(), 1..=100_000),
         ("routing.osrm_timeout_ms", routing.osrm_timeout_ms, 1..=10_000),
         ("routing.osrm_failures_max", routing.osrm_failures_max.into(), 1..=1000),

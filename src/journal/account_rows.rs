@@ -5,11 +5,11 @@
 //! error with the name of a constraint, like any row that the database itself refuses.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 
-use ibora_domain::facts::ResultRow;
+use ibora_domain::facts::{AuditRow, ResultRow};
 use ibora_domain::ids::{DriverId, Shard, UserId};
 use ibora_domain::person::{Approval, Cpf, Email, PersonName, Phone, Role};
+use ibora_domain::pix::{PixKey, PixKeyKind};
 use ibora_domain::token::{FamilyId, TokenHash};
 use ibora_domain::units::UnixMillis;
 use ibora_domain::vehicle::Vehicle;
@@ -17,8 +17,9 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgConnection;
 use sqlx::error::{DatabaseError, ErrorKind};
 use thiserror::Error;
-use time::OffsetDateTime;
 use uuid::Uuid;
+
+use super::{audit_rows, timestamp};
 
 /// One row to write. The order of rows is the order of writing: a user before its driver.
 #[derive(Debug)]
@@ -41,6 +42,9 @@ pub enum AccountRow {
         at: UnixMillis,
     },
     Audit(AuditRow),
+    /// Refused as `driver_pix_keys_pkey` where its driver has another key by now.
+    PixKeySet(PixKeyRow),
+    PayoutsSwitched(PayoutSwitchRow),
     /// The stored answer to a command that no actor decides. Refused as `command_results_pkey`
     /// where its key has one already.
     Answered(AnswerRow),
@@ -106,19 +110,24 @@ pub struct RotationRow {
     pub at: UnixMillis,
 }
 
-/// Who did what to what.
+/// A Pix key of a driver.
 #[derive(Debug)]
-pub struct AuditRow {
-    pub action: &'static str,
-    pub entity_type: &'static str,
-    pub entity_id: Uuid,
-    pub user: Option<UserId>,
-    /// `None`: the system itself, as from the command line.
-    pub role: Option<Role>,
-    pub ip: Option<IpAddr>,
-    pub user_agent: Option<String>,
-    pub request_id: Option<String>,
-    pub changes: serde_json::Value,
+pub struct PixKeyRow {
+    pub driver: DriverId,
+    /// One more than that of the key before it.
+    pub version: i32,
+    pub kind: PixKeyKind,
+    pub key: PixKey,
+    pub set_at: UnixMillis,
+    pub usable_from: UnixMillis,
+}
+
+/// A turn of the switch that stops payouts.
+#[derive(Debug)]
+pub struct PayoutSwitchRow {
+    pub stopped: bool,
+    pub reason: String,
+    pub by: Option<UserId>,
     pub at: UnixMillis,
 }
 
@@ -136,7 +145,9 @@ impl AccountRow {
             Self::FamilyCreated(row) => row.write(connection).await,
             Self::FamilyRotated(row) => row.write(connection).await,
             Self::FamilyRevoked { family, at } => revoke_family(connection, *family, *at).await,
-            Self::Audit(row) => row.write(connection).await,
+            Self::Audit(row) => audit_rows::write(connection, &[row]).await,
+            Self::PixKeySet(row) => row.write(connection).await,
+            Self::PayoutsSwitched(row) => row.write(connection).await,
             Self::Answered(row) => row.write(connection).await,
         }
     }
@@ -266,25 +277,34 @@ async fn revoke_family(
     Ok(())
 }
 
-impl AuditRow {
+impl PixKeyRow {
     async fn write(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         sqlx::query(
-            "INSERT INTO audit_logs
-                 (id, shard, action, entity_type, entity_id, user_id, user_type, ip_address,
-                  user_agent, request_id, changes, at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::inet, $9, $10, $11::text::jsonb, $12)",
+            "INSERT INTO driver_pix_keys
+                 (driver_id, version, shard, kind, pix_key, set_at, usable_from)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
-        .bind(Uuid::now_v7())
-        .bind(shard(self.entity_id))
-        .bind(self.action)
-        .bind(self.entity_type)
-        .bind(self.entity_id)
-        .bind(self.user.map(|user| user.0))
-        .bind(self.role.map_or("system", Role::as_str))
-        .bind(self.ip.map(|ip| ip.to_string()))
-        .bind(self.user_agent.as_deref())
-        .bind(self.request_id.as_deref())
-        .bind(self.changes.to_string())
+        .bind(self.driver.0)
+        .bind(self.version)
+        .bind(shard(self.driver.0))
+        .bind(self.kind.as_str())
+        .bind(self.key.expose()) // It is stored so that he can be paid.
+        .bind(timestamp(self.set_at))
+        .bind(timestamp(self.usable_from))
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+}
+
+impl PayoutSwitchRow {
+    async fn write(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        sqlx::query(
+            "INSERT INTO payout_switch (stopped, reason, by_user, at) VALUES ($1, $2, $3, $4)",
+        )
+        .bind(self.stopped)
+        .bind(&self.reason)
+        .bind(self.by.map(|by| by.0))
         .bind(timestamp(self.at))
         .execute(connection)
         .await?;
@@ -318,12 +338,6 @@ impl AnswerRow {
 /// The shard column of the entity `id`; 1024 shards fit a smallint.
 fn shard(id: Uuid) -> i16 {
     Shard::of(id).number().cast_signed()
-}
-
-/// A moment for a `timestamptz`; one beyond the year 9999 becomes the epoch, which no clock shows.
-fn timestamp(at: UnixMillis) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.0) * 1_000_000)
-        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 fn held(rows: u64, condition: &'static str) -> Result<(), sqlx::Error> {

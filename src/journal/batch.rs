@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
 use ibora_domain::facts::{
-    AttemptsRow, Decision, DriverRow, EventRow, ResultRow, RideRow, Row, StreamRow, Timer,
-    WaveOffer, WaveRow,
+    AttemptsRow, AuditRow, Decision, DriverRow, EventRow, ResultRow, RideRow, Row, StreamRow,
+    Timer, WaveOffer, WaveRow,
 };
 use ibora_domain::ids::{DriverId, OfferId};
 use ibora_domain::journal::Numbered;
@@ -68,6 +68,7 @@ pub(super) struct Batch<'a> {
     streams: Vec<(i64, OffsetDateTime, &'a StreamRow)>,
     new_streams: &'a [(Uuid, String)],
     money: Money<'a>,
+    audit: Vec<&'a AuditRow>,
 }
 
 /// A result, and the event that tells its asker the same, if one does.
@@ -146,6 +147,7 @@ impl<'a> Batch<'a> {
         let answered = |row| Answered { at, row, told: tells(row) };
         self.results.extend(decision.results.iter().map(answered));
         self.money.add(&decision.money, column(shard));
+        self.audit.extend(&decision.audit);
     }
 
     /// How much all columns take as they are sent, at most.
@@ -164,6 +166,11 @@ impl<'a> Batch<'a> {
         let all = events.chain(rides).chain(waves).chain(attempts).chain(results).chain(streams);
         let text: usize = all.map(|text| text + ROW_BYTES).sum();
         text + (others + self.money.rows() + PARAMETERS) * ROW_BYTES
+    }
+
+    /// What of the batch the call does not write: it is rare, and has a statement of its own.
+    pub(super) fn audit(&self) -> &[&'a AuditRow] {
+        &self.audit
     }
 
     /// The text of the call that takes these columns.

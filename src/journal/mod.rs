@@ -7,6 +7,7 @@
 mod account_rows;
 mod acks;
 mod append;
+mod audit_rows;
 mod backlog;
 mod batch;
 mod cursors;
@@ -46,7 +47,8 @@ use streams::Streams;
 use tenure::Keeper;
 
 pub use account_rows::{
-    AccountRow, AnswerRow, AuditRow, FamilyRow, ReviewRow, RotationRow, UserRow, VehicleRow,
+    AccountRow, AnswerRow, FamilyRow, PayoutSwitchRow, PixKeyRow, ReviewRow, RotationRow, UserRow,
+    VehicleRow,
 };
 pub(crate) use append::Append;
 pub use cursors::Cursors;
@@ -54,7 +56,7 @@ pub use cursors::Cursors;
 pub use ibora_domain::journal::{CommitError, Standing};
 pub use inbox::{Inbox, NoticeRow, NoticeSource, WebhookRow};
 pub use notices::{Fate, Notice};
-pub use records::{InFlight, Records};
+pub use records::{InFlight, PayoutStop, Records};
 /// Why something recorded could not be read.
 pub use sqlx::Error as ReadError;
 pub use tenure::{Taking, Tenure};

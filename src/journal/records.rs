@@ -22,9 +22,11 @@ use uuid::Uuid;
 use super::moment;
 use crate::db::Db;
 use crate::obs::Metrics;
+pub use payees::PayoutStop;
 use people::Person;
 use preload::Preloaded;
 
+mod payees;
 mod people;
 mod preload;
 mod streams;

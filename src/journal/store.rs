@@ -9,6 +9,7 @@ use sqlx::{Arguments, AssertSqlSafe, Connection};
 use uuid::Uuid;
 
 use super::account_rows::AccountRow;
+use super::audit_rows;
 use super::batch::{Batch, PARAMETERS};
 use super::fence::Fence;
 use crate::db::within;
@@ -108,7 +109,7 @@ impl Store {
         let Some(connection) = self.connection.as_mut() else { return Ok(false) };
         let fence = (&*self.fence, self.lane);
         failpoint!(JournalBeforeCall);
-        if accounts.is_empty() {
+        if accounts.is_empty() && batch.audit().is_empty() {
             // Alone, the call is its own transaction: one round trip.
             let new = within(limit, call(connection, id, batch, fence)).await?;
             failpoint!(JournalAfterCall);
@@ -116,6 +117,9 @@ impl Store {
         }
         let mut transaction = within(limit, connection.begin()).await?;
         let new = within(limit, call(&mut transaction, id, batch, fence)).await?;
+        if new && !batch.audit().is_empty() {
+            within(limit, audit_rows::write(&mut transaction, batch.audit())).await?;
+        }
         if new {
             for row in accounts {
                 within(limit, row.write(&mut transaction)).await?;

@@ -4,10 +4,12 @@
 
 mod audit;
 mod demand;
+mod payees;
 mod people;
 mod replay;
 mod rides;
 mod timeline;
+mod trail;
 
 use serde::Serialize;
 use thiserror::Error;
@@ -15,10 +17,12 @@ use tracing::warn;
 
 pub use audit::{Finding, audit};
 pub use demand::{Asked, demand};
-pub use people::{AuditEntry, Credentials, DriverProfile, Family, People, UserStatus, UserView};
+pub use payees::RegisteredKey;
+pub use people::{Credentials, DriverProfile, Family, People, UserStatus, UserView};
 pub use replay::{Difference, Replay, Told, Verified, replay, verify};
 pub use rides::{RideFilter, Rides};
 pub use timeline::Step;
+pub use trail::{AuditEntry, AuditFilter};
 
 /// Why a question has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

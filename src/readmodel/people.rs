@@ -10,7 +10,7 @@ use ibora_domain::ids::{DriverId, UserId, VehicleId};
 use ibora_domain::person::{Approval, Email, PersonName, Phone, Plate, Role};
 use ibora_domain::ride::rating;
 use ibora_domain::token::{FamilyId, TokenHash};
-use ibora_domain::units::{UnixMillis, rfc3339};
+use ibora_domain::units::UnixMillis;
 use ibora_domain::vehicle::Vehicle;
 use secrecy::SecretString;
 use serde::{Serialize, Serializer};
@@ -77,27 +77,10 @@ fn stars<S: Serializer>(hundredths: &u16, serializer: S) -> Result<S::Ok, S::Err
     serializer.serialize_f64(rating(*hundredths))
 }
 
-/// One line of the audit trail, in the shape of the public contract.
-#[derive(Debug, Serialize)]
-pub struct AuditEntry {
-    pub id: Uuid,
-    pub action: String,
-    pub entity_type: String,
-    pub entity_id: Uuid,
-    pub user_id: Option<UserId>,
-    pub user_type: String,
-    pub ip_address: Option<String>,
-    pub user_agent: Option<String>,
-    pub request_id: Option<String>,
-    pub changes: serde_json::Value,
-    #[serde(serialize_with = "rfc3339")]
-    pub at: UnixMillis,
-}
-
 /// Reads people through a database that this room never writes to.
 #[derive(Debug, Clone)]
 pub struct People {
-    db: Db,
+    pub(super) db: Db,
 }
 
 impl People {
@@ -125,20 +108,25 @@ impl People {
     /// # Errors
     /// [`ReadError`].
     pub async fn credentials(&self, email: &Email) -> Result<Option<Credentials>, ReadError> {
-        let row: Option<(Uuid, String, String, Option<String>)> =
+        let row: Option<CredentialsRecord> =
             sqlx::query_as("SELECT id, role, status, password_hash FROM users WHERE email = $1")
                 .bind(email.as_str())
                 .fetch_optional(&self.db)
                 .await?;
-        row.map(|(id, role, status, hash)| {
-            Ok(Credentials {
-                user: UserId(id),
-                role: known(&role, "role")?,
-                status: user_status(&status)?,
-                password_hash: hash.map(SecretString::from),
-            })
-        })
-        .transpose()
+        row.map(credentials).transpose()
+    }
+
+    /// What the password of a person is checked against, once more.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn credentials_of(&self, user: UserId) -> Result<Option<Credentials>, ReadError> {
+        let row: Option<CredentialsRecord> =
+            sqlx::query_as("SELECT id, role, status, password_hash FROM users WHERE id = $1")
+                .bind(user.0)
+                .fetch_optional(&self.db)
+                .await?;
+        row.map(credentials).transpose()
     }
 
     /// The token family with this id.
@@ -210,37 +198,6 @@ impl People {
         Ok(Page::cut(drivers, limit as usize, |driver| driver.id.to_string()))
     }
 
-    /// The audit trail, the newest first.
-    ///
-    /// # Errors
-    /// [`ReadError`]; `Cursor` for one that this list did not give.
-    pub async fn audit(
-        &self,
-        cursor: Option<&str>,
-        limit: u32,
-    ) -> Result<Page<AuditEntry>, ReadError> {
-        let limit = limit.clamp(1, 100);
-        let (before_ms, before_id) = match cursor {
-            Some(text) => audit_cursor(text).ok_or(ReadError::Cursor)?,
-            None => (LATEST_MS, Uuid::max()),
-        };
-        let rows: Vec<AuditRecord> = sqlx::query_as(
-            "SELECT id, action, entity_type, entity_id, user_id, user_type,
-                    host(ip_address) AS ip_address, user_agent, request_id,
-                    changes::text AS changes, (extract(epoch FROM at) * 1000)::bigint AS at
-             FROM audit_logs
-             WHERE (at, id) < (to_timestamp(0) + $1 * interval '1 millisecond', $2)
-             ORDER BY at DESC, id DESC LIMIT $3",
-        )
-        .bind(before_ms)
-        .bind(before_id)
-        .bind(i64::from(limit) + 1)
-        .fetch_all(&self.db)
-        .await?;
-        let entries: Result<Vec<_>, _> = rows.into_iter().map(AuditRecord::entry).collect();
-        Ok(Page::cut(entries?, limit as usize, |entry| format!("{}.{}", entry.at.0, entry.id)))
-    }
-
     /// How many vehicles a driver has.
     ///
     /// # Errors
@@ -281,16 +238,18 @@ impl People {
     }
 }
 
-/// 9999-01-01, later than any entry.
-const LATEST_MS: i64 = 253_370_764_800_000;
+type CredentialsRecord = (Uuid, String, String, Option<String>);
 
-fn audit_cursor(text: &str) -> Option<(i64, Uuid)> {
-    let (at, id) = text.split_once('.')?;
-    let at = at.parse().ok().filter(|ms| (0..=LATEST_MS).contains(ms))?;
-    Some((at, Uuid::try_parse(id).ok()?))
+fn credentials((id, role, status, hash): CredentialsRecord) -> Result<Credentials, ReadError> {
+    Ok(Credentials {
+        user: UserId(id),
+        role: known(&role, "role")?,
+        status: user_status(&status)?,
+        password_hash: hash.map(SecretString::from),
+    })
 }
 
-fn known<T: std::str::FromStr>(text: &str, what: &'static str) -> Result<T, ReadError> {
+pub(super) fn known<T: std::str::FromStr>(text: &str, what: &'static str) -> Result<T, ReadError> {
     text.parse().map_err(|_| ReadError::Corrupt { what })
 }
 
@@ -400,41 +359,6 @@ impl VehicleRecord {
             color: self.color,
             year: self.year.unsigned_abs(),
             categories: categories?,
-        })
-    }
-}
-
-#[derive(FromRow)]
-struct AuditRecord {
-    id: Uuid,
-    action: String,
-    entity_type: String,
-    entity_id: Uuid,
-    user_id: Option<Uuid>,
-    user_type: String,
-    ip_address: Option<String>,
-    user_agent: Option<String>,
-    request_id: Option<String>,
-    changes: String,
-    at: i64,
-}
-
-impl AuditRecord {
-    fn entry(self) -> Result<AuditEntry, ReadError> {
-        let changes = serde_json::from_str(&self.changes)
-            .map_err(|_| ReadError::Corrupt { what: "audit entry" })?;
-        Ok(AuditEntry {
-            id: self.id,
-            action: self.action,
-            entity_type: self.entity_type,
-            entity_id: self.entity_id,
-            user_id: self.user_id.map(UserId),
-            user_type: self.user_type,
-            ip_address: self.ip_address,
-            user_agent: self.user_agent,
-            request_id: self.request_id,
-            changes,
-            at: UnixMillis(self.at),
         })
     }
 }

@@ -158,7 +158,7 @@ impl Outbox {
         let inner = self.inner.lock();
         let Bounds { frames, bytes } = self.bounds;
         let open = !matches!(inner.stage, Stage::Closing(_));
-        open && (inner.waiting() > frames / 4 || inner.bytes > bytes / 16)
+        open && (inner.waiting() > frames / 4 || inner.bytes > bytes / 64)
     }
 
     /// Returns when something changed since this was last awaited.

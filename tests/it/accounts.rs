@@ -1,6 +1,7 @@
 //! Accounts against a real database: who gets one, and what is stored of it.
 
 mod drivers;
+mod pix_keys;
 mod sessions;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use ibora::accounts::{
 use ibora::db::Db;
 use ibora::journal::Journal;
 use ibora::obs::Metrics;
+use ibora::readmodel::{AuditEntry, AuditFilter, Page};
 use ibora_domain::person::{Cpf, Role};
 use ibora_domain::units::{Millis, UnixMillis};
 use secrecy::SecretString;
@@ -58,6 +60,15 @@ impl World {
 
     async fn ask(&self, query: &'static str) -> String {
         pg::ask(&self.database, query).await
+    }
+
+    /// A page of the whole trail.
+    async fn audit(
+        &self,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<AuditEntry>, AccountError> {
+        self.accounts.list_audit(&AuditFilter::default(), cursor, limit).await
     }
 
     async fn register(&self, form: RegisterForm) -> SignedIn {
@@ -219,7 +230,7 @@ async fn an_admin_is_made_by_the_system_or_an_admin_and_audited() {
     let world = World::new().await;
     let first = world.admin(1).await;
     let second = world.accounts.create_admin(&first, admin_form(2)).await.expect("made");
-    let audit = world.accounts.list_audit(None, 10).await.expect("listed").items;
+    let audit = world.audit(None, 10).await.expect("listed").items;
     let made: Vec<_> =
         audit.iter().map(|entry| (entry.action.as_str(), entry.user_type.as_str())).collect();
     assert_eq!(made, [("create_admin", "admin"), ("create_admin", "system")]);
@@ -248,4 +259,19 @@ async fn a_database_that_is_gone_is_unavailable_and_no_panic() {
     let accounts = Accounts::new(db, journal, &options(), Arc::new(|| START)).expect("opens");
     let login = accounts.login("person1@example.com", SecretString::from(PASSWORD)).await;
     assert_eq!(login, Err(AccountError::Unavailable));
+}
+
+#[tokio::test]
+async fn people_made_in_bulk_leave_one_entry_a_commit() {
+    let world = World::new().await;
+    let made = ibora::seed::seed((&world.accounts, &world.journal), (2, 1), START, |_| {}).await;
+    assert_eq!(made.expect("made").len(), 3);
+    let trail = world.audit(None, 10).await.expect("listed").items;
+    let entry = serde_json::to_value(&trail).expect("JSON");
+    assert_eq!(trail.len(), 1, "{entry}");
+    assert_eq!(
+        (&entry[0]["action"], &entry[0]["user_type"]),
+        (&"seed_people".into(), &"system".into())
+    );
+    assert_eq!(entry[0]["changes"], serde_json::json!({"people": 3, "drivers": 2}));
 }

@@ -7,6 +7,7 @@ mod input;
 mod lists;
 mod ride;
 mod routing;
+mod trail;
 
 use serde_json::{Value, json};
 

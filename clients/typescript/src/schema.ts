@@ -167,6 +167,13 @@ export interface Ride {
   rating?: Rating;
 }
 
+/** The Pix key that a driver is paid to, without the key. */
+export interface PixKeyStand {
+  kind: 'cpf' | 'cnpj' | 'email' | 'phone' | 'random';
+  /** Nothing is paid to it before. */
+  usable_from: string;
+}
+
 /** A driver as they see themselves. */
 export interface Driver {
   id: string;
@@ -176,6 +183,8 @@ export interface Driver {
   category: Category | null;
   vehicle: VehicleCard | null;
   rating: number;
+  /** Absent: none is registered. */
+  pix_key?: PixKeyStand;
 }
 
 /** A ride that a driver may accept until `expires_at`. */

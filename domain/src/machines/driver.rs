@@ -29,7 +29,7 @@ mod standing;
 
 use rides::{OUTCOME_WITHIN, RIDE_ASKED_EVERY};
 
-pub use account::{DriverProfile, MeanRating, OnlineAs};
+pub use account::{DriverProfile, MeanRating, OnlineAs, PixKeyStand};
 pub use input::{DriverInput, DriverPolicy, DriverRecords, Held, NotWon};
 
 /// The actor's inside.

@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 use crate::category::Category;
 use crate::dispatch::Merits;
-use crate::facts::{Answer, CommandKey, Decision, Entity, StreamId, Zone};
+use crate::facts::{Answer, CommandKey, Decision, Entity, Origin, StreamId, Zone};
 use crate::ids::{DriverId, PassengerId, RideId, UserId};
 use crate::place::Coordinates;
 use crate::ride::{Rater, Stars};
@@ -34,7 +34,7 @@ use crate::units::{Millis, UnixMillis};
 pub use dispatcher::{Candidate, DispatcherInput, DispatcherMachine, Seek};
 pub use driver::{
     DriverInput, DriverMachine, DriverPolicy, DriverProfile, DriverRecords, Driving, Held,
-    MeanRating, NotWon, OnlineAs,
+    MeanRating, NotWon, OnlineAs, PixKeyStand,
 };
 pub(crate) use known::KeyHasher;
 pub use known::PastCommand;
@@ -163,6 +163,8 @@ pub struct Ask<R> {
     pub key: Option<CommandKey>,
     /// The version that the sender thinks the entity has.
     pub if_version: Option<u64>,
+    /// From where, for what the audit trail keeps.
+    pub origin: Option<Arc<Origin>>,
     pub reply: R,
 }
 
@@ -215,8 +217,8 @@ impl Standing {
     }
 }
 
-/// Which wave of which search of a ride; each search numbers its waves from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Which wave of which search of a ride; each search numbers its waves from 1. In their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WaveId {
     pub search: u8,
     pub wave: u16,
@@ -225,6 +227,8 @@ pub struct WaveId {
 impl WaveId {
     /// Of an offer whose wave is not known any more.
     pub const UNKNOWN: Self = Self { search: 0, wave: 0 };
+    /// After all others.
+    pub const LAST: Self = Self { search: u8::MAX, wave: u16::MAX };
 
     /// Whether `other` is this one, as far as is known.
     #[must_use]

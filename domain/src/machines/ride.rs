@@ -333,8 +333,7 @@ impl<R> RideMachine<R> {
         let input = if let Some(held) = self.ride.as_ref().filter(his).map(chain::held) {
             DriverInput::Won { ride, held }
         } else {
-            let open = self.ride.as_ref().and_then(|ride| ride.open_offer_to(driver));
-            DriverInput::NotWon { ride, no: NotWon { call, closed: open.is_none() } }
+            DriverInput::NotWon { ride, no: NotWon { call, closed: self.closed_to(driver) } }
         };
         turn.tell_driver(driver, input);
     }

@@ -230,7 +230,7 @@ impl World {
         phone.commands += 1;
         let id: Arc<str> = Arc::from(format!("{}-{}", phone.name(), phone.commands));
         let command = match command {
-            Command::Request { .. } => Command::Request { intent: Arc::clone(&id) },
+            Command::Request { metres, .. } => Command::Request { intent: Arc::clone(&id), metres },
             command => command,
         };
         let doing = Doing { command: Rc::new(command), attempt: 0 };

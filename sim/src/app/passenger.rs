@@ -8,6 +8,7 @@ use ibora_domain::ride::Stars;
 use super::AppEvent;
 use crate::command::Command;
 use crate::queue::SECOND;
+use crate::town::Town;
 use crate::world::World;
 
 impl World {
@@ -19,7 +20,8 @@ impl World {
         if self.closing || phone.ride.is_some() || asks {
             return;
         }
-        self.ask(app, Command::Request { intent: Arc::from("") });
+        let metres = Town::somewhere(&mut self.chance);
+        self.ask(app, Command::Request { intent: Arc::from(""), metres });
     }
 
     /// Passenger or driver says what the other was like, perhaps not for the first time.

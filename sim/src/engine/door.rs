@@ -101,7 +101,7 @@ impl Engine {
         }
         let reply = Reply::new((reply, dropped));
         world.to_node(self.node, COMMAND_DEADLINE, NodeEvent::Deadline { reply: reply.id });
-        let ask = Ask { by: user, key: Some(key), if_version: None, reply };
+        let ask = Ask { by: user, key: Some(key), if_version: None, origin: None, reply };
         let ride = people::ride(Ids::next(&mut world.ids.ride));
         self.send(world, command.envelope(ask, ride));
     }

@@ -121,8 +121,10 @@ impl Engine {
                 let room = BATCH_MAX.saturating_sub(taken.len()).min(lane.inbox.len());
                 taken.extend(lane.inbox.drain(..room));
             }
+            let is_done = taken.is_empty();
             let admitted = self.refuse_broken(world, number, taken);
             let (batch, mut later) = self.numbers.claim(number, admitted, Append::decided);
+            let is_held_up = !later.is_empty();
             let lane = &mut self.lanes[number];
             if singly {
                 if let Some(one) = later.pop() {
@@ -131,10 +133,12 @@ impl Engine {
             } else {
                 lane.waiting = later;
             }
-            if batch.is_empty() {
+            if !batch.is_empty() {
+                self.begin(world, number, batch);
+            } else if is_done || is_held_up {
                 return;
             }
-            self.begin(world, number, batch);
+            // Else all that was taken was refused, and more may wait behind it.
         }
     }
 

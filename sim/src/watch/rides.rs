@@ -1,13 +1,15 @@
 //! The watch's own book of rides: every committed event, folded.
 
+use ibora_domain::dispatch::PolicyKind;
 use ibora_domain::facts::{Decision, Entity, Row};
 use ibora_domain::ids::RideId;
 use ibora_domain::invariants::{RIDE_1, RIDE_2, RIDE_3, RIDE_4, RIDE_5, RIDE_6, RIDE_7};
 use ibora_domain::ride::{Ride, RideEvent, Status};
 use ibora_domain::units::{Millis, UnixMillis};
 
-use super::Watch;
+use super::{Watch, ZONE};
 use crate::people;
+use crate::world::World;
 
 /// A chained ride hears within this time that the one before it has ended; clocks may disagree.
 const CHAIN_HEARD_WITHIN: Millis = Millis::from_secs(180);
@@ -179,6 +181,24 @@ impl Watch {
                     format!("{} is told that he lost {}", people::name(who.0), people::name(id.0))
                 });
             }
+        }
+    }
+}
+
+impl World {
+    /// A first wave asks one driver, unless the policy where the ride begins is the race.
+    pub(super) fn watch_zone(&mut self, decision: &Decision) {
+        for row in &decision.rows {
+            let Row::Wave(wave) = row else { continue };
+            let Some(ride) = self.watch.ride(wave.ride).filter(|_| wave.wave == 1) else {
+                continue;
+            };
+            let policy = self.temper.town.policy_at(ride.order.pickup);
+            let asked = wave.offers.len();
+            let holds = asked == 1 || policy == Some(PolicyKind::Race);
+            let what = format!("{} asked {asked} under {policy:?}", people::name(wave.ride.0));
+            self.watch.checks += 1;
+            self.watch.check(self.now, ZONE, (holds, what));
         }
     }
 }

@@ -149,6 +149,11 @@ pub fn raw_text(value: &Value) -> Read<String> {
     Ok(text.to_owned())
 }
 
+/// Yes or no.
+pub fn flag(value: &Value) -> Read<bool> {
+    value.as_bool().ok_or_else(|| wrong_type("true or false"))
+}
+
 /// An identifier.
 pub fn uuid(value: &Value) -> Read<Uuid> {
     let text = string(value, "a text")?;

@@ -17,7 +17,9 @@ use uuid::Uuid;
 
 use super::{Command, Point, RideRequest, Trip};
 
-pub use form::{Form, Read, integer, list, moment, name, number, place, raw_text, text, uuid};
+pub use form::{
+    Form, Read, flag, integer, list, moment, name, number, place, raw_text, text, uuid,
+};
 pub use json::{JsonFault, json};
 
 /// Objects and lists inside each other.

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::super::{moment, timestamp};
+use super::payees::stand;
 use super::{PERSONS_MAX, Records, VehicleRow, vehicle_of};
 
 /// What others see of a person.
@@ -80,16 +81,22 @@ impl Records {
     /// # Errors
     /// Whatever the database reports.
     pub async fn driver_profile(&self, id: DriverId) -> Result<Option<DriverProfile>, sqlx::Error> {
-        let account: Option<(String, i16, i32, String)> = sqlx::query_as(
+        type Account = (String, i16, i32, String, Option<String>, Option<OffsetDateTime>);
+        let account: Option<Account> = sqlx::query_as(
             "SELECT u.name, coalesce(r.hundredths, d.rating_hundredths), coalesce(r.ratings, 0),
-                    d.approval
+                    d.approval, k.kind, k.usable_from
              FROM drivers d JOIN users u ON u.id = d.id
-             LEFT JOIN person_ratings r ON r.user_id = d.id WHERE d.id = $1",
+             LEFT JOIN person_ratings r ON r.user_id = d.id
+             LEFT JOIN LATERAL (SELECT kind, usable_from FROM driver_pix_keys
+                 WHERE driver_id = d.id ORDER BY version DESC LIMIT 1) k ON true
+             WHERE d.id = $1",
         )
         .bind(id.0)
         .fetch_optional(self.read())
         .await?;
-        let Some((name, hundredths, of, approval)) = account else { return Ok(None) };
+        let Some((name, hundredths, of, approval, kind, usable_from)) = account else {
+            return Ok(None);
+        };
         let vehicles: Vec<VehicleRow> = sqlx::query_as(
             "SELECT id, plate, make, model, color, categories FROM vehicles
              WHERE driver_id = $1 ORDER BY id",
@@ -103,6 +110,7 @@ impl Records {
             approved: approval == "approved",
             approval,
             vehicles: vehicles.into_iter().map(vehicle_of).collect(),
+            pix_key: stand(kind, usable_from),
         }))
     }
 

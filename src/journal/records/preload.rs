@@ -15,6 +15,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::super::{moment, timestamp};
+use super::payees::stand;
 use super::people::{Person, UNRATED, mean};
 use super::{InFlight, KNOWN_FOR, Records, VehicleRow, past_command, vehicle_of};
 
@@ -38,6 +39,8 @@ type PersonRow = (
     Option<String>,
     Option<Uuid>,
     Option<i64>,
+    Option<String>,
+    Option<OffsetDateTime>,
 );
 
 impl Records {
@@ -105,10 +108,12 @@ impl Records {
         sqlx::query_as(
             "SELECT u.id, u.name, coalesce(r.hundredths, d.rating_hundredths, $2),
                     coalesce(r.ratings, 0), d.approval, s.online, s.category, s.vehicle_id,
-                    s.version
+                    s.version, k.kind, k.usable_from
              FROM users u LEFT JOIN drivers d ON d.id = u.id
              LEFT JOIN driver_states s ON s.id = u.id
              LEFT JOIN person_ratings r ON r.user_id = u.id
+             LEFT JOIN LATERAL (SELECT kind, usable_from FROM driver_pix_keys
+                 WHERE driver_id = d.id ORDER BY version DESC LIMIT 1) k ON true
              WHERE u.id = ANY ($1)",
         )
         .bind(people)
@@ -180,10 +185,8 @@ fn group<T>(rows: Vec<(Uuid, T)>) -> HashMap<Uuid, Vec<T>> {
 }
 
 /// A driver's account and state; `None`: a person who is none.
-fn driver_of(
-    (_, name, hundredths, of, approval, online, category, vehicle, version): PersonRow,
-    vehicles: Vec<(VehicleCard, Vec<Category>)>,
-) -> Option<DriverRecords> {
+fn driver_of(row: PersonRow, vehicles: Vec<(VehicleCard, Vec<Category>)>) -> Option<DriverRecords> {
+    let (_, name, hundredths, of, approval, online, category, vehicle, version, kind, from) = row;
     let approval = approval?;
     let category = category.and_then(|name| name.parse::<Category>().ok());
     let profile = DriverProfile {
@@ -192,6 +195,7 @@ fn driver_of(
         approved: approval == "approved",
         approval,
         vehicles,
+        pix_key: stand(kind, from),
     };
     Some(DriverRecords {
         profile: Some(profile),

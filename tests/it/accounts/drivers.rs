@@ -83,7 +83,7 @@ async fn reviews_change_the_driver_and_leave_a_trail() {
     let answer = review(Approval::Rejected, "no").await;
     assert_eq!(answer, Err(AccountError::Review(refused)));
 
-    let page = world.accounts.list_audit(None, 10).await.expect("listed");
+    let page = world.audit(None, 10).await.expect("listed");
     let trail: Vec<_> = page.items.iter().map(|entry| entry.action.as_str()).collect();
     assert_eq!(trail, ["suspend_driver", "approve_driver", "create_admin"]);
     let entry = serde_json::to_value(&page.items[0]).expect("JSON");
@@ -253,7 +253,7 @@ async fn lists_are_read_page_by_page() {
 
     let (mut cursor, mut actions) = (None::<String>, Vec::new());
     loop {
-        let page = world.accounts.list_audit(cursor.as_deref(), 1).await.expect("listed");
+        let page = world.audit(cursor.as_deref(), 1).await.expect("listed");
         actions.extend(page.items.into_iter().map(|entry| entry.action));
         cursor = page.next_cursor;
         if cursor.is_none() {
@@ -264,7 +264,7 @@ async fn lists_are_read_page_by_page() {
     let strange = world.accounts.list_drivers(None, Some("' OR 1=1"), 2).await;
     assert_eq!(faults(strange), ["cursor: invalid_format"]);
     for cursor in ["1", "x.y", "-1.x", "99999999999999999.0193"] {
-        let strange = world.accounts.list_audit(Some(cursor), 2).await;
+        let strange = world.audit(Some(cursor), 2).await;
         assert_eq!(faults(strange), ["cursor: invalid_format"], "{cursor}");
     }
 }

@@ -6,8 +6,10 @@ use serde::Serialize;
 
 use crate::category::Category;
 use crate::ids::{DriverId, VehicleId};
+use crate::pix::PixKeyKind;
 use crate::refusal::Refusal;
 use crate::ride::{DriverCard, VehicleCard, rating};
+use crate::units::{UnixMillis, rfc3339};
 
 /// A driver's account, as far as dispatch cares.
 #[derive(Clone, PartialEq)]
@@ -18,6 +20,16 @@ pub struct DriverProfile {
     /// As shown: `pending`, `approved`, ...
     pub approval: String,
     pub vehicles: Vec<(VehicleCard, Vec<Category>)>,
+    /// Of the Pix key that he is paid to only what he may know at a glance.
+    pub pix_key: Option<PixKeyStand>,
+}
+
+/// What a driver is shown of his Pix key: that it is there, or that somebody has changed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PixKeyStand {
+    pub kind: PixKeyKind,
+    #[serde(serialize_with = "rfc3339")]
+    pub usable_from: UnixMillis,
 }
 
 /// How a person was rated so far.
@@ -51,6 +63,8 @@ struct DriverView<'a> {
     category: Option<Category>,
     vehicle: Option<&'a VehicleCard>,
     rating: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pix_key: Option<PixKeyStand>,
 }
 
 /// As what a driver with this account may go online, if he may.
@@ -108,6 +122,7 @@ pub(super) fn json(
         category: online.map(|online| online.category),
         vehicle: vehicle(profile, online),
         rating: rating(mean(profile)),
+        pix_key: profile.and_then(|profile| profile.pix_key),
     };
     serde_json::to_string(&view).unwrap_or_default()
 }

@@ -78,8 +78,8 @@ pub enum DriverInput<R> {
 pub struct NotWon {
     /// Which call of his machine this answers, and with it those before.
     pub call: u64,
-    /// No offer of it is open to him: its slot is free.
-    pub closed: bool,
+    /// No offer of it is open to him, of all waves up to this one: a slot for them is free.
+    pub closed: Option<WaveId>,
 }
 
 /// How a driver has a ride.

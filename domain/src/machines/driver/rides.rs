@@ -63,7 +63,8 @@ impl DriverMachine {
     /// An accept came back, or the ride he thought his is not. His offer may still be open, and a
     /// later accept on its way.
     pub(super) fn not_won<R>(&mut self, turn: &mut Turn<'_, R>, ride: RideId, no: NotWon) {
-        if no.closed {
+        let given_for = self.slots.get(&ride).map(|slot| slot.of);
+        if no.closed.is_some_and(|closed| given_for.is_none_or(|wave| wave <= closed)) {
             self.free_slot(ride);
         }
         let kept = is(Mutant::ReservationKept);

@@ -7,10 +7,11 @@ use super::{
     RideEvent, RideId, RideMachine, Turn, UnixMillis,
 };
 use crate::category::Category;
-use crate::facts::{Row, StreamId, StreamRow, WaveOffer, WaveRow};
+use crate::facts::{Row, StreamId, StreamRow, WaveOffer, WaveRow, Zone};
 use crate::machines::dispatcher::SLOTS_WITHIN;
 use crate::machines::{DispatcherInput, Seek, Slot, WaveId};
 use crate::money::{Centavos, reais};
+use crate::mutants::{Mutant, is};
 use crate::policy::RidePolicy;
 use crate::ride::{Ride, Status};
 use crate::units::{Metres, Seconds, rfc3339};
@@ -41,7 +42,10 @@ impl<R> RideMachine<R> {
             excluded: ride.not_to_ask(wave, &self.policy),
             slots_until: self.slots_for(),
         };
-        let zone = self.policy.zones.of(ride.order.pickup);
+        let zone = match is(Mutant::ZoneIgnored) {
+            true => Zone(0),
+            false => self.policy.zones.of(ride.order.pickup),
+        };
         turn.tell_dispatcher(zone, DispatcherInput::Seek(Box::new(seek)));
         let ask_again = turn.now + ASK_AGAIN_AFTER;
         let end = ride.search_deadline(&self.policy);
@@ -148,6 +152,14 @@ impl<R> RideMachine<R> {
         self.record(turn, &event, &mut decision);
         self.finish(turn, decision);
         self.hurry(turn);
+    }
+
+    /// Up to which wave no offer is open to a driver, if none is. One that was asked for may bring
+    /// him a new one.
+    pub(super) fn closed_to(&self, driver: DriverId) -> Option<WaveId> {
+        let Some(ride) = &self.ride else { return Some(WaveId::LAST) };
+        let made = WaveId { wave: ride.search.wave, ..next_wave(ride) };
+        ride.open_offer_to(driver).is_none().then_some(made)
     }
 
     /// Starts the next wave when nobody is left to answer this one.

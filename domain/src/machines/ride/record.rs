@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::{DriverInput, Millis, Note, PassengerInput, RideMachine, Turn, chain};
-use crate::facts::{Decision, Done, EventRow, RideRow, Row, StreamId, StreamRow, Timer};
+use crate::facts::{Act, Decision, Done, EventRow, RideRow, Row, StreamId, StreamRow, Timer};
 use crate::ids::DriverId;
 use crate::ledger;
 use crate::machines::{Ask, Held, Output};
+use crate::person::Role;
 use crate::policy::RidePolicy;
 use crate::refusal::Refusal;
 use crate::ride::{RIDE_JSON, Rater, Reader, Ride, RideEvent, Status, json_text};
@@ -58,6 +61,10 @@ impl<R> RideMachine<R> {
         } else {
             decide(ride, &self.policy)
         };
+        if let (Some(event), Reader::Admin) = (&decided.event, reader) {
+            let act = act_of_admin(ride, event);
+            decision.audit.extend(act.map(|act| ask.audit(Role::Admin, act, turn.now)));
+        }
         let told = match &decided.event {
             Some(event) => self.record(turn, event, &mut decision),
             None => Told::default(),
@@ -125,6 +132,17 @@ impl<R> RideMachine<R> {
         }
         turn.persist(decision);
     }
+}
+
+/// What an admin did to somebody's ride, for the audit trail: without what he wrote about it.
+fn act_of_admin(ride: &Ride, event: &RideEvent) -> Option<Act> {
+    let RideEvent::Canceled { reason, fee, .. } = event else { return None };
+    let changes = json!({
+        "status": { "from": ride.status, "to": Status::Canceled },
+        "reason": reason,
+        "fee": fee.to_string(),
+    });
+    Some(Act { action: "cancel_ride", entity_type: "ride", entity_id: ride.id.0, changes })
 }
 
 /// Whether the sender thinks of another version than the ride has.

@@ -39,6 +39,7 @@ impl Alone {
                 fingerprint: key.1,
             }),
             if_version: None,
+            origin: None,
             reply: 0,
         };
         let bid = Box::new(Bid { offer, ..sample::bid(by) });
@@ -224,7 +225,7 @@ fn a_wave_asked_for_early_is_asked_for_again() {
     };
     for number in [1, 2] {
         let by = driver(number);
-        let ask = Ask { by: by.into(), key: None, if_version: None, reply: 0 };
+        let ask = Ask { by: by.into(), key: None, if_version: None, origin: None, reply: 0 };
         let (offer, reason) = (None, None);
         let out = ride.step(RideInput::Decline { ask, driver: by, offer, reason });
         assert_eq!(seeks(&out), usize::from(number == 2), "when nobody is left");

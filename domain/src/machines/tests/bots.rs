@@ -78,7 +78,7 @@ impl World {
             fingerprint: command.fingerprint(),
         });
         let reply = self.asked.len() as u64 + 1;
-        let ask = Ask { by: command.by(), key: key.clone(), if_version: None, reply };
+        let ask = Ask { by: command.by(), key: key.clone(), if_version: None, origin: None, reply };
         let envelope = envelope(command, ask, reply);
         let asked = Asked { command, key, holder: envelope.entity(), said: None };
         self.asked.insert(reply, asked);

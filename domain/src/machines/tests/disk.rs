@@ -217,6 +217,7 @@ impl Disk {
                 approved: true,
                 approval: "approved".to_owned(),
                 vehicles: vec![(vehicle, vec![Category::Economy])],
+                pix_key: None,
             }),
             online: self.online.get(&id).copied().unwrap_or(true).then_some(online),
             version: self.versions.get(&id).copied().unwrap_or(0),

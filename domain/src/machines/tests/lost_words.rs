@@ -119,9 +119,9 @@ impl Alone {
 #[test]
 fn the_answer_to_an_earlier_question_leaves_him_reserved_for_the_accept_that_came_after() {
     let mut he = Alone::new();
-    let ask = || Ask { by: driver(1).into(), key: None, if_version: None, reply: 0 };
+    let ask = || Ask { by: driver(1).into(), key: None, if_version: None, origin: None, reply: 0 };
     let tap = || DriverInput::Accept { ask: ask(), ride: ride_id(1), offer: None, at: None };
-    let no = |call| DriverInput::NotWon { ride: ride_id(1), no: NotWon { call, closed: false } };
+    let no = |call| DriverInput::NotWon { ride: ride_id(1), no: NotWon { call, closed: None } };
     let category = Some(Category::Economy);
     he.step(0, DriverInput::Online { ask: ask(), category, vehicle: None });
     let mut asked = he.calls(10, tap());
@@ -136,4 +136,18 @@ fn the_answer_to_an_earlier_question_leaves_him_reserved_for_the_accept_that_cam
     }
     he.step(9200, no(asked[3]));
     assert_eq!(he.0.0.bound_to()[2], None);
+}
+
+#[test]
+fn the_word_that_he_lost_frees_no_slot_that_he_gave_for_a_later_wave() {
+    let mut he = Alone::new();
+    let lost = |wave| DriverInput::NotWon {
+        ride: ride_id(1),
+        no: NotWon { call: 1, closed: Some(wave_id(wave)) },
+    };
+    assert!(he.gives(0, slot(2, after(21_000))));
+    he.step(10, lost(1));
+    assert_eq!(he.0.0.slots_taken(after(20)), 1, "he was asked for it while the ride answered");
+    he.step(30, lost(2));
+    assert_eq!(he.0.0.slots_taken(after(40)), 0);
 }
