@@ -23,11 +23,11 @@ use crate::api::Standby;
 use crate::config::{Config, Mode};
 use crate::db::{self, Db};
 use crate::geo::RoadGraphError;
-use crate::jobs::Jobs;
 use crate::journal::{Journal, JournalParts};
 use crate::obs::{Metrics, failpoint};
 use crate::pix::client::SetupError;
 use crate::pix::inbound::IdentityError;
+use crate::pix::simulator::SimulatorError;
 use crate::postgres::{Database, PostgresError};
 use crate::realtime::{Hub, RealtimeParts, RealtimeState};
 use crate::seed::{SeedError, Seeded};
@@ -35,6 +35,7 @@ use crate::seed::{SeedError, Seeded};
 mod callbacks;
 mod jobs;
 mod node;
+mod pix;
 mod settings;
 mod turn;
 mod web;
@@ -87,12 +88,14 @@ pub enum StartError {
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("the listener for callbacks: {0}")]
     Callbacks(#[from] IdentityError),
-    #[error(transparent)]
-    Provider(#[from] SetupError),
     #[error("{dir}: {count} engines run on this data directory; set node.id or data.dir")]
     NodesFull { dir: PathBuf, count: u32 },
     #[error(transparent)]
     Accounts(#[from] OptionsError),
+    #[error("the provider of Pix: {0}")]
+    Pix(#[from] SetupError),
+    #[error("the simulated provider of Pix: {0}")]
+    PixSimulator(#[from] SimulatorError),
     #[error(transparent)]
     Seed(#[from] SeedError),
 }
@@ -167,7 +170,7 @@ pub struct App {
     servers: Vec<ServerHandle>,
     metrics_server: Option<ServerHandle>,
     stepping_down: AbortHandle,
-    jobs: Option<Jobs>,
+    pix: pix::Running,
     /// The name is ours while the engine runs.
     _node: Node,
 }
@@ -196,6 +199,7 @@ impl App {
         let router = router(config)?;
         let place = web::Place::take(config.http.listen)?;
         let callback_place = web::CallbackPlace::take(config)?;
+        let pix = pix::Pix::open(config, &node, &metrics).await?;
         let standby = Standby::new(Arc::clone(&metrics), &web::api_options(config));
         let metrics_server = web::listen_metrics(config, &standby)?;
         let options = journal_options(config, &node);
@@ -212,6 +216,7 @@ impl App {
             clock: Clock::new(config.clock.speed),
             metrics: Arc::clone(&metrics),
             push: hub.pusher(),
+            carry: pix.carry(),
             tariffs: tariffs(config),
         };
         let dispatch = Dispatch::start(parts, dispatch_options(config)).await?;
@@ -219,7 +224,7 @@ impl App {
         let ready = Arc::new(AtomicBool::new(true));
         let sessions = sessions(config, (&dispatch, &accounts), (&hub, &metrics));
         let api = web::api(config, &store.db(), (&dispatch, &accounts), (&metrics, &ready), &hub);
-        let callbacks = callbacks::callbacks(config, &journal, &metrics);
+        let callbacks = pix.callbacks(config, &journal);
         timeout(READ_FIRST, journal.preloaded()).await.ok();
         let routes = web::Routes { api, sessions, callbacks, more };
         let listening = web::listen(config, (&place, callback_place), routes);
@@ -231,8 +236,8 @@ impl App {
         failpoint!(StartListening);
         drop(answering);
         let stepping_down = tokio::spawn(step_down(Arc::clone(&dispatch), Arc::clone(&hub)));
-        let jobs = jobs::start(config, &dispatch, &metrics)?;
         tokio::spawn(refresh_gauges(Arc::downgrade(&dispatch), Arc::clone(&metrics)));
+        let pix = pix.run(config, &dispatch, listening.address);
         tracing::info!(address = %listening.address, "ready");
         Ok(Self {
             store,
@@ -247,7 +252,7 @@ impl App {
             servers: listening.servers,
             metrics_server,
             stepping_down: stepping_down.abort_handle(),
-            jobs,
+            pix,
             _node: node,
         })
     }
@@ -263,13 +268,13 @@ impl App {
     ///
     /// # Errors
     /// [`PostgresError`] of a private server that does not stop.
-    pub async fn stop(mut self) -> Result<(), StartError> {
+    pub async fn stop(self) -> Result<(), StartError> {
         self.store.database.unwatch();
         self.ready.store(false, Ordering::Release);
         self.stepping_down.abort();
-        drop(self.jobs.take());
         failpoint!(StopBegun);
         self.leave().await;
+        self.pix.stop().await;
         failpoint!(StopLeft);
         let sessions = u32::try_from(self.hub.sessions()).unwrap_or(u32::MAX);
         let [least, most] = DRAIN;

@@ -28,8 +28,8 @@ use crate::obs::LogOptions;
 pub use error::{ConfigError, Problem, Why};
 pub use sections::{
     Actors, Auth, Clock, Data, Database, Dispatch, FareTable, Fares, Http, Journal, Limits, Log,
-    Metrics, Mode, Money, Node, Pix, Presence, Rides, Routing, RoutingKind, Seed, Service, Session,
-    ZoneTable,
+    Metrics, Mode, Money, Node, Pix, PixSimulator, Presence, Rides, Routing, RoutingKind, Seed,
+    Service, Session, ZoneTable,
 };
 pub use sources::Sources;
 pub use validate::is_node_id;

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod db;
 pub mod demo;
+pub mod effects;
 pub mod geo;
 pub mod jobs;
 pub mod journal;

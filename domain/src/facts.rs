@@ -4,6 +4,7 @@
 //! stored result and the event on a person's stream are the same bytes.
 
 mod audit;
+mod money;
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,13 +12,14 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::category::Category;
-use crate::ids::{DriverId, OfferId, PassengerId, RideId, Shard, UserId, VehicleId};
+use crate::ids::{DriverId, OfferId, PassengerId, PaymentId, RideId, Shard, UserId, VehicleId};
 use crate::ledger::FinancialEvent;
 use crate::refusal::Refusal;
 use crate::ride::Status;
 use crate::units::{Metres, Millis, Seconds, UnixMillis};
 
 pub use audit::{Act, AuditRow, Origin};
+pub use money::{ChargeRow, HoldRow, PaymentRow, ReceiptRow, RefundRow};
 
 /// A place where decisions are made, and that owns its records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +29,8 @@ pub enum Entity {
     Passenger(PassengerId),
     /// Matches rides with drivers in one zone. Decides nothing durable.
     Dispatcher(Zone),
+    /// What somebody is to pay by Pix, and what came in.
+    Payment(PaymentId),
 }
 
 /// A zone of dispatch.
@@ -42,6 +46,7 @@ impl Entity {
             Self::Driver(id) => id.0,
             Self::Passenger(id) => id.0,
             Self::Dispatcher(zone) => Uuid::from_u128(u128::from(zone.0)),
+            Self::Payment(id) => id.0,
         }
     }
 
@@ -59,6 +64,7 @@ impl Entity {
             Self::Driver(_) => EntityKind::Driver,
             Self::Passenger(_) => EntityKind::Passenger,
             Self::Dispatcher(_) => EntityKind::Dispatcher,
+            Self::Payment(_) => EntityKind::Payment,
         }
     }
 }
@@ -70,11 +76,13 @@ pub enum EntityKind {
     Driver,
     Passenger,
     Dispatcher,
+    Payment,
 }
 
 impl EntityKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Ride, Self::Driver, Self::Passenger, Self::Dispatcher];
+    pub const ALL: [Self; 5] =
+        [Self::Ride, Self::Driver, Self::Passenger, Self::Dispatcher, Self::Payment];
 
     /// The name in metrics and in the database.
     #[must_use]
@@ -84,6 +92,7 @@ impl EntityKind {
             Self::Driver => "driver",
             Self::Passenger => "passenger",
             Self::Dispatcher => "dispatcher",
+            Self::Payment => "payment",
         }
     }
 }
@@ -113,6 +122,7 @@ macro_rules! debug_without_body {
 debug_without_body! {
     Done: |done| format!("Done(version {})", done.version),
     EventRow: |event| format!("EventRow({} {})", event.seq, event.kind),
+    PaymentRow: |row| format!("PaymentRow({} {} version {})", row.id, row.status, row.version),
     RideRow: |ride| format!("RideRow({} {:?} version {})", ride.id, ride.status, ride.version),
     StreamRow: |event| format!("StreamRow({} {} on {})", event.op, event.key, event.stream),
 }
@@ -142,6 +152,9 @@ pub struct Decision {
     pub streams: Vec<StreamRow>,
     /// What it does to the ledger.
     pub money: Vec<FinancialEvent>,
+    /// Deadlines that it gives to others, whom it is about to tell of it: should the word be lost,
+    /// they wake by themselves. An earlier one that they have stays.
+    pub wakes: Vec<(Entity, UnixMillis)>,
     /// What of it somebody may have to answer for.
     pub audit: Vec<AuditRow>,
 }
@@ -159,6 +172,7 @@ impl Decision {
             results: Vec::new(),
             streams: Vec::new(),
             money: Vec::new(),
+            wakes: Vec::new(),
             audit: Vec::new(),
         }
     }
@@ -172,6 +186,7 @@ impl Decision {
             && self.results.is_empty()
             && self.streams.is_empty()
             && self.money.is_empty()
+            && self.wakes.is_empty()
             && self.audit.is_empty()
     }
 
@@ -187,6 +202,7 @@ impl Decision {
         self.results.extend(later.results);
         self.streams.extend(later.streams);
         self.money.extend(later.money);
+        self.wakes.extend(later.wakes);
         self.audit.extend(later.audit);
     }
 }
@@ -207,6 +223,11 @@ pub enum Row {
     Wave(WaveRow),
     Attempts(AttemptsRow),
     Driver(DriverRow),
+    Payment(PaymentRow),
+    Charge(ChargeRow),
+    Receipt(ReceiptRow),
+    Refund(RefundRow),
+    Hold(HoldRow),
 }
 
 impl Row {
@@ -215,7 +236,34 @@ impl Row {
         match (self, earlier) {
             (Self::Ride(a), Self::Ride(b)) => a.id == b.id,
             (Self::Driver(a), Self::Driver(b)) => a.id == b.id,
-            (Self::Ride(_) | Self::Wave(_) | Self::Attempts(_) | Self::Driver(_), _) => false,
+            (Self::Payment(a), Self::Payment(b)) => a.id == b.id,
+            (Self::Charge(a), Self::Charge(b)) => a.txid == b.txid,
+            (Self::Refund(a), Self::Refund(b)) => a.id == b.id && a.pix == b.pix,
+            (
+                Self::Ride(_)
+                | Self::Wave(_)
+                | Self::Attempts(_)
+                | Self::Driver(_)
+                | Self::Payment(_)
+                | Self::Charge(_)
+                | Self::Receipt(_)
+                | Self::Refund(_)
+                | Self::Hold(_),
+                _,
+            ) => false,
+        }
+    }
+
+    /// Whether it is about money: what is paid, held and given back.
+    #[must_use]
+    pub const fn is_of_money(&self) -> bool {
+        match self {
+            Self::Ride(_) | Self::Wave(_) | Self::Attempts(_) | Self::Driver(_) => false,
+            Self::Payment(_)
+            | Self::Charge(_)
+            | Self::Receipt(_)
+            | Self::Refund(_)
+            | Self::Hold(_) => true,
         }
     }
 }
@@ -334,8 +382,8 @@ impl std::fmt::Display for StreamId {
 }
 
 /// The ops of durable events.
-pub const STREAM_OPS: [&str; 4] =
-    ["offer.made", "offer.withdrawn", "ride.updated", "driver.updated"];
+pub const STREAM_OPS: [&str; 5] =
+    ["offer.made", "offer.withdrawn", "ride.updated", "driver.updated", "payment.updated"];
 
 /// A durable event for a person. Its `seq` is given by the journal.
 #[derive(Clone, PartialEq)]

@@ -9,6 +9,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::pix::EndToEndId;
+
 /// Logical shards of the entity space. Fixed in the schema: changing it is an offline migration.
 pub const SHARDS: u16 = 1024;
 
@@ -88,6 +90,35 @@ id! {
     DisputeId,
 }
 
+/// What tells the payment of a ride from the ride: where it stands in the random part of an id, the
+/// moment and the version stay.
+const PAYMENT_OF_RIDE: u128 = 0x0000_0000_0000_0000_2B5C_91E7_46D3_0A8F;
+
+impl PaymentId {
+    /// The payment of a ride: each has one, whoever thinks of it first.
+    #[must_use]
+    pub const fn of_ride(ride: RideId) -> Self {
+        Self(Uuid::from_u128(ride.0.as_u128() ^ PAYMENT_OF_RIDE))
+    }
+
+    /// The ride whose payment this would be.
+    #[must_use]
+    pub const fn ride(self) -> RideId {
+        RideId(Uuid::from_u128(self.0.as_u128() ^ PAYMENT_OF_RIDE))
+    }
+
+    /// Of a Pix that nobody asked for, by its number from end to end.
+    #[must_use]
+    pub fn of_stray(pix: &EndToEndId) -> Self {
+        // FNV-1a over 128 bits: these numbers are made by banks, and few.
+        let hash =
+            pix.as_str().bytes().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash, b| {
+                (hash ^ u128::from(b)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
+            });
+        Self(uuid::Builder::from_custom_bytes(hash.to_be_bytes()).into_uuid())
+    }
+}
+
 impl From<DriverId> for UserId {
     fn from(id: DriverId) -> Self {
         Self(id.0)
@@ -109,5 +140,27 @@ impl From<UserId> for DriverId {
 impl From<UserId> for PassengerId {
     fn from(id: UserId) -> Self {
         Self(id.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ride_and_its_payment_name_each_other_and_are_not_the_same() {
+        let ride = RideId(Uuid::from_u128(0x0193_6a4e_7c10_7abc_8def_0123_4567_89ab));
+        let payment = PaymentId::of_ride(ride);
+        assert_eq!(payment.ride(), ride);
+        assert_ne!(payment.0, ride.0);
+        assert_eq!(payment.0.get_version_num(), 7, "a public id is a UUIDv7");
+        assert_eq!(payment.0.get_variant(), ride.0.get_variant());
+    }
+
+    #[test]
+    fn a_stray_pix_always_has_the_same_payment() {
+        let pix = |text| PaymentId::of_stray(&EndToEndId::parse(text).expect("a number"));
+        assert_eq!(pix("E1803615022211340s08793XPJ"), pix("E1803615022211340s08793XPJ"));
+        assert_ne!(pix("E1803615022211340s08793XPJ"), pix("E1803615022211340s08793XPK"));
     }
 }

@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod machines;
 pub mod money;
 pub mod mutants;
+pub mod payment;
 pub mod person;
 pub mod pix;
 pub mod place;

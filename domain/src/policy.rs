@@ -6,6 +6,7 @@ use crate::dispatch::{Policy, Rules};
 use crate::facts::Zone;
 use crate::ledger::{Rate, Terms};
 use crate::money::Centavos;
+use crate::payment::PaymentPolicy;
 use crate::units::{Metres, Millis, UnixMillis};
 use crate::zones::Zones;
 
@@ -47,6 +48,7 @@ pub struct RidePolicy {
     /// After the assignment, a passenger's cancellation is free for this long.
     pub cancel_grace: Millis,
     pub terms: Terms,
+    pub payments: PaymentPolicy,
     /// A driver within this distance of the pickup is arriving.
     pub arriving_within: Metres,
     /// A driver in this distance of the pickup, twice in a row, has arrived.
@@ -137,6 +139,7 @@ impl Default for RidePolicy {
             no_show_fee: Centavos(500),
             cancel_fee: Centavos(500),
             cancel_grace: Millis(0),
+            payments: PaymentPolicy::default(),
             terms: Terms { commission: Rate::percent(20), driver_of_fee: Rate::percent(80) },
             arriving_within: Metres(500),
             arrived_within: Metres(40),

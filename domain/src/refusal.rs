@@ -27,6 +27,10 @@ pub enum Refusal {
     VehicleNotSuitable,
     #[error("the passenger has an active ride")]
     ActiveRideExists,
+    #[error("something earlier is still to be paid")]
+    DebtOutstanding,
+    #[error("more than is left of what was paid")]
+    RefundTooHigh,
     #[error("the ride's state does not allow this")]
     IllegalTransition,
     #[error("the ride has changed since the version you named")]
@@ -66,6 +70,8 @@ impl Refusal {
             Self::DriverNotApproved => "driver_not_approved",
             Self::VehicleNotSuitable => "vehicle_not_suitable",
             Self::ActiveRideExists => "active_ride_exists",
+            Self::DebtOutstanding => "debt_outstanding",
+            Self::RefundTooHigh => "refund_too_high",
             Self::IllegalTransition => "illegal_transition",
             Self::VersionConflict => "version_conflict",
             Self::TooFar => "too_far",
@@ -92,6 +98,8 @@ impl Refusal {
             | Self::DriverNotApproved
             | Self::VehicleNotSuitable
             | Self::ActiveRideExists
+            | Self::DebtOutstanding
+            | Self::RefundTooHigh
             | Self::IllegalTransition
             | Self::VersionConflict
             | Self::TooFar
@@ -116,7 +124,7 @@ impl Refusal {
     }
 
     /// Every refusal.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::NotFound,
         Self::Forbidden,
         Self::OfferNotFound,
@@ -127,6 +135,8 @@ impl Refusal {
         Self::DriverNotApproved,
         Self::VehicleNotSuitable,
         Self::ActiveRideExists,
+        Self::DebtOutstanding,
+        Self::RefundTooHigh,
         Self::IllegalTransition,
         Self::VersionConflict,
         Self::TooFar,

@@ -41,7 +41,13 @@ pub(crate) fn new_dir() -> anyhow::Result<PathBuf> {
 /// What all benches set: the directory, few words, no limits on addresses and people.
 pub(crate) fn common(dir: &Path) -> Settings {
     let dir = dir.display().to_string();
-    settings([("data.dir", dir.as_str()), ("limits.enabled", "false"), ("log.level", "warn")])
+    settings([
+        ("data.dir", dir.as_str()),
+        ("limits.enabled", "false"),
+        ("log.level", "warn"),
+        // Its passengers pay nobody.
+        ("pix.simulator", "off"),
+    ])
 }
 
 /// The configuration that `ibora` makes of these settings.

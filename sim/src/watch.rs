@@ -144,7 +144,7 @@ impl Watch {
         let results = decision.results.iter().map(|result| &result.key);
         let attempts = decision.rows.iter().filter_map(|row| match row {
             Row::Attempts(row) => Some(row.attempts.iter()),
-            Row::Ride(_) | Row::Wave(_) | Row::Driver(_) => None,
+            _ => None,
         });
         let attempts = attempts.flatten().filter_map(|attempt| attempt.command.as_ref());
         for key in results.chain(attempts) {
@@ -227,7 +227,7 @@ impl World {
         let drivers: BTreeSet<DriverId> = rows
             .filter_map(|row| match row {
                 Row::Wave(row) => Some(row.offers.iter().map(|offer| offer.driver)),
-                Row::Ride(_) | Row::Attempts(_) | Row::Driver(_) => None,
+                _ => None,
             })
             .flatten()
             .collect();
@@ -266,7 +266,7 @@ impl World {
         let (Some(decision), Some(constraint)) = (decision, error.constraint()) else { return };
         let row = decision.rows.iter().rev().find_map(|row| match row {
             Row::Ride(row) => Some(row),
-            Row::Wave(_) | Row::Attempts(_) | Row::Driver(_) => None,
+            _ => None,
         });
         let (invariant, person) = match (constraint, row) {
             ("rides_one_active_per_driver" | "rides_one_chained_per_driver", Some(row)) => {
@@ -422,6 +422,7 @@ pub fn input_name<R>(input: &Envelope<R>) -> &'static str {
             RideInput::OfferUnwanted { .. } => "offer unwanted",
             RideInput::Position { .. } => "position",
             RideInput::Ahead { .. } => "ahead",
+            RideInput::PaymentMoved { .. } => "payment moved",
             RideInput::WhoseIsIt { .. } => "whose is it",
             RideInput::Precedes { .. } => "precedes",
             RideInput::PrecedingEnded { .. } => "preceding ended",
@@ -452,8 +453,10 @@ pub fn input_name<R>(input: &Envelope<R>) -> &'static str {
             PassengerInput::Opened { .. } => "opened",
             PassengerInput::Ended { .. } => "ended",
             PassengerInput::Active { .. } => "active",
+            PassengerInput::Settled { .. } => "settled",
             PassengerInput::Alarm => "alarm",
         },
         Envelope::Dispatcher(..) => "dispatch",
+        Envelope::Payment(..) => "payment",
     }
 }

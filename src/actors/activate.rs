@@ -6,7 +6,7 @@ use actix::{Actor, Context};
 use ibora_domain::facts::Entity;
 use ibora_domain::machines::{
     DispatcherMachine, DriverMachine, Driving, Machine, Output, Outputs, PassengerMachine,
-    RideMachine, RideRecords, Riding,
+    PaymentMachine, PaymentRecords, RideMachine, RideRecords, Riding,
 };
 
 use super::ports::{Ports, Reply};
@@ -50,14 +50,25 @@ pub(super) async fn start(
         }
         Entity::Passenger(id) => {
             let (active, commands) = records.passenger(id).await?;
+            let owed = match ports.ride_policy.payments.charges {
+                true => records.owed_by(id).await?,
+                // What nobody can pay keeps nobody from riding.
+                false => Vec::new(),
+            };
             let idle = ports.driver_policy.passivate_after;
-            let machine = PassengerMachine::new(id, active, commands, idle);
+            let machine = PassengerMachine::new(id, active, commands, owed, idle);
             let machine = Riding(machine, std::marker::PhantomData);
             Address::Passenger(spawn(machine, ports, vitals, first))
         }
         Entity::Dispatcher(zone) => {
             let policy = ports.ride_policy.dispatch_policy(zone);
             Address::Dispatcher(spawn(DispatcherMachine::new(zone, policy), ports, vitals, first))
+        }
+        Entity::Payment(id) => {
+            let known = if read { records.payment(id).await? } else { PaymentRecords::default() };
+            let mut machine = PaymentMachine::new(id, ports.ride_policy.payments, known);
+            machine.wake(ports.clock.now(), &mut first);
+            Address::Payment(spawn(machine, ports, vitals, first))
         }
     })
 }

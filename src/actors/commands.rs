@@ -7,7 +7,7 @@ use ibora_domain::category::Category;
 use ibora_domain::facts::{Answer, CommandKey};
 use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId, UserId, VehicleId};
 use ibora_domain::machines::{
-    Ask, DriverCommand, DriverInput, Envelope, PassengerInput, ReadAs, RideInput,
+    Ask, DriverCommand, DriverInput, Envelope, PassengerInput, PaymentInput, ReadAs, RideInput,
 };
 use ibora_domain::person::Role;
 use ibora_domain::place::Coordinates;
@@ -225,6 +225,11 @@ pub(super) fn refuse_overloaded(envelope: Envelope<Reply>) {
         Envelope::Passenger(_, input) => match input {
             PassengerInput::Request { ask, .. } => ask.reply,
             PassengerInput::Active { reply } => reply,
+            _ => return,
+        },
+        Envelope::Payment(_, input) => match input {
+            PaymentInput::Intent { ask } | PaymentInput::GiveBack { ask, .. } => ask.reply,
+            PaymentInput::Read { reply, .. } => reply,
             _ => return,
         },
         Envelope::Dispatcher(..) => return,

@@ -11,6 +11,7 @@ mod estimates;
 mod events;
 mod once;
 pub mod parse;
+mod payments;
 mod ports;
 mod positions;
 mod quotes;
@@ -47,7 +48,7 @@ pub use crate::journal::Published;
 pub use clock::Clock;
 pub use commands::{Caller, Command, RideRequest, RunningGuard, Sent};
 pub use events::event_json;
-pub use ports::PushEphemeral;
+pub use ports::{CarryEffect, PushEphemeral};
 pub use quotes::{Quote, Tariffs, Trip};
 pub use snapshot::{Snapshot, Truth, stream_of};
 
@@ -65,6 +66,8 @@ pub struct DispatchParts {
     pub metrics: Arc<Metrics>,
     /// Takes frames for people that are not worth recording.
     pub push: PushEphemeral,
+    /// Takes calls to the payment provider, once they may be made.
+    pub carry: CarryEffect,
     pub tariffs: Tariffs,
 }
 
@@ -131,6 +134,7 @@ impl Dispatch {
                 asking: Arc::new(Semaphore::new(ports::ASKING_MAX)),
                 metrics: parts.metrics,
                 push: parts.push,
+                carry: parts.carry,
                 alarms: Arc::clone(&alarms),
                 ride_policy: Arc::new(options.rides),
                 driver_policy: Arc::new(options.drivers),

@@ -7,8 +7,8 @@ use ibora_domain::dispatch::Merits;
 use ibora_domain::facts::{Answer, CommandKey, ResultRow, RideRow, Row, StreamId, Zone};
 use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId};
 use ibora_domain::machines::{
-    Ahead, Candidate, DispatcherInput, DriverInput, DriverPolicy, Envelope, Ephemeral, Leave, Lost,
-    Market, Note, RideInput, Seek, lose,
+    Ahead, Candidate, DispatcherInput, DriverInput, DriverPolicy, Effect, Envelope, Ephemeral,
+    Leave, Lost, Market, Note, RideInput, Seek, lose,
 };
 use ibora_domain::place::Coordinates;
 use ibora_domain::policy::RidePolicy;
@@ -40,6 +40,9 @@ const FAST_MPS: u64 = 30;
 /// Takes frames that are shown and forgotten. Must not wait.
 pub type PushEphemeral = Arc<dyn Fn(Ephemeral) + Send + Sync>;
 
+/// Takes calls to the payment provider that are to be made. Must not wait.
+pub type CarryEffect = Arc<dyn Fn(Effect) + Send + Sync>;
+
 /// A ride's driver and passenger, the ride, and where it stands.
 pub(super) type Followed = ((Option<DriverId>, PassengerId), RideId, Stands);
 
@@ -57,6 +60,7 @@ pub(super) struct Ports {
     pub(super) clock: Clock,
     pub(super) metrics: Arc<Metrics>,
     pub(super) push: PushEphemeral,
+    pub(super) carry: CarryEffect,
     pub(super) alarms: Arc<Alarms>,
     pub(super) ride_policy: Arc<RidePolicy>,
     pub(super) driver_policy: Arc<DriverPolicy>,
@@ -79,6 +83,7 @@ impl Ports {
                 Leave::Send(envelope) => self.send(envelope),
                 Leave::Push(frame) => (self.push)(frame),
                 Leave::Rated(person) => self.rated(person),
+                Leave::Effect(effect) => (self.carry)(effect),
             }
         }
     }

@@ -12,8 +12,8 @@ use std::time::Duration;
 use actix::{Addr, ArbiterHandle};
 use ibora_domain::facts::{Entity, EntityKind};
 use ibora_domain::machines::{
-    DispatcherMachine, DriverInput, Driving, Envelope, PassengerInput, RideInput, RideMachine,
-    Riding,
+    DispatcherMachine, DriverInput, Driving, Envelope, PassengerInput, PaymentInput,
+    PaymentMachine, RideInput, RideMachine, Riding,
 };
 use parking_lot::Mutex;
 
@@ -36,6 +36,7 @@ pub(super) enum Address {
     Driver(Addr<Shell<Driving<Reply>>>),
     Passenger(Addr<Shell<Riding<Reply>>>),
     Dispatcher(Addr<Shell<DispatcherMachine<Reply>>>),
+    Payment(Addr<Shell<PaymentMachine<Reply>>>),
 }
 
 enum Entry {
@@ -103,6 +104,7 @@ impl Registry {
                 }
             }
             Some(Entry::Quarantined) => {}
+            None if is_news(&envelope) => {}
             None => {
                 let new = is_new(&envelope);
                 stripe.insert(entity, Entry::Activating(vec![envelope]));
@@ -128,12 +130,16 @@ impl Registry {
             (Address::Dispatcher(actor), Envelope::Dispatcher(_, input)) => {
                 actor.do_send(Deliver(input));
             }
+            (Address::Payment(actor), Envelope::Payment(_, input)) => {
+                actor.do_send(Deliver(input));
+            }
             // An entity's kind is part of its name, so an address of another kind is never found.
             (
                 Address::Ride(_)
                 | Address::Driver(_)
                 | Address::Passenger(_)
-                | Address::Dispatcher(_),
+                | Address::Dispatcher(_)
+                | Address::Payment(_),
                 _,
             ) => {}
         }
@@ -148,6 +154,7 @@ impl Registry {
             Entity::Dispatcher(zone) => {
                 Envelope::Dispatcher(zone, ibora_domain::machines::DispatcherInput::Alarm)
             }
+            Entity::Payment(id) => Envelope::Payment(id, PaymentInput::Alarm),
         });
     }
 
@@ -194,7 +201,7 @@ impl Registry {
     fn forget(&self, entity: Entity) {
         self.stripe(entity).lock().remove(&entity);
         let again = self.ports.clock.now() + ibora_domain::units::Millis::from_secs(5);
-        if matches!(entity, Entity::Ride(_)) {
+        if matches!(entity, Entity::Ride(_) | Entity::Payment(_)) {
             self.ports.alarms.set(entity, Some(again));
         }
     }
@@ -290,6 +297,7 @@ impl Address {
             Self::Driver(actor) => actor.do_send(Leaving),
             Self::Passenger(actor) => actor.do_send(Leaving),
             Self::Dispatcher(actor) => actor.do_send(Leaving),
+            Self::Payment(actor) => actor.do_send(Leaving),
         }
     }
 
@@ -299,6 +307,7 @@ impl Address {
             Self::Driver(actor) => actor.do_send(Crash),
             Self::Passenger(actor) => actor.do_send(Crash),
             Self::Dispatcher(actor) => actor.do_send(Crash),
+            Self::Payment(actor) => actor.do_send(Crash),
         }
     }
 }
@@ -309,7 +318,21 @@ fn kind_index(kind: EntityKind) -> usize {
 
 /// Whether this opens an entity that cannot have records.
 fn is_new(envelope: &Envelope<Reply>) -> bool {
-    matches!(envelope, Envelope::Ride(_, RideInput::Request { .. }) | Envelope::Dispatcher(..))
+    matches!(
+        envelope,
+        Envelope::Ride(_, RideInput::Request { .. })
+            | Envelope::Dispatcher(..)
+            | Envelope::Payment(_, PaymentInput::Opened(_))
+    )
+}
+
+/// Whether this is only news: an actor that is built later reads it.
+fn is_news(envelope: &Envelope<Reply>) -> bool {
+    matches!(
+        envelope,
+        Envelope::Ride(_, RideInput::PaymentMoved { .. })
+            | Envelope::Passenger(_, PassengerInput::Settled { .. })
+    )
 }
 
 /// How many messages may wait before this one is refused; `None` where it never is. Telemetry goes
@@ -350,6 +373,10 @@ fn is_refusable(envelope: &Envelope<Reply>) -> bool {
         Envelope::Passenger(_, input) => {
             matches!(input, PassengerInput::Request { .. } | PassengerInput::Active { .. })
         }
+        Envelope::Payment(_, input) => matches!(
+            input,
+            PaymentInput::Intent { .. } | PaymentInput::Read { .. } | PaymentInput::GiveBack { .. }
+        ),
         Envelope::Dispatcher(..) => false,
     }
 }

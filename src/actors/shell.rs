@@ -223,7 +223,7 @@ where
         self.ports.follow(&decision.rows);
         let of_ride = |row: &Row| match row {
             Row::Ride(row) => Some(super::ports::followed_as(row)),
-            Row::Wave(_) | Row::Attempts(_) | Row::Driver(_) => None,
+            _ => None,
         };
         let rides: Vec<_> = decision.rows.iter().filter_map(of_ride).collect();
         let results = decision.results.clone();

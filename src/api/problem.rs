@@ -197,6 +197,7 @@ pub(super) fn status(code: &str) -> u16 {
         "request_timeout" => 408,
         "account_exists"
         | "active_ride_exists"
+        | "debt_outstanding"
         | "driver_busy"
         | "driver_not_approved"
         | "idempotency_in_progress"
@@ -210,7 +211,7 @@ pub(super) fn status(code: &str) -> u16 {
         | "version_conflict" => 409,
         "too_large" => 413,
         "unsupported_media_type" => 415,
-        "idempotency_key_reused" | "invalid" | "outside_service_area" => 422,
+        "idempotency_key_reused" | "invalid" | "outside_service_area" | "refund_too_high" => 422,
         "pin_locked" => 423,
         "rate_limited" => 429,
         "not_owner" | "overloaded" | "unavailable" => 503,

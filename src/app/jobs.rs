@@ -1,52 +1,55 @@
-//! Starts the jobs around the Pix provider, where there is one.
+//! The jobs around the Pix provider, and to whom they take what it tells.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{StartError, provider_options};
 use crate::actors::Dispatch;
 use crate::config::{Config, Pix};
-use crate::jobs::{Hint, JobOptions, JobParts, Jobs, WebhookAddress};
-use crate::obs::Metrics;
-use crate::pix::client::Provider;
+use crate::jobs::{Hand, Hint, JobOptions, WebhookAddress};
 
-/// The jobs of this engine.
-pub(super) fn start(
-    config: &Config,
-    dispatch: &Arc<Dispatch>,
-    metrics: &Arc<Metrics>,
-) -> Result<Option<Jobs>, StartError> {
-    let (Some(options), Some(key)) = (provider_options(config), config.pix.key.clone()) else {
-        return Ok(None);
-    };
-    let parts = JobParts {
-        dispatch: Arc::downgrade(dispatch),
-        journal: Arc::clone(dispatch.journal()),
-        provider: Provider::new(&options, Arc::clone(metrics))?,
-        metrics: Arc::clone(metrics),
-        // Payments and payouts have no actors yet: what the provider confirms stays parked.
-        hand: Arc::new(|hint: Hint| tracing::debug!(?hint, "nobody takes what the provider tells")),
-    };
-    let options = JobOptions {
-        key,
-        webhook: webhook(&config.pix),
+/// How the jobs of this engine work, where `webhook` is how the provider reaches it.
+pub(super) fn options(config: &Config, webhook: Option<WebhookAddress>) -> JobOptions {
+    JobOptions {
+        webhook,
         janitor_every: Duration::from_millis(config.pix.janitor_every_ms),
         callback_within: Duration::from_millis(config.pix.callback_within_ms),
-    };
-    Ok(Some(Jobs::start(parts, options)))
+    }
+}
+
+/// Takes hints to the actors that they are about.
+pub(super) fn hand(dispatch: Weak<Dispatch>) -> Hand {
+    Arc::new(move |hint| {
+        let Some(dispatch) = dispatch.upgrade() else { return };
+        match hint {
+            Hint::Payment { txid, pix } => dispatch.payment_hint(txid.as_ref(), pix),
+            // Payouts have no actors yet: what the provider confirms of them stays parked.
+            Hint::Payout { pix, .. } => tracing::debug!(%pix, "nobody takes word of a payout"),
+        }
+    })
+}
+
+/// The configured address, if any.
+pub(super) fn configured(pix: &Pix) -> Option<WebhookAddress> {
+    let url = Some(&pix.webhook_url).filter(|url| !url.is_empty())?;
+    let asks_for_certificate = pix.webhook_listen.is_some();
+    Some(address(url, pix.webhook_secret.as_ref(), asks_for_certificate))
+}
+
+/// Where a provider in the same process reaches this engine.
+pub(super) fn nearby(listening: SocketAddr, secret: &SecretString) -> WebhookAddress {
+    let url = format!("http://localhost:{}/webhooks/efi/pix", listening.port());
+    address(&url, Some(secret), false)
 }
 
 /// The address as the provider is to have it. It writes `/pix` behind it, which the last parameter
 /// swallows.
-fn webhook(pix: &Pix) -> Option<WebhookAddress> {
-    let url = Some(&pix.webhook_url).filter(|url| !url.is_empty())?;
-    let secret = pix.webhook_secret.as_ref().map(ExposeSecret::expose_secret);
-    let url = match secret {
+fn address(url: &str, secret: Option<&SecretString>, asks_for_certificate: bool) -> WebhookAddress {
+    let url = match secret.map(ExposeSecret::expose_secret) {
         Some(secret) => format!("{url}?hmac={secret}&ignorar="),
-        None => url.clone(),
+        None => url.to_owned(),
     };
-    let asks_for_certificate = pix.webhook_listen.is_some();
-    Some(WebhookAddress { url: SecretString::from(url), asks_for_certificate })
+    WebhookAddress { url: SecretString::from(url), asks_for_certificate }
 }

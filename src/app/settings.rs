@@ -146,7 +146,7 @@ fn osrm_options(config: &Config) -> OsrmOptions {
 /// How the provider of Pix is called; `None` where none is configured.
 #[must_use]
 pub fn provider_options(config: &Config) -> Option<ProviderOptions> {
-    let (pix, ms) = (&config.pix, Duration::from_millis);
+    let pix = &config.pix;
     // Where there is an address the configuration insists on the rest.
     Some(ProviderOptions {
         base_url: Some(pix.base_url.clone()).filter(|url| !url.is_empty())?,
@@ -158,20 +158,26 @@ pub fn provider_options(config: &Config) -> Option<ProviderOptions> {
             password: pix.certificate_password.clone(),
         },
         ca: pix.ca.clone(),
-        bounds: Bounds {
-            connect_timeout: ms(pix.connect_timeout_ms),
-            call_timeout: ms(pix.call_timeout_ms),
-            retries_max: pix.retries_max,
-            retry_permille: pix.retry_permille,
-            reads_per_s: pix.reads_per_s,
-            writes_per_s: pix.writes_per_s,
-            burst: pix.burst,
-            calls_max: pix.calls_max,
-            failures_max: pix.failures_max,
-            pause: ms(pix.pause_ms),
-            answer_bytes_max: pix.answer_bytes_max,
-        },
+        bounds: provider_bounds(config),
     })
+}
+
+/// How much, how long and how often a provider of Pix is called.
+pub(super) fn provider_bounds(config: &Config) -> Bounds {
+    let (pix, ms) = (&config.pix, Duration::from_millis);
+    Bounds {
+        connect_timeout: ms(pix.connect_timeout_ms),
+        call_timeout: ms(pix.call_timeout_ms),
+        retries_max: pix.retries_max,
+        retry_permille: pix.retry_permille,
+        reads_per_s: pix.reads_per_s,
+        writes_per_s: pix.writes_per_s,
+        burst: pix.burst,
+        calls_max: pix.calls_max,
+        failures_max: pix.failures_max,
+        pause: ms(pix.pause_ms),
+        answer_bytes_max: pix.answer_bytes_max,
+    }
 }
 
 pub(super) fn tariffs(config: &Config) -> crate::actors::Tariffs {

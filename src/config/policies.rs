@@ -5,11 +5,12 @@
 use ibora_domain::category::Category;
 use ibora_domain::fare::Tariff;
 use ibora_domain::ledger::Terms;
+use ibora_domain::payment::PaymentPolicy;
 use ibora_domain::policy::RidePolicy;
 use ibora_domain::zones::{Circle, ZoneRules, Zones};
 
 use super::Config;
-use super::sections::{Dispatch, FareTable, Fares};
+use super::sections::{Dispatch, FareTable, Fares, Mode, PixSimulator};
 
 impl Config {
     /// The timers, limits and fees by which rides are decided.
@@ -39,6 +40,11 @@ impl Config {
                 commission: self.money.commission,
                 driver_of_fee: self.money.driver_fee_share,
             },
+            payments: PaymentPolicy {
+                charges: self.charges(),
+                expiry: self.money.charge_expiry_ms,
+                hold: self.money.hold_ms,
+            },
             arriving_within: rides.arriving_m,
             arrived_within: rides.arrived_m,
             arrived_accuracy: rides.arrived_accuracy_m,
@@ -46,6 +52,24 @@ impl Config {
             rating_within: rides.rating_within_ms,
             eta_every: rides.eta_every_ms,
         }
+    }
+}
+
+impl Config {
+    /// Whether the simulated provider of Pix runs inside the engine.
+    #[must_use]
+    pub fn simulates_pix(&self) -> bool {
+        let wanted = match self.pix.simulator {
+            PixSimulator::Auto => self.database.url.is_none() && self.mode != Mode::Production,
+            PixSimulator::On => true,
+            PixSimulator::Off => false,
+        };
+        wanted && self.pix.base_url.is_empty()
+    }
+
+    /// Whether there is a provider of Pix, real or not.
+    fn charges(&self) -> bool {
+        !self.pix.base_url.is_empty() || self.simulates_pix()
     }
 }
 

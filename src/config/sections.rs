@@ -49,6 +49,16 @@ pub enum RoutingKind {
     Osrm,
 }
 
+/// Whether a simulated provider of Pix runs inside the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PixSimulator {
+    /// Where nothing is configured that an engine could do real work with.
+    Auto,
+    On,
+    Off,
+}
+
 section! {
     /// `[http]`: the public listener.
     Http {
@@ -239,12 +249,14 @@ section! {
 }
 
 section! {
-    /// `[money]`: how what passengers pay is shared, and paid on. Domain time.
+    /// `[money]`: how what passengers pay is shared, and paid on. Times are domain time.
     Money {
         #[serde(deserialize_with = "share")]
         commission: Rate,
         #[serde(deserialize_with = "share")]
         driver_fee_share: Rate,
+        charge_expiry_ms: Millis,
+        hold_ms: Millis,
         pix_key_cooling_ms: Millis,
     }
 }
@@ -318,6 +330,8 @@ section! {
     /// `[pix]`: the provider. All times are real.
     Pix {
         base_url: String,
+        simulator: PixSimulator,
+        simulator_pay_after_ms: u64,
         #[serde(deserialize_with = "secret")]
         client_id: Option<SecretString>,
         #[serde(deserialize_with = "path")]

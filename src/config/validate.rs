@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 
 use super::Config;
 use super::error::{Problem, Why};
-use super::sections::{FareTable, Mode, RoutingKind};
+use super::sections::{FareTable, Mode, PixSimulator, RoutingKind};
 use crate::obs::level_filter;
 
 /// A key, its value and where that must lie.
@@ -141,6 +141,8 @@ fn domain_ranges(config: &Config) -> Vec<Range> {
         ("rides.arrived_accuracy_m", rides.arrived_accuracy_m.0.into(), 1..=100_000),
         ("rides.arrive_said_within_m", rides.arrive_said_within_m.0.into(), 1..=100_000),
         ("rides.rating_within_ms", rides.rating_within_ms.0, 0..=MS_MAX),
+        ("money.charge_expiry_ms", config.money.charge_expiry_ms.0, 1000..=MS_MAX),
+        ("money.hold_ms", config.money.hold_ms.0, 0..=MS_MAX),
         ("rides.eta_every_ms", rides.eta_every_ms.0, 100..=MS_MAX),
         ("rides.quote_ttl_ms", rides.quote_ttl_ms.0, 1..=MS_MAX),
         ("money.pix_key_cooling_ms", money.pix_key_cooling_ms.0, 0..=MS_MAX),
@@ -157,6 +159,7 @@ fn pix_ranges(config: &Config) -> Vec<Range> {
     vec![
         ("pix.connect_timeout_ms", pix.connect_timeout_ms, 1..=60_000),
         ("pix.call_timeout_ms", pix.call_timeout_ms, 1..=600_000),
+        ("pix.simulator_pay_after_ms", pix.simulator_pay_after_ms, 0..=86_400_000),
         ("pix.retries_max", pix.retries_max.into(), 0..=10),
         ("pix.retry_permille", pix.retry_permille.into(), 0..=1000),
         ("pix.reads_per_s", pix.reads_per_s.into(), 1..=1_000_000),
@@ -383,6 +386,7 @@ impl Found {
             (auth.signing_key.is_some(), "auth.signing_key", "set"),
             (config.metrics.listen.is_some(), "metrics.listen", "set"),
             (!config.pix.base_url.is_empty(), "pix.base_url", "set"),
+            (config.pix.simulator != PixSimulator::On, "pix.simulator", "\"off\" or \"auto\""),
             (config.clock.speed == 1, "clock.speed", "1"),
             (!config.seed.enabled, "seed.enabled", "false"),
             (

@@ -36,9 +36,13 @@ const LONG_WINDOW: Millis = Millis::from_secs(30 * 24 * 3600);
 /// How often what went back of old Pix is read.
 const GOES_BACK_EVERY: Duration = Duration::from_secs(3600);
 
+/// How long an engine is let alone after its start.
+const AFTER_START: Duration = Duration::from_secs(5);
+
 pub(super) async fn run(parts: Arc<JobParts>, options: JobOptions) {
     let janitor = Janitor { parts, within: options.callback_within.into() };
     let mut went_back: Option<tokio::time::Instant> = None;
+    tokio::time::sleep(options.janitor_every.min(AFTER_START)).await;
     loop {
         if janitor.parts.may_act() {
             janitor.tell("received", janitor.received().await);

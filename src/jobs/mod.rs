@@ -31,6 +31,8 @@ pub struct JobParts {
     pub dispatch: Weak<Dispatch>,
     pub journal: Arc<Journal>,
     pub provider: Provider,
+    /// Our Pix key.
+    pub key: PixKey,
     pub metrics: Arc<Metrics>,
     /// Takes what the provider tells to whom it is about. Must not wait.
     pub hand: Hand,
@@ -39,8 +41,6 @@ pub struct JobParts {
 /// The numbers jobs work by.
 #[derive(Debug, Clone)]
 pub struct JobOptions {
-    /// Our Pix key.
-    pub key: PixKey,
     /// Where the provider is to call us, if it is to be told.
     pub webhook: Option<WebhookAddress>,
     pub janitor_every: Duration,
@@ -74,7 +74,7 @@ impl Jobs {
             Box::pin(janitor::run(Arc::clone(&parts), options.clone())),
         ];
         if let Some(address) = options.webhook {
-            jobs.push(Box::pin(registration::run(parts, options.key, address)));
+            jobs.push(Box::pin(registration::run(parts, address)));
         }
         let start = |job| tokio::task::spawn_local(job).abort_handle();
         Self { tasks: jobs.into_iter().map(start).collect() }

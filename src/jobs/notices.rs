@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::hint::{booked_as, hint, is_incoming};
 use super::{JobParts, Trouble};
 use crate::journal::{Fate, Notice};
+use crate::pix::wire::{Refund, Returned};
 
 /// Notices taken at once.
 const AT_ONCE: u32 = 200;
@@ -113,15 +114,24 @@ async fn fate(parts: &JobParts, notice: &Notice) -> Option<Fate> {
     }
 }
 
-/// Whether the provider knows the Pix of a notice.
+/// Whether the provider knows what a notice tells. How far a part of it is may have changed since.
 async fn knows(parts: &JobParts, notice: &Notice) -> Option<bool> {
+    let part = &notice.part;
     let outcome = if is_incoming(notice) {
-        parts.provider.received(&notice.e2e_id).await.map(|received| received.e2e_id)
+        parts.provider.received(&notice.e2e_id).await.map(|received| {
+            let is_it = |refund: &Refund| refund.id.as_str() == part;
+            part.is_empty() || received.refunds.iter().any(is_it)
+        })
     } else {
-        parts.provider.sent_as(&notice.e2e_id).await.map(|sent| sent.e2e_id)
+        parts.provider.sent_as(&notice.e2e_id).await.map(|sent| {
+            // Where the network's number is not said, it may be any of them.
+            let is_it =
+                |back: &Returned| back.return_id.as_ref().is_none_or(|id| id.as_str() == part);
+            part.is_empty() || sent.returns.iter().any(is_it)
+        })
     };
     match outcome {
-        Outcome::Done(pix) => Some(pix == notice.e2e_id),
+        Outcome::Done(known) => Some(known),
         Outcome::Refused(error) if error.kind() == Kind::NotFound => Some(false),
         Outcome::Refused(_) | Outcome::NotSent(_) | Outcome::Unclear(_) => None,
     }

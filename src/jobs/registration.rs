@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ibora_domain::pix::PixKey;
 use secrecy::ExposeSecret;
 
 use super::{JobParts, WebhookAddress, answered};
@@ -16,7 +15,7 @@ use crate::pix::wire::NewWebhook;
 const AGAIN_FIRST: Duration = Duration::from_secs(2);
 const AGAIN_MAX: Duration = Duration::from_secs(300);
 
-pub(super) async fn run(parts: Arc<JobParts>, key: PixKey, address: WebhookAddress) {
+pub(super) async fn run(parts: Arc<JobParts>, address: WebhookAddress) {
     let registered = &parts.metrics.pix_webhook_registered;
     let mut pause = AGAIN_FIRST;
     registered.set(0);
@@ -25,7 +24,7 @@ pub(super) async fn run(parts: Arc<JobParts>, key: PixKey, address: WebhookAddre
             // What shows one hides its query.
             let webhook = NewWebhook { url: address.url.expose_secret().to_owned() };
             let skips = !address.asks_for_certificate;
-            match answered(parts.provider.put_webhook(&key, &webhook, skips).await) {
+            match answered(parts.provider.put_webhook(&parts.key, &webhook, skips).await) {
                 Ok(()) => {
                     tracing::info!(address = ?webhook, "the provider calls us back");
                     registered.set(1);

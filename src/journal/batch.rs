@@ -16,27 +16,43 @@ use uuid::Uuid;
 
 use super::fence::Fence;
 use super::money::Money;
+use super::payments::{OF_PAYMENTS, Payments};
 use super::timestamp;
 
 /// What `journal_write` takes, who writes included, and what `ledger_write` takes beside its slot.
 const OF_JOURNAL: usize = 64;
 const OF_LEDGER: usize = 14;
-pub(super) const PARAMETERS: usize = OF_JOURNAL + OF_LEDGER;
+pub(super) const PARAMETERS: usize = OF_JOURNAL + OF_LEDGER + OF_PAYMENTS;
 
-/// The SQL call; its parameters are numbered in the order of [`Batch::bind`].
-static CALL: LazyLock<String> =
-    LazyLock::new(|| format!("SELECT journal_write({})", numbered(1..=OF_JOURNAL)));
+/// What is called beside `journal_write`, where a batch has rows for it: the function, what it
+/// takes before its columns, and how many those are. The slot of the ledger is the lane, the third
+/// parameter.
+const BESIDE: [(&str, &str, usize); 2] =
+    [("ledger_write", "$3,", OF_LEDGER), ("payment_write", "", OF_PAYMENTS)];
 
-/// As [`CALL`], for a batch that moves money too. The slot is the lane, the third parameter.
-static CALL_WITH_MONEY: LazyLock<String> = LazyLock::new(|| {
-    let (journal, ledger) = (numbered(1..=OF_JOURNAL), numbered(OF_JOURNAL + 1..=PARAMETERS));
-    format!(
-        "SELECT CASE WHEN journal_write({journal}) THEN ledger_write($3,{ledger}) ELSE false END"
-    )
-});
+/// The SQL calls, by which of [`BESIDE`] a batch has rows for, a bit each. Parameters are numbered
+/// in the order of [`Batch::bind`].
+static CALLS: LazyLock<[String; 1 << BESIDE.len()]> =
+    LazyLock::new(|| std::array::from_fn(call_of));
 
-fn numbered(numbers: std::ops::RangeInclusive<usize>) -> String {
-    numbers.map(|number| format!("${number}")).collect::<Vec<_>>().join(",")
+fn call_of(parts: usize) -> String {
+    let journal = format!("journal_write({})", numbered(1, OF_JOURNAL));
+    let mut next = OF_JOURNAL + 1;
+    let mut beside = Vec::new();
+    for (bit, (function, first, count)) in BESIDE.into_iter().enumerate() {
+        if parts & 1 << bit != 0 {
+            beside.push(format!("{function}({first}{})", numbered(next, count)));
+            next += count;
+        }
+    }
+    if beside.is_empty() {
+        return format!("SELECT {journal}");
+    }
+    format!("SELECT CASE WHEN {journal} THEN {} ELSE false END", beside.join(" AND "))
+}
+
+fn numbered(first: usize, count: usize) -> String {
+    (first..first + count).map(|number| format!("${number}")).collect::<Vec<_>>().join(",")
 }
 
 /// Bytes that the columns of a row take beside its text, at most.
@@ -68,6 +84,7 @@ pub(super) struct Batch<'a> {
     streams: Vec<(i64, OffsetDateTime, &'a StreamRow)>,
     new_streams: &'a [(Uuid, String)],
     money: Money<'a>,
+    payments: Payments<'a>,
     audit: Vec<&'a AuditRow>,
 }
 
@@ -131,6 +148,11 @@ impl<'a> Batch<'a> {
                 Row::Driver(row) => {
                     self.drivers.insert(row.id.0, (shard, row));
                 }
+                Row::Payment(_)
+                | Row::Charge(_)
+                | Row::Receipt(_)
+                | Row::Refund(_)
+                | Row::Hold(_) => {}
             }
         }
         if let Some(timer) = decision.timer {
@@ -147,6 +169,7 @@ impl<'a> Batch<'a> {
         let answered = |row| Answered { at, row, told: tells(row) };
         self.results.extend(decision.results.iter().map(answered));
         self.money.add(&decision.money, column(shard));
+        self.payments.add(decision);
         self.audit.extend(&decision.audit);
     }
 
@@ -165,7 +188,8 @@ impl<'a> Batch<'a> {
         let others = self.drivers.len() + self.timers.len() + self.new_streams.len();
         let all = events.chain(rides).chain(waves).chain(attempts).chain(results).chain(streams);
         let text: usize = all.map(|text| text + ROW_BYTES).sum();
-        text + (others + self.money.rows() + PARAMETERS) * ROW_BYTES
+        let beside = self.money.rows() + self.payments.rows();
+        text + self.payments.bytes() + (others + beside + PARAMETERS) * ROW_BYTES
     }
 
     /// What of the batch the call does not write: it is rare, and has a statement of its own.
@@ -175,7 +199,8 @@ impl<'a> Batch<'a> {
 
     /// The text of the call that takes these columns.
     pub(super) fn call(&self) -> &'static str {
-        if self.money.rows() == 0 { &CALL } else { &CALL_WITH_MONEY }
+        let [ledger, payments] = [self.money.rows(), self.payments.rows()].map(|n| n > 0);
+        &CALLS[usize::from(ledger) | usize::from(payments) << 1]
     }
 
     /// Binds the columns in the order of [`Batch::call`], after the six that say who writes.
@@ -186,7 +211,8 @@ impl<'a> Batch<'a> {
         let query = self.bind_drivers_and_timers(query);
         let query = self.bind_results(query);
         let query = self.bind_streams(query);
-        self.money.bind(query)
+        let query = self.money.bind(query);
+        self.payments.bind(query)
     }
 
     /// The shards written for, with their epochs.
@@ -310,11 +336,11 @@ pub(super) fn each<'r, T, U>(rows: &'r [T], field: impl FnMut(&'r T) -> U) -> Ve
     rows.iter().map(field).collect()
 }
 
-fn column(shard: u16) -> i16 {
+pub(super) fn column(shard: u16) -> i16 {
     i16::try_from(shard).unwrap_or(i16::MAX)
 }
 
-fn signed(number: u64) -> i64 {
+pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 

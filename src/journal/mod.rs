@@ -17,6 +17,7 @@ mod inbox;
 mod lane;
 mod money;
 mod notices;
+mod payments;
 mod records;
 mod store;
 mod streams;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ibora_domain::category::Category;
 use ibora_domain::facts::{Answer, CommandKey, Done, Entity};
-use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId, UserId, VehicleId};
+use ibora_domain::ids::{DriverId, OfferId, PassengerId, PaymentId, RideId, UserId, VehicleId};
 use ibora_domain::machines::{PastCommand, RideRecords};
 use ibora_domain::refusal::Refusal;
 use ibora_domain::ride::{Offer, Ride, Status, VehicleCard};
@@ -27,6 +27,7 @@ use people::Person;
 use preload::Preloaded;
 
 mod payees;
+mod payments;
 mod people;
 mod preload;
 mod streams;
@@ -185,6 +186,7 @@ impl Records {
                 "ride" => Entity::Ride(RideId(id)),
                 "driver" => Entity::Driver(DriverId(id)),
                 "passenger" => Entity::Passenger(PassengerId(id)),
+                "payment" => Entity::Payment(PaymentId(id)),
                 _ => return None,
             };
             Some((entity, moment(due)))
@@ -286,6 +288,7 @@ impl Records {
         Ok(RideRecords {
             preceding_ended: ride.status == Status::Accepted && ride.chain.is_some() && !chained,
             next,
+            payment: self.payment_of(&ride).await?,
             ride: Some(ride),
             offers,
             commands: known,

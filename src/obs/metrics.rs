@@ -196,6 +196,8 @@ metrics! {
         "Requests, frames and logins refused by a limit.";
     login_failures: IntCounter = "ibora_login_failures_total" []
         "Logins refused for their credentials.";
+    effects: IntCounterVec = "ibora_effects_total" ["effect", "outcome"]
+        "Calls that actors wanted made to the Pix provider, by what came of them.";
     pix_calls: IntCounterVec = "ibora_pix_calls_total" ["op", "outcome"]
         "Calls to the Pix provider by what came of them, each try for itself; `unclear`: it may \
          have been carried out.";

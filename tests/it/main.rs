@@ -14,6 +14,7 @@ mod faults;
 mod ledger;
 mod model;
 mod overload;
+mod payments;
 mod pg;
 mod process;
 mod provider;

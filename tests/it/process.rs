@@ -174,6 +174,7 @@ impl Process {
             ("auth.signing_key", SIGNING_KEY),
             ("limits.enabled", "false"),
             ("seed.enabled", "true"),
+            ("pix.simulator", "off"),
             ("http.workers", "1"),
             ("log.level", "warn"),
             ("database.pool_size", "4"),

@@ -16,34 +16,30 @@ pub struct Terms {
     pub driver_of_fee: Rate,
 }
 
-/// What is booked when `event` happens to `ride`, which it has changed already. `None` where nobody
-/// owes anything by it.
+/// What the passenger owes by `event`, which has happened to `ride` already, and whose it is.
+/// `None` where he owes nothing: the ride is free, or was paid in cash.
 ///
 /// # Errors
 /// [`LedgerError`] for a fare or a fee that is no amount.
-pub fn of_ride(
+pub fn owed_for(
     ride: &Ride,
     event: &RideEvent,
     terms: &Terms,
-    at: UnixMillis,
-) -> Result<Option<FinancialEvent>, LedgerError> {
+) -> Result<Option<(Trip, Due, Shares)>, LedgerError> {
     let Some(driver) = ride.driver_id() else { return Ok(None) };
     let trip = Trip { ride: ride.id, passenger: ride.order.passenger.id, driver };
     match event {
         RideEvent::Completed { fare, .. } if *fare != Centavos::ZERO => {
             let shares = Shares::of(*fare, terms.commission)?;
-            match ride.order.payment_method {
-                PaymentMethod::Pix => trip.owed(Due::Fare, shares, Centavos::ZERO, at).map(Some),
-                PaymentMethod::Cash => trip.cash(shares, at),
-            }
+            let by_pix = ride.order.payment_method == PaymentMethod::Pix;
+            Ok(by_pix.then_some((trip, Due::Fare, shares)))
         }
         // However the ride itself would have been paid: nobody hands cash over for a ride that he
         // has called off.
         RideEvent::Canceled { fee, .. } if *fee != Centavos::ZERO => {
             let driven = ride.started_at.is_some();
             let platform = if driven { terms.commission } else { terms.driver_of_fee.rest() };
-            let shares = Shares::of(*fee, platform)?;
-            trip.owed(Due::CancelFee, shares, Centavos::ZERO, at).map(Some)
+            Ok(Some((trip, Due::CancelFee, Shares::of(*fee, platform)?)))
         }
         RideEvent::Requested { .. }
         | RideEvent::OffersMade { .. }
@@ -61,6 +57,29 @@ pub fn of_ride(
         | RideEvent::Canceled { .. }
         | RideEvent::Rated { .. }
         | RideEvent::NoDriver => Ok(None),
+    }
+}
+
+/// What is booked when `event` happens to `ride`, which it has changed already. `None` where nobody
+/// owes anything by it.
+///
+/// # Errors
+/// [`LedgerError`] for a fare or a fee that is no amount.
+pub fn of_ride(
+    ride: &Ride,
+    event: &RideEvent,
+    terms: &Terms,
+    at: UnixMillis,
+) -> Result<Option<FinancialEvent>, LedgerError> {
+    if let Some((trip, due, shares)) = owed_for(ride, event, terms)? {
+        return trip.owed(due, shares, Centavos::ZERO, at).map(Some);
+    }
+    match (event, ride.driver_id()) {
+        (RideEvent::Completed { fare, .. }, Some(driver)) if *fare != Centavos::ZERO => {
+            let trip = Trip { ride: ride.id, passenger: ride.order.passenger.id, driver };
+            trip.cash(Shares::of(*fare, terms.commission)?, at)
+        }
+        _ => Ok(None),
     }
 }
 

@@ -19,7 +19,7 @@ mod tests;
 mod wallet;
 
 pub use account::{Account, Guard, Side};
-pub use booking::{Terms, of_ride};
+pub use booking::{Terms, of_ride, owed_for};
 pub use books::{BookError, Books};
 pub use event::{FinancialEvent, LedgerError, Posting, Subject};
 pub use payouts::{Payee, PayoutTerms};

@@ -3,6 +3,8 @@
 //! A driver is credited when his passenger has paid: until then his share is a promise
 //! (`DriverUncollected`). Of a cash ride he keeps the cash and owes the commission.
 
+use serde::{Deserialize, Serialize};
+
 use super::account::Account;
 use super::event::{Draft, FinancialEvent, LedgerError, Subject};
 use super::share::Shares;
@@ -11,7 +13,7 @@ use crate::money::Centavos;
 use crate::units::UnixMillis;
 
 /// A ride and its people, for what is booked about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trip {
     pub ride: RideId,
     pub passenger: PassengerId,
@@ -19,7 +21,8 @@ pub struct Trip {
 }
 
 /// What a passenger owes for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Due {
     Fare,
     CancelFee,

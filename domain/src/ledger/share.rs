@@ -3,6 +3,7 @@
 
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
+use serde::{Deserialize, Serialize};
 
 use super::event::LedgerError;
 use crate::money::Centavos;
@@ -39,7 +40,7 @@ impl Rate {
 }
 
 /// What a driver and the platform get of an amount.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shares {
     pub driver: Centavos,
     pub platform: Centavos,

@@ -3,16 +3,18 @@
 //! The rules that every interpreter of outputs keeps, in production as in simulation:
 //! 1. outputs are carried out in order;
 //! 2. what leaves ([`Output::Reply`], [`Output::Repeat`], [`Output::Send`], [`Output::Push`],
-//!    [`Output::Rated`]) waits until every decision that this machine has made is durable, those of
-//!    the same turn included; memory may run ahead of disk, an answer may not;
+//!    [`Output::Rated`], [`Output::Effect`]) waits until every decision that this machine has made
+//!    is durable, those of the same turn included; memory may run ahead of disk, an answer may not;
 //! 3. a decision that could not be made durable ends the machine. It is rebuilt from the records.
 //!
 //! `R` is a place to answer to: opaque here, a channel in production, a number in a simulation.
 
 mod dispatcher;
 mod driver;
+mod effect;
 mod known;
 mod passenger;
+mod payment;
 mod ride;
 #[cfg(test)]
 mod tests;
@@ -26,7 +28,7 @@ use uuid::Uuid;
 use crate::category::Category;
 use crate::dispatch::Merits;
 use crate::facts::{Answer, CommandKey, Decision, Entity, Origin, StreamId, Zone};
-use crate::ids::{DriverId, PassengerId, RideId, UserId};
+use crate::ids::{DriverId, PassengerId, PaymentId, RideId, UserId};
 use crate::place::Coordinates;
 use crate::ride::{Rater, Stars};
 use crate::units::{Millis, UnixMillis};
@@ -36,9 +38,11 @@ pub use driver::{
     DriverInput, DriverMachine, DriverPolicy, DriverProfile, DriverRecords, Driving, Held,
     MeanRating, NotWon, OnlineAs, PixKeyStand,
 };
+pub use effect::{Effect, EffectEnded, PaymentEffect, PaymentSeen, RefundSeen, Said};
 pub(crate) use known::KeyHasher;
 pub use known::PastCommand;
 pub use passenger::{PassengerInput, PassengerMachine, Riding};
+pub use payment::{PaymentInput, PaymentMachine, PaymentRecords};
 pub use ride::{Ahead, DriverCommand, ReadAs, RideInput, RideMachine, RideRecords};
 pub use turns::{Act, Leave, Lost, TurnEnd, Turns, lose};
 
@@ -83,6 +87,9 @@ pub enum Output<R> {
     Push(Ephemeral),
     /// This person was rated: what is known of his mean is old.
     Rated(StreamId),
+    /// Call the payment provider. What comes of it is told by [`EffectEnded`]; it may be lost, so
+    /// whoever needs it asks again.
+    Effect(Effect),
     /// Call again at this time, instead of any time named before; `None`: not at all.
     Alarm(Option<UnixMillis>),
     /// Change what the live index says of a driver.
@@ -140,6 +147,15 @@ pub enum Envelope<R> {
     Driver(DriverId, DriverInput<R>),
     Passenger(PassengerId, PassengerInput<R>),
     Dispatcher(Zone, DispatcherInput),
+    Payment(PaymentId, PaymentInput<R>),
+}
+
+impl<R> From<EffectEnded> for Envelope<R> {
+    fn from(ended: EffectEnded) -> Self {
+        match ended {
+            EffectEnded::Payment(id, seen) => Self::Payment(id, PaymentInput::Seen(seen)),
+        }
+    }
 }
 
 impl<R> Envelope<R> {
@@ -151,6 +167,7 @@ impl<R> Envelope<R> {
             Self::Driver(id, _) => Entity::Driver(*id),
             Self::Passenger(id, _) => Entity::Passenger(*id),
             Self::Dispatcher(zone, _) => Entity::Dispatcher(*zone),
+            Self::Payment(id, _) => Entity::Payment(*id),
         }
     }
 }
@@ -271,6 +288,14 @@ impl<'a, R> Turn<'a, R> {
 
     fn tell_passenger(&mut self, id: PassengerId, input: PassengerInput<R>) {
         self.out.push(Output::Send(Envelope::Passenger(id, input)));
+    }
+
+    fn tell_payment(&mut self, id: PaymentId, input: PaymentInput<R>) {
+        self.out.push(Output::Send(Envelope::Payment(id, input)));
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        self.out.push(Output::Effect(effect));
     }
 
     fn tell_dispatcher(&mut self, zone: Zone, input: DispatcherInput) {

@@ -1,9 +1,11 @@
 //! The passenger's machine: at most one active ride, reserved before it is requested.
 
+use std::collections::BTreeSet;
+
 use super::known::{Known, PastCommand, done};
 use super::{Ask, Machine, Outputs, RideInput, Turn};
 use crate::facts::{CommandKey, Decision, Entity};
-use crate::ids::{PassengerId, RideId};
+use crate::ids::{PassengerId, PaymentId, RideId};
 use crate::mutants::{Mutant, is};
 use crate::refusal::Refusal;
 use crate::ride::Order;
@@ -32,6 +34,12 @@ pub enum PassengerInput<R> {
     /// The ride is over, or was never recorded.
     Ended {
         ride: RideId,
+        /// What is to be paid for it.
+        owes: Option<PaymentId>,
+    },
+    /// A payment of his is owed no more.
+    Settled {
+        payment: PaymentId,
     },
     /// Asks for the passenger's active ride; answered with its id as JSON text, or `null`.
     Active {
@@ -47,6 +55,8 @@ pub struct PassengerMachine {
     /// When the active ride was last heard of or asked.
     heard_at: Option<UnixMillis>,
     reserved: Option<Reserved>,
+    /// What he has to pay before he may request another ride.
+    owed: BTreeSet<PaymentId>,
     known: Known,
     passivate_after: Millis,
 }
@@ -65,10 +75,11 @@ impl PassengerMachine {
         id: PassengerId,
         active: Option<RideId>,
         commands: Vec<PastCommand>,
+        owed: Vec<PaymentId>,
         passivate_after: Millis,
     ) -> Self {
-        let known = commands.into_iter().collect();
-        Self { id, active, heard_at: None, reserved: None, known, passivate_after }
+        let (known, owed) = (commands.into_iter().collect(), owed.into_iter().collect());
+        Self { id, active, heard_at: None, reserved: None, owed, known, passivate_after }
     }
 
     fn request<R>(&mut self, turn: &mut Turn<'_, R>, ask: Ask<R>, ride: RideId, order: Box<Order>) {
@@ -84,6 +95,12 @@ impl PassengerMachine {
             turn.persist(decision);
             // Should the word of that ride's end have been lost, the next request goes through.
             self.ask_active(turn);
+            return;
+        }
+        if !self.owed.is_empty() {
+            let mut decision = Decision::new(Entity::Passenger(self.id), turn.now);
+            self.known.answer(turn, ask, Err(Refusal::DebtOutstanding), &mut decision);
+            turn.persist(decision);
             return;
         }
         self.reserved = Some(Reserved { ride, since: turn.now, key: ask.key.clone() });
@@ -124,7 +141,8 @@ impl PassengerMachine {
         }
     }
 
-    fn ended(&mut self, ride: RideId) {
+    fn ended(&mut self, ride: RideId, owes: Option<PaymentId>) {
+        self.owed.extend(owes);
         self.active.take_if(|active| *active == ride);
         self.reserved.take_if(|reserved| reserved.ride == ride);
     }
@@ -176,7 +194,10 @@ impl<R> Machine for Riding<R> {
                 }
             }
             PassengerInput::Opened { ride, key } => machine.opened(turn, ride, key),
-            PassengerInput::Ended { ride } => machine.ended(ride),
+            PassengerInput::Ended { ride, owes } => machine.ended(ride, owes),
+            PassengerInput::Settled { payment } => {
+                machine.owed.remove(&payment);
+            }
             PassengerInput::Active { reply } => {
                 let body = serde_json::to_string(&machine.active).unwrap_or_default();
                 turn.reply(reply, Ok(done(0, body)));

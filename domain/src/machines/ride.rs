@@ -14,6 +14,7 @@ use super::{
 use crate::facts::{Attempt, CommandKey, Decision, Done, Entity, Timer};
 use crate::ids::{DriverId, OfferId, PassengerId, RideId, UserId};
 use crate::mutants::{Mutant, is};
+use crate::payment::PaymentStatus;
 use crate::place::Coordinates;
 use crate::policy::RidePolicy;
 use crate::refusal::Refusal;
@@ -25,6 +26,7 @@ use crate::units::{Millis, Seconds, UnixMillis};
 mod chain;
 mod eta;
 mod offers;
+mod paying;
 mod race;
 mod record;
 
@@ -90,6 +92,11 @@ pub enum RideInput<R> {
         to: Coordinates,
         eta: Seconds,
     },
+    /// The payment of this ride has moved. News only: who is built later reads it.
+    PaymentMoved {
+        status: PaymentStatus,
+        version: u64,
+    },
     /// A driver's machine lost track of its ride, or of its accept. Answered by won or not won.
     WhoseIsIt {
         driver: DriverId,
@@ -146,6 +153,8 @@ pub struct RideRecords {
     pub commands: Vec<PastCommand>,
     /// How many attempts to accept are recorded.
     pub attempts: u32,
+    /// Where its payment stands, and at which version.
+    pub payment: Option<(PaymentStatus, u64)>,
     /// The ride that comes after this one, chained to it.
     pub next: Option<RideId>,
     /// The ride that this one came after has ended, by the records.
@@ -190,6 +199,9 @@ impl<R> RideMachine<R> {
         if let Some(ride) = &mut ride {
             ride.restore_offers(records.offers);
             ride.version += u64::from(is(Mutant::AppliedTwice));
+            if let Some((status, version)) = records.payment {
+                ride.payment_is(status, version);
+            }
         }
         Self {
             id,
@@ -340,11 +352,10 @@ impl<R> RideMachine<R> {
 
     fn exists(&self, turn: &mut Turn<'_, R>, passenger: PassengerId) {
         let ride = self.id;
-        let open = |ride: &Ride| !ride.status.is_final();
-        let input = if self.ride.as_ref().is_some_and(open) {
-            PassengerInput::Opened { ride, key: None }
-        } else {
-            PassengerInput::Ended { ride }
+        let input = match &self.ride {
+            Some(open) if !open.status.is_final() => PassengerInput::Opened { ride, key: None },
+            Some(over) => paying::ended(over, &self.policy),
+            None => PassengerInput::Ended { ride, owes: None },
         };
         turn.tell_passenger(passenger, input);
     }
@@ -402,6 +413,11 @@ impl<R> Machine for RideMachine<R> {
             RideInput::OfferUnwanted { driver, of } => self.offer_unwanted(turn, driver, of),
             RideInput::Position { driver, position } => self.position(turn, driver, position),
             RideInput::Ahead { to, eta } => self.ahead(turn, to, eta),
+            RideInput::PaymentMoved { status, version } => {
+                if let Some(ride) = &mut self.ride {
+                    ride.payment_is(status, version);
+                }
+            }
             RideInput::WhoseIsIt { driver, call } => self.whose(turn, driver, call),
             RideInput::Precedes { next } => self.precedes(turn, next),
             RideInput::PrecedingEnded { ride } => self.preceding_ended(turn, ride),

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Ahead, Envelope, Ephemeral, Market, Note, Output, Seek};
+use super::{Ahead, Effect, Envelope, Ephemeral, Market, Note, Output, Seek};
 use crate::facts::{Answer, CommandKey, Decision, ResultRow, StreamId};
 use crate::ids::DriverId;
 use crate::journal::CommitError;
@@ -23,6 +23,7 @@ pub enum Leave<R> {
     Send(Envelope<R>),
     Push(Ephemeral),
     Rated(StreamId),
+    Effect(Effect),
 }
 
 /// What is done at once: it rests on nothing durable.
@@ -88,6 +89,7 @@ impl<R> Turns<R> {
                 Output::Send(envelope) => leaves.push(Leave::Send(envelope)),
                 Output::Push(frame) => leaves.push(Leave::Push(frame)),
                 Output::Rated(person) => leaves.push(Leave::Rated(person)),
+                Output::Effect(effect) => leaves.push(Leave::Effect(effect)),
                 Output::Alarm(at) => act(Act::Alarm(at)),
                 Output::Market(driver, market) => act(Act::Market(driver, market)),
                 Output::Find(seek) => act(Act::Find(seek)),
@@ -160,7 +162,7 @@ pub fn lose<R>(
                 say(Lost::Answer(reply, refusal_of(&answer, error, keyed)));
             }
             Leave::Repeat(reply, key) => say(Lost::Repeat(reply, key)),
-            Leave::Send(_) | Leave::Push(_) | Leave::Rated(_) => {}
+            Leave::Send(_) | Leave::Push(_) | Leave::Rated(_) | Leave::Effect(_) => {}
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod decide;
 mod event;
+mod paying;
 mod rating;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -21,6 +22,7 @@ use crate::category::Category;
 use crate::fare::Fare;
 use crate::ids::{DriverId, OfferId, PassengerId, RideId, VehicleId};
 use crate::money::Centavos;
+use crate::payment::PaymentStatus;
 use crate::place::Coordinates;
 use crate::policy::RidePolicy;
 use crate::units::{Metres, Seconds, UnixMillis};
@@ -300,6 +302,9 @@ pub struct Ride {
     /// Where the driver was last. Not durable.
     #[serde(skip)]
     driver_at: Option<DriverPosition>,
+    /// Where its payment stands, and at which version of it. Not of this ride's records.
+    #[serde(skip)]
+    payment: Option<(PaymentStatus, u64)>,
 }
 
 /// A driver's newest position on a ride.
@@ -342,6 +347,7 @@ impl Ride {
             ratings: Ratings::default(),
             offers: BTreeMap::new(),
             driver_at: None,
+            payment: None,
         }
     }
 

@@ -5,8 +5,9 @@ use serde::Serialize;
 use super::{Cancellation, DriverCard, PassengerCard, PaymentMethod, Rater, Rating, Ride, Status};
 use crate::category::Category;
 use crate::fare::BreakdownView;
-use crate::ids::{DriverId, PassengerId, RideId, VehicleId};
+use crate::ids::{DriverId, PassengerId, PaymentId, RideId, VehicleId};
 use crate::money::{Centavos, reais, reais_option};
+use crate::payment::PaymentStatus;
 use crate::place::Coordinates;
 use crate::units::{UnixMillis, rfc3339, rfc3339_option};
 
@@ -45,8 +46,7 @@ struct RideView<'a> {
     stops: &'a [Coordinates],
     fare: FareView,
     payment_method: PaymentMethod,
-    // Filled by the payment room; a ride alone has no charge.
-    payment: Option<()>,
+    payment: Option<PaymentView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pin: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,6 +68,13 @@ struct RideView<'a> {
     /// What its reader said of the other; what the other said is not told.
     #[serde(skip_serializing_if = "Option::is_none")]
     rating: Option<&'a Rating>,
+}
+
+/// What is to be paid by Pix for it; the rest is the payment's own.
+#[derive(Serialize)]
+struct PaymentView {
+    status: PaymentStatus,
+    payment_id: PaymentId,
 }
 
 #[derive(Serialize)]
@@ -162,7 +169,7 @@ impl Ride {
                 breakdown: self.order.fare.breakdown.into(),
             },
             payment_method: self.order.payment_method,
-            payment: None,
+            payment: self.payment_view().filter(|_| !stranger),
             pin: (reader == Reader::Passenger).then_some(&*self.order.pin.0),
             notes: self.order.notes.as_deref().filter(|_| !stranger),
             version: self.version,
@@ -175,6 +182,11 @@ impl Ride {
             cancellation: ended_early.filter(|_| !stranger).map(cancellation),
             rating: reader.rater().and_then(|by| self.ratings.by(by)),
         }
+    }
+
+    fn payment_view(&self) -> Option<PaymentView> {
+        let status = self.payment_status()?;
+        Some(PaymentView { status, payment_id: PaymentId::of_ride(self.id) })
     }
 
     fn driver_view<'a>(&'a self, card: &'a DriverCard) -> DriverView<'a> {

@@ -240,7 +240,8 @@ impl Database {
                     let before = self.drivers.insert(row.id, row.clone());
                     undo.push(Undo::Driver(row.id, before));
                 }
-                Row::Ride(_) | Row::Wave(_) => {}
+                // Of money nothing is read back here.
+                _ => {}
             }
         }
         for decision in decisions() {

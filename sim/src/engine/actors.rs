@@ -8,7 +8,8 @@ use ibora_domain::facts::Entity;
 use ibora_domain::ids::{DriverId, PassengerId, RideId};
 use ibora_domain::machines::{
     DispatcherInput, DispatcherMachine, DriverInput, DriverMachine, Driving, Envelope, Machine,
-    Output, Outputs, PassengerInput, PassengerMachine, RideInput, RideMachine, RideRecords, Riding,
+    Output, Outputs, PassengerInput, PassengerMachine, PaymentInput, RideInput, RideMachine,
+    RideRecords, Riding,
 };
 use ibora_domain::mutants::{Mutant, is};
 use ibora_domain::units::{Millis, UnixMillis};
@@ -103,7 +104,7 @@ impl Engine {
         let first = match entity {
             Entity::Driver(id) => Read::Driver(Box::new(world.db.driver_stands(id))),
             Entity::Passenger(id) => Read::Passenger(world.db.active_passengers.get(&id).copied()),
-            Entity::Ride(_) | Entity::Dispatcher(_) => return false,
+            Entity::Ride(_) | Entity::Dispatcher(_) | Entity::Payment(_) => return false,
         };
         if let Some(Entry::Activating { read, .. }) = self.entries.get_mut(&entity) {
             *read = first;
@@ -143,13 +144,15 @@ impl Engine {
                 };
                 let commands = world.db.past_commands(id.0);
                 let idle = world.drivers.passivate_after;
-                let machine = PassengerMachine::new(id, active, commands, idle);
+                let machine = PassengerMachine::new(id, active, commands, vec![], idle);
                 Body::Passenger(Riding(machine, PhantomData))
             }
             (Entity::Dispatcher(zone), _) => {
                 let policy = world.rides.dispatch_policy(zone);
                 Body::Dispatcher(DispatcherMachine::new(zone, policy))
             }
+            // Nothing is charged here.
+            (Entity::Payment(_), _) => return,
         };
         let mut actor = Actor::new(body, life, out, world.now);
         actor.last_active = now;
@@ -334,6 +337,7 @@ fn alarm_of(entity: Entity) -> Envelope<Reply> {
         Entity::Driver(id) => Envelope::Driver(id, DriverInput::Alarm),
         Entity::Passenger(id) => Envelope::Passenger(id, PassengerInput::Alarm),
         Entity::Dispatcher(zone) => Envelope::Dispatcher(zone, DispatcherInput::Alarm),
+        Entity::Payment(id) => Envelope::Payment(id, PaymentInput::Alarm),
     }
 }
 

@@ -206,7 +206,7 @@ impl Engine {
                     self.send(world, envelope);
                 }
                 // Shown and forgotten: nobody may rely on it.
-                Leave::Push(_) | Leave::Rated(_) => {}
+                Leave::Push(_) | Leave::Rated(_) | Leave::Effect(_) => {}
             }
         }
     }

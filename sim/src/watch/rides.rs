@@ -121,7 +121,7 @@ impl Watch {
     fn row_is_the_fold(&mut self, id: RideId, decision: &Decision) {
         let row = decision.rows.iter().find_map(|row| match row {
             Row::Ride(row) => Some(row),
-            Row::Wave(_) | Row::Attempts(_) | Row::Driver(_) => None,
+            _ => None,
         });
         let Some((row, ride)) = row.zip(self.rides.get(&id)) else {
             self.holds(RIDE_4, false, || format!("{} has events and no row", people::name(id.0)));

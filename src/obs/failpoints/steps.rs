@@ -65,7 +65,7 @@ fn kinds(
 fn refuses_accepts(decision: &Decision) -> bool {
     let refused = |row: &Row| match row {
         Row::Attempts(row) => row.attempts.iter().any(|attempt| attempt.outcome != "accepted"),
-        Row::Ride(_) | Row::Wave(_) | Row::Driver(_) => false,
+        _ => false,
     };
     decision.rows.iter().any(refused)
 }
@@ -85,7 +85,8 @@ pub(crate) fn message<R>(envelope: &Envelope<R>) -> Option<Failpoint> {
             PassengerInput::Opened { .. } => ToPassengerOpened,
             PassengerInput::Ended { .. } => ToPassengerEnded,
             PassengerInput::Alarm => ToPassengerAlarm,
-            PassengerInput::Active { .. } => return None,
+            // What one is built from says it too.
+            PassengerInput::Active { .. } | PassengerInput::Settled { .. } => return None,
         },
         Envelope::Ride(_, input) => match input {
             RideInput::Request { .. } => ToRideRequest,
@@ -105,9 +106,10 @@ pub(crate) fn message<R>(envelope: &Envelope<R>) -> Option<Failpoint> {
             RideInput::PrecedingEnded { .. } => ToRidePrecedingEnded,
             RideInput::DoesItExist { .. } => ToRideDoesItExist,
             RideInput::Alarm => ToRideAlarm,
-            RideInput::Read { .. } | RideInput::Position { .. } | RideInput::Ahead { .. } => {
-                return None;
-            }
+            RideInput::Read { .. }
+            | RideInput::Position { .. }
+            | RideInput::Ahead { .. }
+            | RideInput::PaymentMoved { .. } => return None,
         },
         Envelope::Driver(_, input) => match input {
             DriverInput::Online { .. } => ToDriverOnline,
@@ -128,6 +130,8 @@ pub(crate) fn message<R>(envelope: &Envelope<R>) -> Option<Failpoint> {
                 return None;
             }
         },
+        // It goes on by its own deadline, whatever it was not told.
+        Envelope::Payment(..) => return None,
         Envelope::Dispatcher(_, input) => match input {
             DispatcherInput::Seek(_) => ToDispatcherSeek,
             DispatcherInput::Found { .. } => ToDispatcherFound,

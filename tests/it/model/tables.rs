@@ -61,6 +61,7 @@ fn rows(write: &Write) -> Rows<'_> {
                 Row::Wave(row) => rows.waves.push(row),
                 Row::Attempts(row) => rows.attempts.push(row),
                 Row::Driver(row) => drop(rows.drivers.insert(row.id.0, row)),
+                row => assert!(row.is_of_money(), "written nowhere: {row:?}"),
             }
         }
         if let Some(timer) = decision.timer {

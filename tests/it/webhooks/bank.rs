@@ -3,17 +3,19 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
+use ibora::actors::{Caller, Command};
 use ibora::app::provider_options;
 use ibora::config::Config;
 use ibora::obs::Metrics;
 use ibora::pix::client::{Provider, ProviderOptions};
 use ibora::pix::simulator::{Rules, Simulator, SimulatorOptions};
+use ibora_domain::ids::PaymentId;
 use ibora_domain::units::Millis;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::line::SECRET;
-use crate::world::World;
+use crate::world::{World, json as json_of};
 
 pub(super) const KEY: &str = "ibora@example.com";
 
@@ -73,6 +75,46 @@ impl Bank {
     pub(super) async fn pay(&self, reais: &str) -> String {
         let paid = self.tell("pay", json!({"key": KEY, "value": reais})).await;
         paid["endToEndId"].as_str().expect("a number").to_owned()
+    }
+
+    /// A ride has ended and its fare can be paid: its passenger, its payment, the charge's txid.
+    pub(super) async fn owed(&self) -> (Caller, PaymentId, String) {
+        let world = &self.world;
+        let (passenger, driver) = (world.passenger().await, world.drivers_online(1).await[0]);
+        let ride = world.request(passenger).await;
+        world.offered(driver, ride).await;
+        world.send(driver, Command::Accept { ride, offer_id: None }).await.expect("accepted");
+        world.send(driver, Command::Arrive { ride, location: None }).await.expect("arrived");
+        let pin = world.pin(passenger, ride).await;
+        world.send(driver, Command::Start { ride, pin }).await.expect("started");
+        let complete = Command::Complete { ride, location: None, reason: None };
+        world.send(driver, complete).await.expect("completed");
+        let payment = PaymentId::of_ride(ride);
+        let charged = async || self.payment(passenger, payment).await["pix"].is_object();
+        world.until("a charge", charged).await;
+        let shown = self.payment(passenger, payment).await;
+        (passenger, payment, shown["pix"]["txid"].as_str().expect("a txid").to_owned())
+    }
+
+    /// Somebody pays this charge; the number of his Pix.
+    pub(super) async fn pay_charge(&self, txid: &str) -> String {
+        let paid = self.tell("pay", json!({"txid": txid})).await;
+        paid["endToEndId"].as_str().expect("a number").to_owned()
+    }
+
+    /// A payment as its passenger sees it.
+    pub(super) async fn payment(&self, passenger: Caller, payment: PaymentId) -> Value {
+        let read = self.world.dispatch().payment(passenger, payment).await;
+        json_of(&read.expect("reads"))
+    }
+
+    /// How many financial events have a key that begins so.
+    pub(super) async fn booked(&self, begin: &str) -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM financial_events WHERE starts_with(key, $1)")
+            .bind(begin)
+            .fetch_one(self.world.database())
+            .await
+            .expect("reads")
     }
 
     /// The state of what is told about a Pix, and where it comes from.

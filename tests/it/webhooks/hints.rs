@@ -1,25 +1,58 @@
-//! What becomes of what the provider tells: confirmed, kept until somebody books it, or forged.
+//! What becomes of what the provider tells: booked once, kept until somebody books it, or forged.
 
+use futures_util::future::join_all;
 use serde_json::json;
-use uuid::Uuid;
 
 use super::bank::{Bank, Door};
 use super::line::{OK, body, notices, received, tell};
 
 const RECEIVED: &str = "PIX_RECEBIDO";
+const REFUNDED: &str = "DEVOLUCAO_ENVIADA";
 
 #[actix::test]
-async fn the_address_is_registered_at_the_start_behind_either_door() {
+async fn the_address_is_registered_at_the_start_and_a_callback_settles_a_ride() {
     for door in [Door::Secret, Door::Certificate] {
         let mut bank = Bank::open(door, &[]).await;
-        bank.tell("webhooks", json!({"tells_strays": true})).await;
-        let e2e_id = bank.pay("20.00").await;
-        // Nobody has booked it, and it is true.
-        bank.until(RECEIVED, &e2e_id, "parked", "webhook").await;
+        let (passenger, payment, txid) = bank.owed().await;
+        let e2e_id = bank.pay_charge(&txid).await;
+        bank.until(RECEIVED, &e2e_id, "done", "webhook").await;
+        assert_eq!(bank.payment(passenger, payment).await["status"], "paid");
         bank.world.restart().await;
-        bank.until(RECEIVED, &e2e_id, "parked", "webhook").await;
+        assert_eq!(bank.booked(&format!("pix:{e2e_id}")).await, 1);
         bank.close().await;
     }
+}
+
+#[actix::test]
+async fn a_hundred_callbacks_about_one_pix_book_it_once() {
+    let bank = Bank::open(Door::Secret, &[]).await;
+    let (.., txid) = bank.owed().await;
+    let e2e_id = bank.pay_charge(&txid).await;
+    // Each of another body: with another Pix beside it, which nobody knows, or twice in itself.
+    let told = (0..100).map(|n| {
+        let beside = received(&format!("E0903256220261126{n}"));
+        tell(&bank.world, body(&[received(&e2e_id), beside, received(&e2e_id)]))
+    });
+    assert!(join_all(told).await.iter().all(|status| *status == OK));
+    bank.until(RECEIVED, &e2e_id, "done", "webhook").await;
+    assert_eq!(bank.booked("pix:").await, 1);
+    bank.close().await;
+}
+
+#[actix::test]
+async fn a_refund_that_is_told_before_its_receipt_books_the_receipt() {
+    let bank = Bank::open(Door::Secret, &[]).await;
+    let lose = json!({"on": "webhook", "fault": {"kind": "lose"}, "count": 1000});
+    bank.tell("faults", lose).await;
+    let e2e_id = bank.pay("20.00").await;
+    let mut refunded = received(&e2e_id);
+    refunded["txid"] = json!(null);
+    refunded["devolucoes"] = json!([{"id": "r1", "valor": "5.00", "status": "DEVOLVIDO"}]);
+    assert_eq!(tell(&bank.world, body(&[refunded])).await, OK);
+    // It is for nobody: kept in suspense, and sent back. The refund that was told is none of ours.
+    bank.world.until("a receipt", async || bank.booked(&format!("pix:{e2e_id}")).await > 0).await;
+    bank.until(REFUNDED, &e2e_id, "forged", "webhook").await;
+    bank.close().await;
 }
 
 #[actix::test]
@@ -30,7 +63,7 @@ async fn what_the_provider_knows_nothing_of_is_forged_and_raises_the_alarm() {
     bank.until(RECEIVED, e2e_id, "forged", "webhook").await;
     let forged = bank.world.app().metrics.pix_hints.with_label_values(&["forged"]).get();
     assert_eq!(forged, 1);
-    assert_eq!(journals(&bank).await, 0, "a callback alone posts nothing");
+    assert_eq!(bank.booked("").await, 0, "a callback alone posts nothing");
     bank.close().await;
 }
 
@@ -43,7 +76,7 @@ async fn a_provider_that_cannot_say_makes_nothing_forged() {
     let e2e_id = "E0903256220261126120000000000098";
     assert_eq!(tell(&bank.world, body(&[received(e2e_id)])).await, OK);
     bank.world
-        .until("three looks", async || {
+        .until("so many looks that it would be forged", async || {
             let tries: i32 = sqlx::query_scalar("SELECT tries FROM pix_notices")
                 .fetch_one(bank.world.database())
                 .await
@@ -56,42 +89,25 @@ async fn a_provider_that_cannot_say_makes_nothing_forged() {
 }
 
 #[actix::test]
-async fn what_is_booked_is_done() {
-    let bank = Bank::open(Door::Secret, &[]).await;
-    bank.tell("webhooks", json!({"tells_strays": true})).await;
+async fn what_was_handed_on_and_not_booked_is_handed_on_again_after_a_start() {
+    let mut bank = Bank::open(Door::Secret, &[]).await;
+    let lose = json!({"on": "webhook", "fault": {"kind": "lose"}, "count": 1000});
+    bank.tell("faults", lose).await;
     let e2e_id = bank.pay("20.00").await;
-    bank.until(RECEIVED, &e2e_id, "parked", "webhook").await;
-    book(&bank, &format!("pix:{e2e_id}")).await;
-    bank.until(RECEIVED, &e2e_id, "done", "webhook").await;
-    assert_eq!(tell(&bank.world, body(&[received(&e2e_id)])).await, OK);
-    assert_eq!(notices(&bank.world).await.len(), 1);
-    assert_eq!(bank.state(RECEIVED, &e2e_id).await.expect("it is kept").0, "done");
-    bank.close().await;
-}
-
-/// A receipt without a payment, as the ledger has it: the provider's clearing against suspense.
-async fn book(bank: &Bank, key: &str) {
-    let id = Uuid::now_v7();
-    let owner = bank.world.owner_pool().await;
+    // As an engine leaves it that ended behind its answer: in nobody's memory, not due for long.
     sqlx::query(
-        "SELECT ledger_write(0::smallint, ARRAY[$1], ARRAY[$2], ARRAY['pix_suspended'],
-            ARRAY['platform'], ARRAY['00000000-0000-0000-0000-000000000000'::uuid],
-            ARRAY[0::smallint], ARRAY[NULL::text], ARRAY[2::smallint], ARRAY[now()],
-            ARRAY[1, 1], ARRAY[1::smallint, 2::smallint], ARRAY[1010::smallint, 2100::smallint],
-            ARRAY['00000000-0000-0000-0000-000000000000'::uuid,
-                  '00000000-0000-0000-0000-000000000000'::uuid],
-            ARRAY[2000::bigint, -2000::bigint])",
+        "INSERT INTO pix_notices (id, kind, e2e_id, part, status, source, body, state, due_at)
+         VALUES (gen_random_uuid(), $1, $2, '', '', 'webhook', '{}', 'handed',
+                 now() + interval '1 day')",
     )
-    .bind(id)
-    .bind(key)
-    .execute(&*owner)
+    .bind(RECEIVED)
+    .bind(&e2e_id)
+    .execute(bank.world.database())
     .await
-    .expect("books");
-}
-
-async fn journals(bank: &Bank) -> i64 {
-    sqlx::query_scalar("SELECT count(*) FROM financial_events")
-        .fetch_one(bank.world.database())
-        .await
-        .expect("reads")
+    .expect("left");
+    assert_eq!(bank.booked("pix:").await, 0, "nobody has heard of it");
+    bank.world.restart().await;
+    bank.until(RECEIVED, &e2e_id, "done", "webhook").await;
+    assert_eq!(notices(&bank.world).await.iter().filter(|(kind, ..)| kind == RECEIVED).count(), 1);
+    bank.close().await;
 }

@@ -24,6 +24,11 @@ async fn deaf() -> Bank {
     bank
 }
 
+/// Receipts that are known.
+async fn receipts(bank: &Bank) -> usize {
+    notices(&bank.world).await.iter().filter(|(kind, ..)| kind == RECEIVED).count()
+}
+
 fn missed(bank: &Bank, kind: &str) -> u64 {
     bank.world.app().metrics.webhooks_missed.with_label_values(&[kind]).get()
 }
@@ -32,9 +37,9 @@ fn missed(bank: &Bank, kind: &str) -> u64 {
 async fn a_callback_that_is_lost_is_found_in_the_list_and_a_late_one_changes_nothing() {
     let bank = deaf().await;
     let e2e_id = bank.pay("20.00").await;
-    bank.until(RECEIVED, &e2e_id, "parked", "list").await;
+    bank.until(RECEIVED, &e2e_id, "done", "list").await;
     assert_eq!(tell(&bank.world, body(&[received(&e2e_id)])).await, OK);
-    assert_eq!(notices(&bank.world).await.len(), 1);
+    assert_eq!((receipts(&bank).await, bank.booked("pix:").await), (1, 2), "booked, and resolved");
     assert_eq!(missed(&bank, RECEIVED), 1);
     bank.close().await;
 }
@@ -45,7 +50,7 @@ async fn what_was_told_in_time_is_not_missed() {
     let bank = Bank::open(Door::Secret, &settings).await;
     bank.tell("webhooks", json!({"tells_strays": true})).await;
     let e2e_id = bank.pay("20.00").await;
-    bank.until(RECEIVED, &e2e_id, "parked", "webhook").await;
+    bank.until(RECEIVED, &e2e_id, "done", "webhook").await;
     bank.world
         .until("the list is read behind it", async || {
             let behind = "SELECT EXISTS (SELECT FROM job_cursors c JOIN pix_notices n
@@ -54,15 +59,16 @@ async fn what_was_told_in_time_is_not_missed() {
         })
         .await;
     assert_eq!(missed(&bank, RECEIVED), 0);
-    bank.until(RECEIVED, &e2e_id, "parked", "webhook").await;
+    bank.until(RECEIVED, &e2e_id, "done", "webhook").await;
     bank.close().await;
 }
 
 #[actix::test]
 async fn money_that_goes_back_unasked_is_found() {
     let bank = deaf().await;
-    let e2e_id = bank.pay("20.00").await;
-    bank.until(RECEIVED, &e2e_id, "parked", "list").await;
+    let (.., txid) = bank.owed().await;
+    let e2e_id = bank.pay_charge(&txid).await;
+    bank.until(RECEIVED, &e2e_id, "done", "list").await;
     bank.tell(&format!("pix/{e2e_id}/bank-refund"), json!({"value": "5.00"})).await;
     // Nobody asked for it, so that nobody books it: it stays until somebody looks.
     bank.until(REFUNDED, &e2e_id, "parked", "list").await;
@@ -95,12 +101,12 @@ async fn payouts_that_ended_and_that_came_back_are_found() {
 async fn what_was_taken_for_forged_and_stands_in_the_list_is_true() {
     let bank = deaf().await;
     let e2e_id = bank.pay("20.00").await;
-    bank.until(RECEIVED, &e2e_id, "parked", "list").await;
+    bank.until(RECEIVED, &e2e_id, "done", "list").await;
     sqlx::query("UPDATE pix_notices SET state = 'forged', source = 'webhook'")
         .execute(bank.world.database())
         .await
         .expect("as a hasty look would have it");
-    bank.until(RECEIVED, &e2e_id, "parked", "list").await;
+    bank.until(RECEIVED, &e2e_id, "done", "list").await;
     bank.close().await;
 }
 
@@ -115,7 +121,7 @@ async fn a_list_of_two_pages_that_fails_in_between_is_read_whole_all_the_same() 
     for _ in 0..510 {
         bank.pay("1.00").await;
     }
-    bank.world.until("all of them", async || notices(&bank.world).await.len() == 510).await;
+    bank.world.until("all of them", async || receipts(&bank).await == 510).await;
     assert_eq!(missed(&bank, RECEIVED), 510);
     bank.close().await;
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{DriverInput, Millis, Note, PassengerInput, RideMachine, Turn, chain};
+use super::{DriverInput, Millis, Note, RideMachine, Turn, chain, paying};
 use crate::facts::{Act, Decision, Done, EventRow, RideRow, Row, StreamId, StreamRow, Timer};
 use crate::ids::DriverId;
 use crate::ledger;
@@ -98,6 +98,7 @@ impl<R> RideMachine<R> {
         // What was priced is an amount, so there is nothing that could not be booked.
         let booked = ledger::of_ride(ride, event, &self.policy.terms, turn.now);
         decision.money.extend(booked.ok().flatten());
+        paying::open(turn, decision, (ride, event), &self.policy);
         if let RideEvent::Rated { by, rating, .. } = event {
             told = tell_rater(turn, decision, ride, *by);
             turn.note(Note::Rated { by: *by, stars: rating.stars });
@@ -106,7 +107,7 @@ impl<R> RideMachine<R> {
         }
         if ride.status != before {
             turn.note(moved(Some(before), ride));
-            announce(turn, ride, driver);
+            announce(turn, (ride, driver), &self.policy);
             if ride.status.is_final() {
                 self.tell_next(turn);
             }
@@ -240,7 +241,11 @@ fn tell(decision: &mut Decision, ride: &Ride, (stream, reader): (StreamId, Reade
 }
 
 /// Tells the machines of its people that a ride was released or has ended.
-fn announce<R>(turn: &mut Turn<'_, R>, ride: &Ride, driver: Option<DriverId>) {
+fn announce<R>(
+    turn: &mut Turn<'_, R>,
+    (ride, driver): (&Ride, Option<DriverId>),
+    policy: &RidePolicy,
+) {
     let over = ride.status.is_final();
     if ride.status == Status::Started
         && let Some(driver) = ride.driver_id()
@@ -253,7 +258,7 @@ fn announce<R>(turn: &mut Turn<'_, R>, ride: &Ride, driver: Option<DriverId>) {
     }
     if over {
         let passenger = ride.order.passenger.id;
-        turn.tell_passenger(passenger, PassengerInput::Ended { ride: ride.id });
+        turn.tell_passenger(passenger, paying::ended(ride, policy));
     }
     if ride.status == Status::Completed {
         let lasted = ride.started_at.map(|start| turn.now.since(start));

@@ -148,11 +148,11 @@ fn a_loser_hears_of_it_once() {
 #[test]
 fn late_word_of_an_earlier_ride_does_not_hide_the_present_one() {
     let (earlier, present) = (ride_id(1), ride_id(2));
-    let machine = PassengerMachine::new(passenger(1), Some(present), vec![], Millis(1));
+    let machine = PassengerMachine::new(passenger(1), Some(present), vec![], vec![], Millis(1));
     let mut riding = Riding::<u64>(machine, std::marker::PhantomData);
     let late = [
         PassengerInput::Opened { ride: earlier, key: None },
-        PassengerInput::Ended { ride: earlier },
+        PassengerInput::Ended { ride: earlier, owes: None },
     ];
     for input in late {
         riding.step(after(0), input, &mut vec![]);

@@ -58,7 +58,7 @@ impl Disk {
             match row {
                 Row::Attempts(row) => answers.extend(answers_of(row)),
                 Row::Ride(row) if is_active(row) => self.check_indexes(row)?,
-                Row::Ride(_) | Row::Wave(_) | Row::Driver(_) => {}
+                _ => {}
             }
         }
         for (key, _, _) in &answers {
@@ -135,6 +135,7 @@ impl Disk {
                 self.online.insert(row.id, row.online);
                 self.versions.insert(row.id, row.version);
             }
+            row => assert!(row.is_of_money(), "kept by nobody: {row:?}"),
         }
     }
 
@@ -190,6 +191,7 @@ impl Disk {
             offers: self.offers(id),
             commands: self.past_commands(id.0),
             attempts: u32::try_from(attempts).expect("fits"),
+            payment: None,
         }
     }
 

@@ -199,13 +199,14 @@ impl World {
             }
             Entity::Passenger(id) => {
                 let (active, commands) = self.disk.passenger_records(id);
-                let machine = PassengerMachine::new(id, active, commands, Millis(1));
+                let machine = PassengerMachine::new(id, active, commands, vec![], Millis(1));
                 Body::Passenger(Riding(machine, PhantomData))
             }
             Entity::Dispatcher(zone) => {
                 let policy = self.policy.dispatch_policy(zone);
                 Body::Dispatcher(DispatcherMachine::new(zone, policy))
             }
+            Entity::Payment(id) => unreachable!("{id}: nothing is charged here"),
         };
         self.lives += 1;
         let actor = Actor {
@@ -240,6 +241,7 @@ impl World {
             Entity::Driver(id) => Envelope::Driver(id, DriverInput::Alarm),
             Entity::Passenger(id) => Envelope::Passenger(id, PassengerInput::Alarm),
             Entity::Dispatcher(zone) => Envelope::Dispatcher(zone, DispatcherInput::Alarm),
+            Entity::Payment(id) => unreachable!("{id}: nothing is charged here"),
         };
         if let Some(actor) = self.actors.get_mut(&entity) {
             actor.alarm = None;
@@ -291,6 +293,7 @@ impl World {
                 | Output::Repeat(..)
                 | Output::Send(_)
                 | Output::Push(_)
+                | Output::Effect(_)
                 | Output::Rated(_) => {
                     leaving.push(output);
                 }

@@ -1,0 +1,72 @@
+//! Rows about money: what is owed, paid, held and given back. As the rest of `facts`.
+
+use std::sync::Arc;
+
+use crate::ids::{DriverId, PassengerId, PaymentId, RideId};
+use crate::ledger::Earning;
+use crate::money::Centavos;
+use crate::pix::{EndToEndId, RefundId, Txid};
+use crate::units::UnixMillis;
+
+/// The current row of a payment. `state` is the payment itself as JSON; the columns are what the
+/// database indexes.
+#[derive(Clone, PartialEq)]
+pub struct PaymentRow {
+    pub id: PaymentId,
+    /// None of these for a Pix that nobody asked for.
+    pub ride: Option<RideId>,
+    pub passenger: Option<PassengerId>,
+    pub driver: Option<DriverId>,
+    pub amount: Centavos,
+    pub status: &'static str,
+    pub version: u64,
+    pub opened_at: UnixMillis,
+    pub state: Arc<str>,
+}
+
+/// A charge at the provider, under our reference.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChargeRow {
+    pub txid: Txid,
+    pub payment: PaymentId,
+    pub amount: Centavos,
+    pub status: &'static str,
+    /// What a payer copies, while it can be paid.
+    pub copy_paste: Option<Arc<str>>,
+    pub made_at: UnixMillis,
+    pub expires_at: UnixMillis,
+}
+
+/// A Pix that came in. Never changed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReceiptRow {
+    pub pix: EndToEndId,
+    pub payment: PaymentId,
+    pub txid: Option<Txid>,
+    pub amount: Centavos,
+    pub good_for: &'static str,
+    pub at: UnixMillis,
+}
+
+/// A Pix, or a part of it, that goes back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RefundRow {
+    pub pix: EndToEndId,
+    /// Ours, unique for its Pix.
+    pub id: RefundId,
+    pub payment: PaymentId,
+    pub amount: Centavos,
+    pub cause: &'static str,
+    pub status: &'static str,
+    pub asked_at: UnixMillis,
+}
+
+/// A driver's share of a ride that was paid, held for a while. Written once, by the payment; what
+/// is taken from it, and its end, the driver's wallet decides.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HoldRow {
+    pub earning: Earning,
+    pub driver: DriverId,
+    pub amount: Centavos,
+    pub release_at: UnixMillis,
+}

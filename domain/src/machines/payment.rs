@@ -1,0 +1,426 @@
+//! The payment's machine: has its charge made, watches it, takes in what comes, gives back what
+//! nobody asked for.
+//!
+//! Whatever moves value rests on the provider's own answer; a hint only makes it ask. What must
+//! hold: nothing is ordered that is not recorded; what was ordered is asked for under its own id
+//! until its end is known, also by the next life of this machine.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::effect::{Effect, PaymentEffect, PaymentSeen, RefundSeen, Said};
+use super::known::{Known, PastCommand, done};
+use super::{Ask, Machine, Outputs, PassengerInput, ReadAs, RideInput, Turn};
+use crate::facts::{Decision, Entity, EventRow, Row, Timer};
+use crate::ids::PaymentId;
+use crate::money::Centavos;
+use crate::payment::{
+    ChargeSeen, Incoming, Payment, PaymentEvent, PaymentPolicy, RefundStage, Stage,
+};
+use crate::pix::{EndToEndId, RefundId};
+use crate::provider::Backoff;
+use crate::refusal::Refusal;
+use crate::ride::json_text;
+use crate::units::{Millis, UnixMillis};
+
+mod watch;
+
+use watch::Watch;
+
+/// Bytes that an event as JSON usually takes at most.
+const EVENT_JSON: usize = 512;
+/// A live charge is looked at now and then, whether or not anybody told of a payment.
+const LOOKS: Backoff = Backoff { first: Millis::from_secs(10), longest: Millis::from_secs(60) };
+/// An order that has no end yet is asked for.
+const TRIES: Backoff = Backoff { first: Millis::from_secs(2), longest: Millis::from_secs(60) };
+/// A refund that the provider could not pay is tried again.
+const FAILED: Backoff = Backoff { first: Millis::from_secs(60), longest: Millis::from_secs(3600) };
+/// Hints that are followed at once; a forged one costs a question.
+const HINTS_MAX: usize = 16;
+/// Questions that a hint is worth.
+const HINT_TRIES: u32 = 8;
+const PASSIVATE_BUSY: Millis = Millis::from_secs(300);
+const PASSIVATE_IDLE: Millis = Millis::from_secs(5);
+
+/// What a payment's machine reacts to.
+#[derive(Debug)]
+pub enum PaymentInput<R> {
+    /// From the ride, whose commit holds it already.
+    Opened(Box<Payment>),
+    /// Its passenger wants to pay: answered once there is a charge.
+    Intent {
+        ask: Ask<R>,
+    },
+    Read {
+        by: ReadAs,
+        reply: R,
+    },
+    /// An admin gives money back.
+    GiveBack {
+        ask: Ask<R>,
+        amount: Centavos,
+        reason: String,
+    },
+    /// Somebody says that this Pix came in.
+    Hint {
+        pix: EndToEndId,
+    },
+    /// A Pix that names a charge which its payment does not know, from that payment.
+    Unclaimed(Incoming),
+    /// A Pix that names a charge of this payment.
+    Claimed(Incoming),
+    Seen(PaymentSeen),
+    Alarm,
+}
+
+/// What is known of a payment when its machine is built.
+#[derive(Debug, Default)]
+pub struct PaymentRecords {
+    pub payment: Option<Payment>,
+    pub commands: Vec<PastCommand>,
+}
+
+/// The actor's inside.
+pub struct PaymentMachine<R> {
+    id: PaymentId,
+    policy: PaymentPolicy,
+    payment: Option<Payment>,
+    known: Known,
+    /// Those who wait for a charge.
+    waiting: Vec<Ask<R>>,
+    charge: Option<Watch>,
+    refunds: BTreeMap<RefundId, Watch>,
+    hints: BTreeMap<EndToEndId, Watch>,
+    /// The deadline last handed over to be recorded.
+    timer: Option<Timer>,
+}
+
+impl<R> fmt::Debug for PaymentMachine<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PaymentMachine").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl<R> PaymentMachine<R> {
+    /// Builds the machine of payment `id` from what the records say. Whatever was under way may
+    /// have been sent by an earlier life.
+    #[must_use]
+    pub fn new(id: PaymentId, policy: PaymentPolicy, records: PaymentRecords) -> Self {
+        Self {
+            id,
+            policy,
+            payment: records.payment,
+            known: records.commands.into_iter().collect(),
+            waiting: Vec::new(),
+            charge: None,
+            refunds: BTreeMap::new(),
+            hints: BTreeMap::new(),
+            timer: None,
+        }
+    }
+
+    /// What a machine that was just built wants done.
+    pub fn wake(&mut self, now: UnixMillis, out: &mut Outputs<R>) {
+        self.attend(&mut Turn::new(now, out), true);
+    }
+
+    /// The payment, if it is recorded.
+    #[must_use]
+    pub fn payment(&self) -> Option<&Payment> {
+        self.payment.as_ref()
+    }
+
+    fn decision(&self, turn: &Turn<'_, R>) -> Decision {
+        Decision::new(Entity::Payment(self.id), turn.now)
+    }
+
+    fn opened(&mut self, payment: Payment) {
+        if self.payment.is_none() {
+            // Its ride's commit has set it.
+            self.timer = payment.is_busy().then_some(Timer::Due(payment.opened_at));
+            self.payment = Some(payment);
+        }
+    }
+
+    fn intent(&mut self, turn: &mut Turn<'_, R>, ask: Ask<R>) {
+        let is_his = |payment: &&Payment| payment.passenger().is_some_and(|id| id.0 == ask.by.0);
+        let Some(payment) = self.payment.as_ref().filter(is_his) else {
+            turn.reply(ask.reply, Err(Refusal::NotFound));
+            return;
+        };
+        let ordered = payment.order_charge(turn.now, &self.policy);
+        let waits = payment.status.is_owed() && payment.copy_paste().is_none();
+        let mut decision = self.decision(turn);
+        if let Some(event) = ordered {
+            self.record(turn, &event, &mut decision);
+        }
+        if waits && self.policy.charges {
+            // Asked again under its id, the earlier asker has gone.
+            self.waiting.retain(|earlier| ask.key.is_none() || earlier.key != ask.key);
+            self.waiting.push(ask);
+        } else {
+            self.answer(turn, ask, &mut decision);
+        }
+        self.finish(turn, decision);
+    }
+
+    /// Answers with the payment as it is.
+    fn answer(&mut self, turn: &mut Turn<'_, R>, ask: Ask<R>, decision: &mut Decision) {
+        let shown = self.payment.as_ref().map(|payment| done(payment.version, payment.json()));
+        self.known.answer(turn, ask, shown.ok_or(Refusal::NotFound), decision);
+    }
+
+    fn read(&self, turn: &mut Turn<'_, R>, by: ReadAs, reply: R) {
+        let may = |payment: &&Payment| match by {
+            ReadAs::Admin => true,
+            ReadAs::User(user) => payment.passenger().is_some_and(|id| id.0 == user.0),
+        };
+        let shown = self.payment.as_ref().filter(may);
+        let shown = shown.map(|payment| done(payment.version, payment.json()));
+        turn.reply(reply, shown.ok_or(Refusal::NotFound));
+    }
+
+    fn give_back(&mut self, turn: &mut Turn<'_, R>, ask: Ask<R>, amount: Centavos) {
+        let Some(payment) = &self.payment else {
+            turn.reply(ask.reply, Err(Refusal::NotFound));
+            return;
+        };
+        let stale = ask.if_version.is_some_and(|version| version != payment.version);
+        let decided = if stale { Err(Refusal::VersionConflict) } else { payment.give_back(amount) };
+        let mut decision = self.decision(turn);
+        match decided {
+            Ok(event) => {
+                self.record(turn, &event, &mut decision);
+                self.answer(turn, ask, &mut decision);
+            }
+            Err(refusal) => self.known.answer(turn, ask, Err(refusal), &mut decision),
+        }
+        self.finish(turn, decision);
+    }
+
+    fn seen(&mut self, turn: &mut Turn<'_, R>, seen: PaymentSeen) {
+        match seen {
+            PaymentSeen::Charge { txid, said } => {
+                let open = self.payment.as_ref().and_then(|payment| {
+                    let charge = payment.open_charge()?;
+                    (payment.txid(charge.number) == txid).then_some(charge.number)
+                });
+                if let Some(number) = open {
+                    self.charge_said(turn, number, said);
+                }
+            }
+            PaymentSeen::Confirm { pix, said } => self.confirmed(turn, &pix, said),
+            PaymentSeen::Refund { id, said } => self.refund_said(turn, &id, &said),
+        }
+    }
+
+    fn charge_said(&mut self, turn: &mut Turn<'_, R>, number: u16, said: Said<ChargeSeen>) {
+        let mut decision = self.decision(turn);
+        let event = match said {
+            Said::Found(seen) => {
+                for incoming in &seen.paid_by {
+                    self.take_in(turn, incoming, &mut decision);
+                }
+                self.payment.as_ref().and_then(|payment| payment.charge_seen(number, &seen))
+            }
+            Said::Refused { code } => Some(PaymentEvent::ChargeRefused { number, code }),
+            Said::Mismatched => {
+                Some(PaymentEvent::ChargeRefused { number, code: "mismatched".to_owned() })
+            }
+            // One that the provider does not know nobody can pay.
+            Said::Absent => Some(PaymentEvent::ChargeEnded { number }),
+            Said::Unfinished { in_doubt } => {
+                if let Some(watch) = &mut self.charge {
+                    watch.again(turn.now, TRIES, in_doubt);
+                }
+                None
+            }
+        };
+        if let Some(event) = &event {
+            self.record(turn, event, &mut decision);
+            self.charge = None;
+        } else if let Some(watch) = self.charge.as_mut().filter(|watch| watch.is_out()) {
+            watch.again(turn.now, LOOKS, true);
+        }
+        self.answer_waiting(turn, &mut decision);
+        self.finish(turn, decision);
+    }
+
+    /// Answers those who wait for a charge, once there is one, or there will be none.
+    fn answer_waiting(&mut self, turn: &mut Turn<'_, R>, decision: &mut Decision) {
+        let Some(payment) = &self.payment else { return };
+        if payment.status.is_owed() && payment.copy_paste().is_none() {
+            if payment.open_charge().is_none() {
+                for ask in self.waiting.drain(..) {
+                    turn.reply(ask.reply, Err(Refusal::Unavailable));
+                }
+            }
+            return;
+        }
+        for ask in std::mem::take(&mut self.waiting) {
+            self.answer(turn, ask, decision);
+        }
+    }
+
+    fn confirmed(&mut self, turn: &mut Turn<'_, R>, pix: &EndToEndId, said: Said<Incoming>) {
+        let incoming = match said {
+            Said::Found(incoming) => incoming,
+            // The provider does not know it: a forged word, or an early one.
+            Said::Absent | Said::Unfinished { .. } => {
+                if let Some(watch) = self.hints.get_mut(pix) {
+                    watch.again(turn.now, TRIES, false);
+                }
+                self.hints.retain(|_, watch| watch.tries < HINT_TRIES);
+                return;
+            }
+            Said::Refused { .. } | Said::Mismatched => {
+                self.hints.remove(pix);
+                return;
+            }
+        };
+        self.hints.remove(pix);
+        let named = incoming.txid.as_ref().and_then(Payment::of_txid);
+        match named.filter(|payment| *payment != self.id) {
+            Some(payment) => turn.tell_payment(payment, PaymentInput::Claimed(incoming)),
+            None => self.came_in(turn, incoming),
+        }
+    }
+
+    /// Takes in a Pix that names this payment, or none.
+    fn came_in(&mut self, turn: &mut Turn<'_, R>, incoming: Incoming) {
+        let claims = self.payment.as_ref().is_some_and(|payment| payment.claims(&incoming));
+        let stray = PaymentId::of_stray(&incoming.pix);
+        if claims {
+            let mut decision = self.decision(turn);
+            self.take_in(turn, &incoming, &mut decision);
+            self.answer_waiting(turn, &mut decision);
+            self.finish(turn, decision);
+        } else if stray == self.id {
+            self.unclaimed(turn, &incoming);
+        } else {
+            turn.tell_payment(stray, PaymentInput::Unclaimed(incoming));
+        }
+    }
+
+    /// Takes in a Pix that is for nobody.
+    fn unclaimed(&mut self, turn: &mut Turn<'_, R>, incoming: &Incoming) {
+        if self.payment.is_none() && incoming.amount > Centavos::ZERO {
+            self.payment = Some(Payment::stray(&incoming.pix, turn.now));
+        }
+        let mut decision = self.decision(turn);
+        self.take_in(turn, incoming, &mut decision);
+        self.finish(turn, decision);
+    }
+
+    fn take_in(&mut self, turn: &mut Turn<'_, R>, incoming: &Incoming, decision: &mut Decision) {
+        let events = self.payment.as_ref().map(|payment| payment.receive(incoming));
+        for event in events.into_iter().flatten() {
+            self.record(turn, &event, decision);
+        }
+    }
+
+    fn refund_said(&mut self, turn: &mut Turn<'_, R>, id: &RefundId, said: &Said<RefundSeen>) {
+        let done = match said {
+            Said::Found(RefundSeen::Returned) => true,
+            Said::Found(RefundSeen::Failed) | Said::Refused { .. } => false,
+            Said::Found(RefundSeen::Pending) | Said::Absent | Said::Mismatched => {
+                if let Some(watch) = self.refunds.get_mut(id) {
+                    watch.again(turn.now, TRIES, true);
+                }
+                return;
+            }
+            Said::Unfinished { in_doubt } => {
+                if let Some(watch) = self.refunds.get_mut(id) {
+                    watch.again(turn.now, TRIES, *in_doubt);
+                }
+                return;
+            }
+        };
+        let ended = self.payment.as_ref().and_then(|payment| payment.refund_ended(id, done));
+        if let Some(event) = ended {
+            let mut decision = self.decision(turn);
+            self.record(turn, &event, &mut decision);
+            self.finish(turn, decision);
+        }
+    }
+
+    /// Applies `event` and adds it to `decision`: its row, what is booked, whom it is told.
+    fn record(&mut self, turn: &mut Turn<'_, R>, event: &PaymentEvent, decision: &mut Decision) {
+        let Some(payment) = self.payment.as_mut() else { return };
+        let owed = payment.status.is_owed();
+        payment.apply(event, turn.now);
+        let body = json_text(event, EVENT_JSON).into();
+        let (seq, kind, at) = (payment.version, event.kind(), turn.now);
+        decision.events.push(EventRow { seq, kind, at, body });
+        decision.rows.extend(payment.rows_of(event, turn.now, &self.policy));
+        // What the provider confirmed is an amount, so there is nothing that could not be booked.
+        decision.money.extend(payment.booked(event, turn.now).into_iter().flatten());
+        if let Some(trip) = payment.debt.map(|debt| debt.trip) {
+            let (id, status) = (self.id, payment.status);
+            let version = payment.version;
+            turn.tell_ride(trip.ride, RideInput::PaymentMoved { status, version });
+            if owed && !status.is_owed() {
+                turn.tell_passenger(trip.passenger, PassengerInput::Settled { payment: id });
+            }
+        }
+    }
+
+    /// Completes a decision with the current row, the deadline and the event for the passenger, and
+    /// hands it over.
+    fn finish(&mut self, turn: &mut Turn<'_, R>, mut decision: Decision) {
+        if let Some(payment) = &self.payment
+            && !decision.events.is_empty()
+        {
+            decision.rows.push(Row::Payment(payment.row()));
+            decision.streams.extend(payment.news().map(|(row, _)| row));
+            // Due at once: a life that follows this one goes on with what is under way.
+            let timer = match payment.is_busy() {
+                true => Timer::Due(payment.opened_at),
+                false => Timer::Off,
+            };
+            decision.timer = Some(timer).filter(|timer| self.timer != Some(*timer));
+            self.timer = Some(timer);
+        }
+        turn.persist(decision);
+    }
+}
+
+impl<R> Machine for PaymentMachine<R> {
+    type Input = PaymentInput<R>;
+    type Reply = R;
+
+    fn step(&mut self, now: UnixMillis, input: PaymentInput<R>, out: &mut Outputs<R>) {
+        let turn = &mut Turn::new(now, out);
+        match input {
+            PaymentInput::Opened(payment) => self.opened(*payment),
+            PaymentInput::Intent { ask } => {
+                if let Some(ask) = self.known.replay(turn, ask) {
+                    self.intent(turn, ask);
+                }
+            }
+            PaymentInput::Read { by, reply } => self.read(turn, by, reply),
+            PaymentInput::GiveBack { ask, amount, reason: _ } => {
+                if let Some(ask) = self.known.replay(turn, ask) {
+                    self.give_back(turn, ask, amount);
+                }
+            }
+            PaymentInput::Hint { pix } => self.hint(now, pix),
+            PaymentInput::Claimed(incoming) => self.came_in(turn, incoming),
+            PaymentInput::Unclaimed(incoming) => self.unclaimed(turn, &incoming),
+            PaymentInput::Seen(seen) => self.seen(turn, seen),
+            PaymentInput::Alarm => {}
+        }
+        self.attend(turn, false);
+    }
+
+    fn settle(&mut self, _now: UnixMillis, _recording: bool, _out: &mut Outputs<R>) {}
+
+    fn passivate_after(&self) -> Millis {
+        let busy = self.payment.as_ref().is_some_and(Payment::is_busy);
+        if busy || !self.waiting.is_empty() || !self.hints.is_empty() {
+            PASSIVATE_BUSY
+        } else {
+            PASSIVATE_IDLE
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What a payment waits for from the provider, and when it asks again.
+
+use super::{
+    Backoff, Effect, EndToEndId, FAILED, HINTS_MAX, LOOKS, Millis, Payment, PaymentEffect,
+    PaymentMachine, RefundId, RefundStage, Stage, Turn, UnixMillis,
+};
+
+/// An effect whose outcome was not told for so long is wanted again: the word of it was lost.
+const LOST_AFTER: Millis = Millis::from_secs(120);
+
+/// One thing that is asked of the provider until its end is known.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Watch {
+    /// When it is asked next.
+    pub(super) due: UnixMillis,
+    /// Since when an answer is awaited.
+    pub(super) out_since: Option<UnixMillis>,
+    pub(super) tries: u32,
+    /// The order may be there.
+    pub(super) in_doubt: bool,
+}
+
+impl Watch {
+    fn new(due: UnixMillis, in_doubt: bool) -> Self {
+        Self { due, out_since: None, tries: 0, in_doubt }
+    }
+
+    /// Whether an answer is awaited.
+    pub(super) const fn is_out(&self) -> bool {
+        self.out_since.is_some()
+    }
+
+    /// It was answered and has no end yet: asks again after a while.
+    pub(super) fn again(&mut self, now: UnixMillis, backoff: Backoff, in_doubt: bool) {
+        self.tries += 1;
+        self.out_since = None;
+        self.in_doubt = in_doubt;
+        // Spread by when each began, which is as good as chance.
+        let dice = u64::try_from(now.0).unwrap_or(0);
+        self.due = now + backoff.after(self.tries, dice);
+    }
+
+    /// Whether it is to be asked now. It is then out.
+    fn fires(&mut self, now: UnixMillis) -> bool {
+        let lost = self.out_since.is_some_and(|since| now.since(since) >= LOST_AFTER);
+        let fires = match self.out_since {
+            Some(_) => lost,
+            None => now >= self.due,
+        };
+        self.in_doubt |= lost;
+        if fires {
+            self.out_since = Some(now);
+        }
+        fires
+    }
+
+    /// When it is to be looked at next.
+    fn next(&self) -> UnixMillis {
+        self.out_since.map_or(self.due, |since| since + LOST_AFTER)
+    }
+}
+
+impl<R> PaymentMachine<R> {
+    /// Somebody says that a Pix came in.
+    pub(super) fn hint(&mut self, now: UnixMillis, pix: EndToEndId) {
+        let known = |payment: &Payment| payment.receipts.iter().any(|known| known.pix == pix);
+        if !self.payment.as_ref().is_some_and(known) && self.hints.len() < HINTS_MAX {
+            self.hints.entry(pix).or_insert(Watch::new(now, false));
+        }
+    }
+
+    /// Sees to it that everything under way is asked for, and comes back when the next is due.
+    /// `rebuilt`: an earlier life may have ordered it.
+    pub(super) fn attend(&mut self, turn: &mut Turn<'_, R>, rebuilt: bool) {
+        self.watch_charge(turn, rebuilt);
+        self.watch_refunds(turn, rebuilt);
+        for (pix, watch) in &mut self.hints {
+            if watch.fires(turn.now) {
+                let effect = PaymentEffect::Confirm { pix: pix.clone() };
+                turn.effect(Effect::Payment(self.id, effect));
+            }
+        }
+        let watches = self.charge.iter().chain(self.refunds.values()).chain(self.hints.values());
+        turn.alarm(watches.map(Watch::next).min());
+    }
+
+    fn watch_charge(&mut self, turn: &mut Turn<'_, R>, rebuilt: bool) {
+        let Some((payment, charge)) =
+            self.payment.as_ref().and_then(|payment| Some((payment, payment.open_charge()?)))
+        else {
+            self.charge = None;
+            return;
+        };
+        let txid = payment.txid(charge.number);
+        let live = matches!(charge.stage, Stage::Live { .. });
+        let first = if live && !rebuilt { turn.now + LOOKS.first } else { turn.now };
+        let watch = self.charge.get_or_insert(Watch::new(first, rebuilt));
+        let over = turn.now >= charge.expires_at || !payment.status.is_owed();
+        if live && !over {
+            watch.due = watch.due.min(charge.expires_at);
+        }
+        if !watch.fires(turn.now) {
+            return;
+        }
+        let effect = match charge.stage {
+            Stage::Live { .. } if over => PaymentEffect::TakeBack { txid },
+            Stage::Live { .. } => PaymentEffect::Look { txid },
+            Stage::Making | Stage::Ended | Stage::Refused { .. } => PaymentEffect::Charge {
+                txid,
+                amount: payment.row().amount,
+                expires_in: self.policy.expiry,
+                in_doubt: watch.in_doubt,
+            },
+        };
+        turn.effect(Effect::Payment(self.id, effect));
+    }
+
+    fn watch_refunds(&mut self, turn: &mut Turn<'_, R>, rebuilt: bool) {
+        let failed = self.payment.as_ref().and_then(|payment| payment.failed_refund().cloned());
+        if let Some(failed) = failed {
+            let tries = self.payment.as_ref().map_or(1, |payment| payment.refunds.len());
+            let tries = u32::try_from(tries).unwrap_or(u32::MAX);
+            let after = FAILED.after(tries, u64::try_from(turn.now.0).unwrap_or(0));
+            let due = turn.now + after;
+            let watch = self.refunds.entry(failed.id.clone()).or_insert(Watch::new(due, false));
+            if watch.is_out() {
+                *watch = Watch::new(due, false);
+            }
+            if turn.now >= watch.due {
+                self.refunds.remove(&failed.id);
+                self.send_back_again(turn);
+            }
+        }
+        let Some(payment) = &self.payment else { return };
+        let asked: Vec<_> =
+            payment.refunds.iter().filter(|refund| refund.stage == RefundStage::Asked).collect();
+        let failed = payment.failed_refund().map(|refund| refund.id.clone());
+        self.refunds.retain(|id, _| failed.as_ref() == Some(id) || has(&asked, id));
+        for refund in asked {
+            let watch =
+                self.refunds.entry(refund.id.clone()).or_insert(Watch::new(turn.now, rebuilt));
+            if watch.fires(turn.now) {
+                let effect = PaymentEffect::Refund {
+                    pix: refund.pix.clone(),
+                    id: refund.id.clone(),
+                    amount: refund.amount,
+                    in_doubt: watch.in_doubt,
+                };
+                turn.effect(Effect::Payment(self.id, effect));
+            }
+        }
+    }
+
+    fn send_back_again(&mut self, turn: &mut Turn<'_, R>) {
+        let event = self.payment.as_ref().and_then(Payment::refund_again);
+        if let Some(event) = event {
+            let mut decision = self.decision(turn);
+            self.record(turn, &event, &mut decision);
+            self.finish(turn, decision);
+        }
+    }
+}
+
+fn has(refunds: &[&crate::payment::Refund], id: &RefundId) -> bool {
+    refunds.iter().any(|refund| refund.id == *id)
+}

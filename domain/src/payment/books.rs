@@ -1,0 +1,82 @@
+//! What each event of a payment does to the ledger.
+
+use super::{Cause, Payment, PaymentEvent, Refund, Use};
+use crate::ledger::{self, Bearer, FinancialEvent, LedgerError, Resolved};
+use crate::units::UnixMillis;
+
+impl Payment {
+    /// What is booked for `event`, which has happened to this payment already.
+    ///
+    /// # Errors
+    /// [`LedgerError`] for amounts that do not fit.
+    pub fn booked(
+        &self,
+        event: &PaymentEvent,
+        at: UnixMillis,
+    ) -> Result<Vec<FinancialEvent>, LedgerError> {
+        match event {
+            PaymentEvent::PixReceived { pix, amount, good_for, .. } => {
+                let receipt = ledger::Receipt {
+                    end_to_end: pix.as_str(),
+                    payment: Some(self.id),
+                    amount: *amount,
+                    at,
+                };
+                match (good_for, &self.debt) {
+                    (Use::Settled, Some(debt)) => {
+                        Ok(vec![receipt.settles(&debt.trip, debt.shares)?])
+                    }
+                    (Use::SettledLate, Some(debt)) => {
+                        let how = Resolved::Ride(&debt.trip, debt.shares);
+                        Ok(vec![receipt.suspended()?, receipt.resolved(how, at)?])
+                    }
+                    (_, _) => Ok(vec![receipt.suspended()?]),
+                }
+            }
+            PaymentEvent::RefundAsked { id, .. }
+            | PaymentEvent::RefundDone { id }
+            | PaymentEvent::RefundFailed { id } => {
+                let refund = self.refunds.iter().find(|refund| refund.id == *id);
+                refund.map_or(Ok(vec![]), |refund| self.of_refund(event, refund, at))
+            }
+            PaymentEvent::ChargeOrdered { .. }
+            | PaymentEvent::ChargeMade { .. }
+            | PaymentEvent::ChargeRefused { .. }
+            | PaymentEvent::ChargeEnded { .. } => Ok(vec![]),
+        }
+    }
+
+    fn of_refund(
+        &self,
+        event: &PaymentEvent,
+        refund: &Refund,
+        at: UnixMillis,
+    ) -> Result<Vec<FinancialEvent>, LedgerError> {
+        let books = ledger::Refund {
+            payment: self.id,
+            end_to_end: refund.pix.as_str(),
+            id: refund.id.as_str(),
+            amount: refund.amount,
+        };
+        let asked = |at| books.requested(Bearer::Platform(refund.amount), at);
+        match (event, refund.cause) {
+            (PaymentEvent::RefundDone { .. }, _) => Ok(vec![books.done(at)?]),
+            (PaymentEvent::RefundAsked { .. }, Cause::Goodwill) => Ok(vec![asked(at)?]),
+            (PaymentEvent::RefundAsked { .. }, Cause::Suspense) if !refund.again => {
+                let receipt = ledger::Receipt {
+                    end_to_end: refund.pix.as_str(),
+                    payment: Some(self.id),
+                    amount: refund.amount,
+                    at,
+                };
+                Ok(vec![receipt.resolved(Resolved::Refund, at)?])
+            }
+            (PaymentEvent::RefundFailed { .. }, Cause::Goodwill) => {
+                let back = asked(refund.asked_at)?.reversal("refund_failed", at);
+                Ok(back.into_iter().collect())
+            }
+            // It is owed to who sent it until it has gone back, however often that is tried.
+            (_, _) => Ok(vec![]),
+        }
+    }
+}

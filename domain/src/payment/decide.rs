@@ -1,0 +1,140 @@
+//! What a payment decides. Each function says what would happen and changes nothing.
+
+use super::{
+    Cause, Incoming, Payment, PaymentEvent, PaymentPolicy, Receipt, RefundStage, Stage, Use,
+};
+use crate::ids::PaymentId;
+use crate::money::Centavos;
+use crate::pix::RefundId;
+use crate::refusal::Refusal;
+use crate::units::UnixMillis;
+
+/// What the provider says of a charge under our reference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChargeSeen {
+    /// Whether it can be paid.
+    pub payable: bool,
+    /// The text that a payer copies.
+    pub copy_paste: Option<String>,
+    /// What came in for it.
+    pub paid_by: Vec<Incoming>,
+}
+
+impl Payment {
+    /// A charge is wanted: a new one, where something is owed and none is open.
+    #[must_use]
+    pub fn order_charge(&self, at: UnixMillis, policy: &PaymentPolicy) -> Option<PaymentEvent> {
+        if !policy.charges || !self.status.is_owed() || self.open_charge().is_some() {
+            return None;
+        }
+        let number = self.charges.iter().map(|charge| charge.number).max().unwrap_or(0) + 1;
+        Some(PaymentEvent::ChargeOrdered { number, expires_at: at + policy.expiry })
+    }
+
+    /// What the provider has under the reference of charge `number`: perhaps the charge is made, or
+    /// has ended. What came in for it is taken in before, by [`Payment::receive`].
+    #[must_use]
+    pub fn charge_seen(&self, number: u16, seen: &ChargeSeen) -> Option<PaymentEvent> {
+        let charge = self.charges.iter().find(|charge| charge.number == number)?;
+        match (&charge.stage, &seen.copy_paste) {
+            (Stage::Making | Stage::Live { .. }, _) if !seen.payable => {
+                Some(PaymentEvent::ChargeEnded { number })
+            }
+            (Stage::Making, Some(text)) => {
+                Some(PaymentEvent::ChargeMade { number, copy_paste: text.clone() })
+            }
+            // Without a text nobody could pay it.
+            (Stage::Making, None) => {
+                Some(PaymentEvent::ChargeRefused { number, code: "no_code".to_owned() })
+            }
+            (Stage::Live { .. } | Stage::Ended | Stage::Refused { .. }, _) => None,
+        }
+    }
+
+    /// A Pix that the provider confirms: what it is good for, that its charge has ended with it,
+    /// and that it goes back where it is good for nothing. Nothing where it is known already.
+    #[must_use]
+    pub fn receive(&self, incoming: &Incoming) -> Vec<PaymentEvent> {
+        let known = self.receipts.iter().any(|known| known.pix == incoming.pix);
+        if known || incoming.amount <= Centavos::ZERO {
+            return Vec::new();
+        }
+        let good_for = self.good_for(incoming);
+        let paid = self.charge_of(incoming).filter(|charge| charge.is_open());
+        let ended = paid.map(|charge| PaymentEvent::ChargeEnded { number: charge.number });
+        let Incoming { pix, txid, amount } = incoming.clone();
+        let mut events =
+            vec![PaymentEvent::PixReceived { pix: pix.clone(), txid, amount, good_for }];
+        events.extend(ended);
+        if !good_for.settles() {
+            let (id, cause) = (self.next_refund(), Cause::Suspense);
+            events.push(PaymentEvent::RefundAsked { id, pix, amount, cause, again: false });
+        }
+        events
+    }
+
+    fn good_for(&self, incoming: &Incoming) -> Use {
+        let Some(debt) = self.debt else { return Use::Stray };
+        let charge = self.charge_of(incoming);
+        match charge {
+            _ if self.settled_by().is_some() => Use::Duplicate,
+            _ if incoming.amount != debt.amount() => Use::WrongAmount,
+            Some(charge) if charge.is_open() => Use::Settled,
+            Some(_) | None => Use::SettledLate,
+        }
+    }
+
+    fn charge_of(&self, incoming: &Incoming) -> Option<&super::Charge> {
+        let txid = incoming.txid.as_ref()?;
+        self.charges.iter().find(|charge| self.txid(charge.number) == *txid)
+    }
+
+    /// Whether a Pix is for this payment.
+    #[must_use]
+    pub fn claims(&self, incoming: &Incoming) -> bool {
+        match self.debt {
+            Some(_) => self.charge_of(incoming).is_some(),
+            None => self.id == PaymentId::of_stray(&incoming.pix),
+        }
+    }
+
+    /// Gives back `amount` of what was paid; the platform bears it.
+    ///
+    /// # Errors
+    /// [`Refusal::IllegalTransition`] where nothing was paid, [`Refusal::RefundTooHigh`] for more
+    /// than is left of it, or nothing.
+    pub fn give_back(&self, amount: Centavos) -> Result<PaymentEvent, Refusal> {
+        let paid = self.settled_by().ok_or(Refusal::IllegalTransition)?;
+        let left = paid.amount.0 - self.given_back(&paid.pix).0;
+        if !(1..=left).contains(&amount.0) {
+            return Err(Refusal::RefundTooHigh);
+        }
+        let Receipt { pix, .. } = paid.clone();
+        let (id, cause) = (self.next_refund(), Cause::Goodwill);
+        Ok(PaymentEvent::RefundAsked { id, pix, amount, cause, again: false })
+    }
+
+    /// A refund came to an end at the provider. Nothing where that is known.
+    #[must_use]
+    pub fn refund_ended(&self, id: &RefundId, done: bool) -> Option<PaymentEvent> {
+        let refund = self.refunds.iter().find(|refund| refund.id == *id)?;
+        (refund.stage == RefundStage::Asked).then(|| match done {
+            true => PaymentEvent::RefundDone { id: id.clone() },
+            false => PaymentEvent::RefundFailed { id: id.clone() },
+        })
+    }
+
+    /// Money in suspense whose refund failed is sent again, under a new id: the old one is known to
+    /// have moved nothing.
+    #[must_use]
+    pub fn refund_again(&self) -> Option<PaymentEvent> {
+        let failed = self.failed_refund()?;
+        Some(PaymentEvent::RefundAsked {
+            id: self.next_refund(),
+            pix: failed.pix.clone(),
+            amount: failed.amount,
+            cause: failed.cause,
+            again: true,
+        })
+    }
+}

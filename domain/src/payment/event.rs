@@ -1,0 +1,141 @@
+//! What can happen to a payment, and the total function that makes it so.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Cause, Charge, Payment, PaymentStatus, Receipt, Refund, RefundStage, Stage, Use, numbered,
+};
+use crate::money::Centavos;
+use crate::pix::{EndToEndId, RefundId, Txid};
+use crate::units::UnixMillis;
+
+/// A fact of a payment. Stored as JSON under its `kind`; a kind never changes its meaning.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum PaymentEvent {
+    /// A charge was ordered after the first.
+    ChargeOrdered {
+        number: u16,
+        expires_at: UnixMillis,
+    },
+    /// The provider has it: it can be paid by this text.
+    ChargeMade {
+        number: u16,
+        copy_paste: String,
+    },
+    ChargeRefused {
+        number: u16,
+        code: String,
+    },
+    /// It cannot be paid any more.
+    ChargeEnded {
+        number: u16,
+    },
+    /// A Pix came in, confirmed by the provider.
+    PixReceived {
+        pix: EndToEndId,
+        txid: Option<Txid>,
+        amount: Centavos,
+        good_for: Use,
+    },
+    RefundAsked {
+        id: RefundId,
+        pix: EndToEndId,
+        amount: Centavos,
+        cause: Cause,
+        again: bool,
+    },
+    RefundDone {
+        id: RefundId,
+    },
+    RefundFailed {
+        id: RefundId,
+    },
+}
+
+impl PaymentEvent {
+    /// The name in records.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::ChargeOrdered { .. } => "charge_ordered",
+            Self::ChargeMade { .. } => "charge_made",
+            Self::ChargeRefused { .. } => "charge_refused",
+            Self::ChargeEnded { .. } => "charge_ended",
+            Self::PixReceived { .. } => "pix_received",
+            Self::RefundAsked { .. } => "refund_asked",
+            Self::RefundDone { .. } => "refund_done",
+            Self::RefundFailed { .. } => "refund_failed",
+        }
+    }
+}
+
+impl Payment {
+    /// Makes `event` so. Total: what does not fit changes nothing but the count.
+    pub fn apply(&mut self, event: &PaymentEvent, at: UnixMillis) {
+        self.version += 1;
+        match event {
+            PaymentEvent::ChargeOrdered { number, expires_at } => {
+                let (number, expires_at) = (*number, *expires_at);
+                self.charges.push(Charge { number, made_at: at, expires_at, stage: Stage::Making });
+            }
+            PaymentEvent::ChargeMade { number, copy_paste } => {
+                self.stage(*number, Stage::Live { copy_paste: copy_paste.clone() });
+            }
+            PaymentEvent::ChargeRefused { number, code } => {
+                self.stage(*number, Stage::Refused { code: code.clone() });
+            }
+            PaymentEvent::ChargeEnded { number } => self.stage(*number, Stage::Ended),
+            PaymentEvent::PixReceived { pix, txid, amount, good_for } => {
+                let (pix, txid) = (pix.clone(), txid.clone());
+                let (amount, good_for) = (*amount, *good_for);
+                self.receipts.push(Receipt { pix, txid, amount, at, good_for });
+                if good_for.settles() {
+                    self.paid_at = Some(at);
+                }
+            }
+            PaymentEvent::RefundAsked { id, pix, amount, cause, again } => {
+                self.refunds.push(Refund {
+                    id: id.clone(),
+                    pix: pix.clone(),
+                    amount: *amount,
+                    cause: *cause,
+                    again: *again,
+                    asked_at: at,
+                    stage: RefundStage::Asked,
+                });
+            }
+            PaymentEvent::RefundDone { id } => self.refund_is(id, RefundStage::Done),
+            PaymentEvent::RefundFailed { id } => self.refund_is(id, RefundStage::Failed),
+        }
+        self.status = self.status_now();
+    }
+
+    fn stage(&mut self, number: u16, stage: Stage) {
+        if let Some(charge) = self.charges.iter_mut().find(|charge| charge.number == number) {
+            charge.stage = stage;
+        }
+    }
+
+    fn refund_is(&mut self, id: &RefundId, stage: RefundStage) {
+        if let Some(refund) = self.refunds.iter_mut().find(|refund| refund.id == *id) {
+            refund.stage = stage;
+        }
+    }
+
+    fn status_now(&self) -> PaymentStatus {
+        let Some(debt) = self.debt else { return PaymentStatus::Unmatched };
+        match self.settled_by() {
+            Some(paid) if self.given_back(&paid.pix) >= debt.amount() => PaymentStatus::Refunded,
+            Some(_) => PaymentStatus::Paid,
+            None if self.open_charge().is_some() => PaymentStatus::Pending,
+            None => PaymentStatus::Expired,
+        }
+    }
+
+    /// The id of the next refund.
+    pub(super) fn next_refund(&self) -> RefundId {
+        let count = u16::try_from(self.refunds.len()).unwrap_or(u16::MAX);
+        numbered(self.id, count.saturating_add(1))
+    }
+}

@@ -1,0 +1,359 @@
+//! What a passenger is asked to pay by Pix for one thing, and what became of it.
+//!
+//! A command decides and changes nothing (`decide`); [`Payment::apply`] cannot fail, so a replay
+//! cannot fail. Only the payment's own machine holds one that may change. What must hold: it has at
+//! most one charge that can be paid, as far as is known; it is settled by one Pix, of exactly what
+//! is owed; whatever else comes in lies in suspense until it has gone back.
+
+mod books;
+mod decide;
+mod event;
+mod rows;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::ids::{PassengerId, PaymentId};
+use crate::ledger::{Due, Shares, Trip};
+use crate::money::Centavos;
+use crate::pix::{EndToEndId, RefundId, Txid};
+use crate::units::{Millis, UnixMillis};
+
+pub use decide::ChargeSeen;
+pub use event::PaymentEvent;
+
+/// The numbers by which payments are decided. All come from configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PaymentPolicy {
+    /// Whether there is a provider to charge by. Without, what is owed is recorded and waits.
+    pub charges: bool,
+    /// How long a charge can be paid.
+    pub expiry: Millis,
+    /// How long a driver's share is held, from its payment.
+    pub hold: Millis,
+}
+
+impl Default for PaymentPolicy {
+    /// The defaults of the design, for tests; a running engine reads its configuration.
+    fn default() -> Self {
+        let (expiry, hold) = (Millis::from_secs(600), Millis::from_secs(24 * 3600));
+        Self { charges: false, expiry, hold }
+    }
+}
+
+/// Where a payment stands. The names are public.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentStatus {
+    /// Owed; its charge is there, or on its way.
+    Pending,
+    /// Owed, and no charge can be paid: a new one has to be asked for.
+    Expired,
+    Paid,
+    /// Paid, and all of it given back.
+    Refunded,
+    /// Nobody asked for it: it goes back.
+    Unmatched,
+}
+
+impl PaymentStatus {
+    /// The public name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Expired => "expired",
+            Self::Paid => "paid",
+            Self::Refunded => "refunded",
+            Self::Unmatched => "unmatched",
+        }
+    }
+
+    /// Whether it is owed.
+    #[must_use]
+    pub const fn is_owed(self) -> bool {
+        matches!(self, Self::Pending | Self::Expired)
+    }
+}
+
+/// What is owed, for what, and whose it will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Debt {
+    pub trip: Trip,
+    pub due: Due,
+    pub shares: Shares,
+}
+
+impl Debt {
+    /// All of it.
+    #[must_use]
+    pub fn amount(&self) -> Centavos {
+        // It was booked as one amount, so it is one.
+        self.shares.whole().unwrap_or(Centavos(i64::MAX))
+    }
+}
+
+/// How far a charge has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Stage {
+    /// Ordered; the provider may have it, or not yet.
+    Making,
+    /// Can be paid.
+    Live { copy_paste: String },
+    /// Cannot be paid any more, by what the provider says.
+    Ended,
+    /// The provider refused it.
+    Refused { code: String },
+}
+
+/// One charge: what the provider is asked to collect under a txid of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charge {
+    /// Counts the charges of a payment, from 1.
+    pub number: u16,
+    pub made_at: UnixMillis,
+    /// By us: the provider's own word for a charge that is over does not exist.
+    pub expires_at: UnixMillis,
+    pub stage: Stage,
+}
+
+impl Charge {
+    /// Whether it can be paid, as far as is known.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Making | Stage::Live { .. })
+    }
+}
+
+/// What a Pix that came in was good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Use {
+    /// It paid just what was owed.
+    Settled,
+    /// As that, after its charge had ended.
+    SettledLate,
+    /// It was paid already.
+    Duplicate,
+    /// More than was owed, or less.
+    WrongAmount,
+    /// Nobody asked for it.
+    Stray,
+}
+
+impl Use {
+    /// The name in records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Settled => "settled",
+            Self::SettledLate => "settled_late",
+            Self::Duplicate => "duplicate",
+            Self::WrongAmount => "wrong_amount",
+            Self::Stray => "stray",
+        }
+    }
+
+    /// Whether it pays what is owed.
+    #[must_use]
+    pub const fn settles(self) -> bool {
+        matches!(self, Self::Settled | Self::SettledLate)
+    }
+}
+
+/// A Pix as the provider confirms it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incoming {
+    pub pix: EndToEndId,
+    pub txid: Option<Txid>,
+    pub amount: Centavos,
+}
+
+/// A Pix that came in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    pub pix: EndToEndId,
+    pub txid: Option<Txid>,
+    pub amount: Centavos,
+    pub at: UnixMillis,
+    pub good_for: Use,
+}
+
+/// Why money goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// It came in for nothing.
+    Suspense,
+    /// Somebody of ours said so, and the platform bears it.
+    Goodwill,
+}
+
+impl Cause {
+    /// The name in records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Suspense => "suspense",
+            Self::Goodwill => "goodwill",
+        }
+    }
+}
+
+/// How far a refund has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundStage {
+    Asked,
+    Done,
+    /// The money is still here.
+    Failed,
+}
+
+impl RefundStage {
+    /// The name in records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::Done => "done",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Money on its way back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refund {
+    pub id: RefundId,
+    pub pix: EndToEndId,
+    pub amount: Centavos,
+    pub cause: Cause,
+    /// An earlier one of the same money failed.
+    pub again: bool,
+    pub asked_at: UnixMillis,
+    pub stage: RefundStage,
+}
+
+/// A payment. Stored as JSON, and the fold of its events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    pub id: PaymentId,
+    /// How many events it has.
+    pub version: u64,
+    pub status: PaymentStatus,
+    /// None for a Pix that nobody asked for.
+    pub debt: Option<Debt>,
+    pub opened_at: UnixMillis,
+    pub paid_at: Option<UnixMillis>,
+    pub charges: Vec<Charge>,
+    pub receipts: Vec<Receipt>,
+    pub refunds: Vec<Refund>,
+}
+
+impl Payment {
+    /// The payment of a ride that has just ended. Where there is a provider, its first charge is
+    /// ordered with it.
+    #[must_use]
+    pub fn owed(debt: Debt, at: UnixMillis, policy: &PaymentPolicy) -> Self {
+        let first =
+            Charge { number: 1, made_at: at, expires_at: at + policy.expiry, stage: Stage::Making };
+        Self {
+            charges: policy.charges.then_some(first).into_iter().collect(),
+            ..Self::empty(PaymentId::of_ride(debt.trip.ride), Some(debt), at)
+        }
+    }
+
+    /// Of a Pix that nobody asked for, before it is taken in.
+    #[must_use]
+    pub fn stray(pix: &EndToEndId, at: UnixMillis) -> Self {
+        let status = PaymentStatus::Unmatched;
+        Self { status, ..Self::empty(PaymentId::of_stray(pix), None, at) }
+    }
+
+    const fn empty(id: PaymentId, debt: Option<Debt>, opened_at: UnixMillis) -> Self {
+        Self {
+            id,
+            version: 0,
+            status: PaymentStatus::Pending,
+            debt,
+            opened_at,
+            paid_at: None,
+            charges: Vec::new(),
+            receipts: Vec::new(),
+            refunds: Vec::new(),
+        }
+    }
+
+    /// Who is asked to pay.
+    #[must_use]
+    pub fn passenger(&self) -> Option<PassengerId> {
+        self.debt.map(|debt| debt.trip.passenger)
+    }
+
+    /// The charge that can be paid, as far as is known.
+    #[must_use]
+    pub fn open_charge(&self) -> Option<&Charge> {
+        self.charges.iter().rfind(|charge| charge.is_open())
+    }
+
+    /// The reference of a charge at the provider: this payment's number, and which of its charges.
+    #[must_use]
+    pub fn txid(&self, number: u16) -> Txid {
+        numbered(self.id, number)
+    }
+
+    /// Whose charge a reference is, by its form. Whether there is such a payment is not known here.
+    #[must_use]
+    pub fn of_txid(txid: &Txid) -> Option<PaymentId> {
+        let (payment, number) = txid.as_str().split_at_checked(32)?;
+        let counts = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+        let id = Uuid::try_parse_ascii(payment.as_bytes()).ok().filter(|_| counts)?;
+        Some(PaymentId(id))
+    }
+
+    /// The Pix that paid it.
+    #[must_use]
+    pub fn settled_by(&self) -> Option<&Receipt> {
+        self.receipts.iter().find(|receipt| receipt.good_for.settles())
+    }
+
+    /// What is given back, or on its way, of one Pix.
+    #[must_use]
+    pub fn given_back(&self, pix: &EndToEndId) -> Centavos {
+        let gone = |refund: &&Refund| refund.pix == *pix && refund.stage != RefundStage::Failed;
+        let sum = self.refunds.iter().filter(gone).map(|refund| refund.amount.0);
+        Centavos(sum.fold(0, i64::saturating_add))
+    }
+
+    /// A refund that failed and whose money nobody has asked to send since.
+    #[must_use]
+    pub fn failed_refund(&self) -> Option<&Refund> {
+        self.refunds.iter().find(|refund| {
+            refund.stage == RefundStage::Failed
+                && refund.cause == Cause::Suspense
+                && self.given_back(&refund.pix) == Centavos::ZERO
+        })
+    }
+
+    /// Whether something of it is under way, so that it must be looked after.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        let asked = |refund: &Refund| refund.stage == RefundStage::Asked;
+        self.open_charge().is_some()
+            || self.refunds.iter().any(asked)
+            || self.failed_refund().is_some()
+    }
+}
+
+/// An id for the provider: 32 digits of the payment, then which of its kind it is. 35 characters at
+/// most, which all of them may have.
+fn numbered<T: TryFrom<String> + From<Uuid>>(payment: PaymentId, number: u16) -> T {
+    let text = format!("{}{number}", payment.0.simple());
+    // Past 999 it would be too long; nobody comes so far, and then the provider refuses it.
+    T::try_from(text).unwrap_or_else(|_| T::from(payment.0))
+}

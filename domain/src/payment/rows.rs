@@ -1,0 +1,113 @@
+//! A payment as its rows: the current one, and what changed beside it.
+
+use super::{Payment, PaymentEvent, PaymentPolicy, Stage};
+use crate::facts::{ChargeRow, HoldRow, PaymentRow, ReceiptRow, RefundRow, Row};
+use crate::ledger::Earning;
+use crate::money::Centavos;
+use crate::ride::json_text;
+use crate::units::UnixMillis;
+
+/// Bytes that a payment as JSON usually takes.
+const PAYMENT_JSON: usize = 1024;
+
+impl Payment {
+    /// The rows of a payment that was just opened.
+    #[must_use]
+    pub fn first_rows(&self) -> Vec<Row> {
+        let charges = self.charges.iter().map(|charge| self.charge_row(charge.number));
+        std::iter::once(Row::Payment(self.row())).chain(charges.flatten()).collect()
+    }
+
+    /// The rows that `event`, which has happened already, changes beside the payment's own.
+    #[must_use]
+    pub fn rows_of(
+        &self,
+        event: &PaymentEvent,
+        at: UnixMillis,
+        policy: &PaymentPolicy,
+    ) -> Vec<Row> {
+        match event {
+            PaymentEvent::ChargeOrdered { number, .. }
+            | PaymentEvent::ChargeMade { number, .. }
+            | PaymentEvent::ChargeRefused { number, .. }
+            | PaymentEvent::ChargeEnded { number } => {
+                self.charge_row(*number).into_iter().collect()
+            }
+            PaymentEvent::PixReceived { pix, txid, amount, good_for } => {
+                let receipt = Row::Receipt(ReceiptRow {
+                    pix: pix.clone(),
+                    payment: self.id,
+                    txid: txid.clone(),
+                    amount: *amount,
+                    good_for: good_for.as_str(),
+                    at,
+                });
+                let earned = self
+                    .debt
+                    .filter(|debt| good_for.settles() && debt.shares.driver > Centavos::ZERO);
+                let hold = earned.map(|debt| {
+                    Row::Hold(HoldRow {
+                        earning: Earning { ride: debt.trip.ride, due: debt.due },
+                        driver: debt.trip.driver,
+                        amount: debt.shares.driver,
+                        release_at: at + policy.hold,
+                    })
+                });
+                std::iter::once(receipt).chain(hold).collect()
+            }
+            PaymentEvent::RefundAsked { id, .. }
+            | PaymentEvent::RefundDone { id }
+            | PaymentEvent::RefundFailed { id } => {
+                let refund = self.refunds.iter().find(|refund| refund.id == *id);
+                let row = refund.map(|refund| {
+                    Row::Refund(RefundRow {
+                        pix: refund.pix.clone(),
+                        id: refund.id.clone(),
+                        payment: self.id,
+                        amount: refund.amount,
+                        cause: refund.cause.as_str(),
+                        status: refund.stage.as_str(),
+                        asked_at: refund.asked_at,
+                    })
+                });
+                row.into_iter().collect()
+            }
+        }
+    }
+
+    /// Its current row.
+    #[must_use]
+    pub fn row(&self) -> PaymentRow {
+        let received = self.receipts.first().map_or(Centavos::ZERO, |receipt| receipt.amount);
+        PaymentRow {
+            id: self.id,
+            ride: self.debt.map(|debt| debt.trip.ride),
+            passenger: self.passenger(),
+            driver: self.debt.map(|debt| debt.trip.driver),
+            amount: self.debt.map_or(received, |debt| debt.amount()),
+            status: self.status.as_str(),
+            version: self.version,
+            opened_at: self.opened_at,
+            state: json_text(self, PAYMENT_JSON).into(),
+        }
+    }
+
+    fn charge_row(&self, number: u16) -> Option<Row> {
+        let charge = self.charges.iter().find(|charge| charge.number == number)?;
+        let (status, copy_paste) = match &charge.stage {
+            Stage::Making => ("making", None),
+            Stage::Live { copy_paste } => ("live", Some(copy_paste.as_str().into())),
+            Stage::Ended => ("ended", None),
+            Stage::Refused { .. } => ("refused", None),
+        };
+        Some(Row::Charge(ChargeRow {
+            txid: self.txid(number),
+            payment: self.id,
+            amount: self.debt?.amount(),
+            status,
+            copy_paste,
+            made_at: charge.made_at,
+            expires_at: charge.expires_at,
+        }))
+    }
+}

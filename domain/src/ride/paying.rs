@@ -1,0 +1,48 @@
+//! What of a ride's payment the ride itself knows: whether there is one, and where it stands.
+
+use super::{PaymentMethod, Ride, Status};
+use crate::ids::PaymentId;
+use crate::money::Centavos;
+use crate::payment::PaymentStatus;
+
+impl Ride {
+    /// Where the payment of this ride stands; none where nothing is to be paid by Pix. The payment
+    /// decides it, and this may be a moment old.
+    #[must_use]
+    pub fn payment_status(&self) -> Option<PaymentStatus> {
+        let known = self.payment.map_or(PaymentStatus::Pending, |(status, _)| status);
+        self.has_payment().then_some(known)
+    }
+
+    /// The payment of this ride that is still owed.
+    #[must_use]
+    pub fn owed(&self) -> Option<PaymentId> {
+        let owed = self.payment_status().is_some_and(PaymentStatus::is_owed);
+        owed.then(|| PaymentId::of_ride(self.id))
+    }
+
+    /// Where its payment stands, by its records or by its own word; versions order the two.
+    pub fn payment_is(&mut self, status: PaymentStatus, version: u64) {
+        if self.payment.is_none_or(|(_, known)| known <= version) {
+            self.payment = Some((status, version));
+        }
+    }
+
+    fn has_payment(&self) -> bool {
+        let none = Centavos::ZERO;
+        let fee = self.cancellation.as_ref().map_or(none, |cancellation| cancellation.fee);
+        match self.status {
+            Status::Completed => {
+                let by_pix = self.order.payment_method == PaymentMethod::Pix;
+                by_pix && self.final_fare.is_some_and(|fare| fare != none)
+            }
+            Status::Canceled => fee != none && self.driver.is_some(),
+            Status::Searching
+            | Status::Accepted
+            | Status::Arriving
+            | Status::Arrived
+            | Status::Started
+            | Status::NoDriver => false,
+        }
+    }
+}

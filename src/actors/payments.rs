@@ -1,0 +1,36 @@
+//! Payments: the ways to them that are no commands.
+
+use std::sync::Arc;
+
+use ibora_domain::facts::Answer;
+use ibora_domain::ids::PaymentId;
+use ibora_domain::machines::{EffectEnded, Envelope, PaymentInput};
+use ibora_domain::payment::Payment;
+use ibora_domain::pix::{EndToEndId, Txid};
+
+use super::{Caller, Dispatch, commands};
+
+impl Dispatch {
+    /// A payment as the caller may see it: its passenger and admins only.
+    ///
+    /// # Errors
+    /// `NotFound` for one that is not there, or not the caller's.
+    pub async fn payment(&self, caller: Caller, payment: PaymentId) -> Answer {
+        self.may_act()?;
+        let by = commands::read_as(caller);
+        self.ask(|reply| Envelope::Payment(payment, PaymentInput::Read { by, reply })).await
+    }
+
+    /// Somebody says that a Pix came in, and perhaps for which charge. Nothing is believed: whoever
+    /// it is for asks the provider. Not waited for.
+    pub fn payment_hint(&self, txid: Option<&Txid>, pix: EndToEndId) {
+        let of_charge = txid.and_then(Payment::of_txid);
+        let payment = of_charge.unwrap_or_else(|| PaymentId::of_stray(&pix));
+        self.registry.send(Envelope::Payment(payment, PaymentInput::Hint { pix }));
+    }
+
+    /// What came of a call to the payment provider.
+    pub fn effect_ended(self: &Arc<Self>, ended: EffectEnded) {
+        self.registry.send(Envelope::from(ended));
+    }
+}

@@ -1,0 +1,164 @@
+//! What payments want of the provider: charges, what came in, refunds.
+
+use std::time::Duration;
+
+use ibora_domain::machines::{PaymentEffect, PaymentSeen, RefundSeen, Said};
+use ibora_domain::money::Centavos;
+use ibora_domain::payment::{ChargeSeen, Incoming};
+use ibora_domain::pix::{EndToEndId, RefundId, Txid};
+use ibora_domain::provider::{Ending, Errand, Kind, Outcome, ProviderError};
+use ibora_domain::units::Millis;
+
+use super::Carrier;
+use crate::pix::brcode::BrCode;
+use crate::pix::client::{Carried, ChargeErrand, RefundErrand};
+use crate::pix::wire::{
+    Charge, ChargeStatus, ChargeValue, Expiry, NewCharge, NewRefund, Received, RefundStatus,
+};
+
+/// How long an order is carried on in one go. Then it is said that it has no end yet.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+impl Carrier {
+    pub(super) async fn of_payment(&self, effect: PaymentEffect) -> PaymentSeen {
+        match effect {
+            PaymentEffect::Charge { txid, amount, expires_in, in_doubt } => {
+                let said = self.charge(&txid, (amount, expires_in), in_doubt).await;
+                PaymentSeen::Charge { txid, said }
+            }
+            PaymentEffect::Look { txid } => {
+                let said = answered(self.provider.charge(&txid).await, charge_seen);
+                PaymentSeen::Charge { txid, said }
+            }
+            PaymentEffect::TakeBack { txid } => {
+                let said = answered(self.provider.take_charge_back(&txid).await, charge_seen);
+                PaymentSeen::Charge { txid, said }
+            }
+            PaymentEffect::Confirm { pix } => {
+                let said = answered(self.provider.received(&pix).await, |received| {
+                    if received.e2e_id == pix {
+                        Said::Found(incoming(received))
+                    } else {
+                        mismatch()
+                    }
+                });
+                PaymentSeen::Confirm { pix, said }
+            }
+            PaymentEffect::Refund { pix, id, amount, in_doubt } => {
+                let said = self.refund(pix, &id, amount, in_doubt).await;
+                PaymentSeen::Refund { id, said }
+            }
+        }
+    }
+
+    async fn charge(
+        &self,
+        txid: &Txid,
+        (amount, expires_in): (Centavos, Millis),
+        in_doubt: bool,
+    ) -> Said<ChargeSeen> {
+        let seconds = u32::try_from(expires_in.0.div_ceil(1000)).unwrap_or(u32::MAX);
+        let charge = NewCharge {
+            calendar: Expiry { seconds: seconds.max(1) },
+            debtor: None,
+            value: ChargeValue { original: amount, changeable: None },
+            key: self.key.clone(),
+            message: None,
+            notes: Vec::new(),
+            location: None,
+        };
+        let carried = ChargeErrand { txid: txid.clone(), charge };
+        self.carried(&carried, in_doubt, charge_seen).await
+    }
+
+    async fn refund(
+        &self,
+        pix: EndToEndId,
+        id: &RefundId,
+        amount: Centavos,
+        in_doubt: bool,
+    ) -> Said<RefundSeen> {
+        let refund = NewRefund { value: amount, nature: None, message: None };
+        let carried = RefundErrand { pix, id: id.clone(), refund };
+        self.carried(&carried, in_doubt, |refund| {
+            Said::Found(match refund.status {
+                RefundStatus::Returned => RefundSeen::Returned,
+                RefundStatus::Failed => RefundSeen::Failed,
+                RefundStatus::Pending | RefundStatus::Unknown(_) => RefundSeen::Pending,
+            })
+        })
+        .await
+    }
+
+    async fn carried<C: Carried, T>(
+        &self,
+        carried: &C,
+        in_doubt: bool,
+        read: impl FnOnce(C::Found) -> Said<T>,
+    ) -> Said<T> {
+        let mut errand: Errand =
+            if in_doubt { carried.errand_in_doubt() } else { carried.errand() };
+        match self.provider.carry(&mut errand, carried, PATIENCE).await {
+            Some(Ending::Done(found)) => read(found),
+            Some(Ending::Refused(error)) => {
+                tracing::error!(%error, "the provider refuses an order");
+                Said::Refused { code: code_of(&error) }
+            }
+            Some(Ending::Mismatched(_)) => mismatch(),
+            None => Said::Unfinished { in_doubt: errand.is_in_doubt() },
+        }
+    }
+}
+
+/// What comes of a question.
+fn answered<A, T>(outcome: Outcome<A>, read: impl FnOnce(A) -> Said<T>) -> Said<T> {
+    match outcome {
+        Outcome::Done(answer) => read(answer),
+        Outcome::Refused(error) if error.kind() == Kind::NotFound => Said::Absent,
+        Outcome::Refused(_) | Outcome::NotSent(_) | Outcome::Unclear(_) => {
+            Said::Unfinished { in_doubt: true }
+        }
+    }
+}
+
+/// Reads a charge. A text that is no code, or asks for another amount, is shown to nobody.
+fn charge_seen(charge: Charge) -> Said<ChargeSeen> {
+    if let Some(text) = &charge.copy_and_paste {
+        let due = charge.value.original;
+        let good =
+            BrCode::parse(text).is_ok_and(|code| code.amount.is_none_or(|amount| amount == due));
+        if !good {
+            return mismatch();
+        }
+    }
+    Said::Found(ChargeSeen {
+        payable: match charge.status {
+            ChargeStatus::Active | ChargeStatus::Unknown(_) => true,
+            ChargeStatus::Completed
+            | ChargeStatus::RemovedByUser
+            | ChargeStatus::RemovedByProvider => false,
+        },
+        copy_paste: charge.copy_and_paste,
+        paid_by: charge
+            .pix
+            .into_iter()
+            .map(|pix| Incoming { txid: Some(charge.txid.clone()), ..incoming(pix) })
+            .collect(),
+    })
+}
+
+fn incoming(received: Received) -> Incoming {
+    Incoming { pix: received.e2e_id, txid: received.txid, amount: received.value }
+}
+
+fn code_of(error: &ProviderError) -> String {
+    error.code.as_ref().map_or_else(|| error.status.to_string(), |code| code.as_str().to_owned())
+}
+
+/// Somebody has to look.
+fn mismatch<T>() -> Said<T> {
+    tracing::error!(
+        "the provider has something else under an id of ours, or shows what is no code"
+    );
+    Said::Mismatched
+}

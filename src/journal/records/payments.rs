@@ -1,0 +1,62 @@
+//! Reading back payments: one whole, where that of a ride stands, and what a passenger owes.
+
+use ibora_domain::ids::{PassengerId, PaymentId};
+use ibora_domain::machines::PaymentRecords;
+use ibora_domain::payment::{Payment, PaymentStatus};
+use ibora_domain::ride::Ride;
+use uuid::Uuid;
+
+use super::{Records, broken};
+
+impl Records {
+    /// What is known of a payment.
+    ///
+    /// # Errors
+    /// Whatever the database reports; a row that cannot be understood is an error too.
+    pub async fn payment(&self, id: PaymentId) -> Result<PaymentRecords, sqlx::Error> {
+        let state: Option<String> =
+            sqlx::query_scalar("SELECT state FROM payment_intents WHERE id = $1")
+                .bind(id.0)
+                .fetch_optional(self.read())
+                .await?;
+        let Some(state) = state else { return Ok(PaymentRecords::default()) };
+        let payment: Payment = serde_json::from_str(&state).map_err(broken)?;
+        // What admins were answered is found by its key when it would be recorded again.
+        let people: Vec<_> = payment.passenger().map(|passenger| passenger.0).into_iter().collect();
+        let commands = self.past_commands(id.0, &people).await?;
+        Ok(PaymentRecords { payment: Some(payment), commands })
+    }
+
+    /// Where the payment of a ride stands, and at which version; none where it has none.
+    pub(super) async fn payment_of(
+        &self,
+        ride: &Ride,
+    ) -> Result<Option<(PaymentStatus, u64)>, sqlx::Error> {
+        if ride.payment_status().is_none() {
+            return Ok(None);
+        }
+        let row: Option<(String, i64)> =
+            sqlx::query_as("SELECT status, version FROM payment_intents WHERE id = $1")
+                .bind(PaymentId::of_ride(ride.id).0)
+                .fetch_optional(self.read())
+                .await?;
+        let Some((status, version)) = row else { return Ok(None) };
+        let status = serde_json::from_value(status.into()).map_err(broken)?;
+        Ok(Some((status, u64::try_from(version).unwrap_or(0))))
+    }
+
+    /// What a passenger has to pay.
+    ///
+    /// # Errors
+    /// Whatever the database reports.
+    pub async fn owed_by(&self, passenger: PassengerId) -> Result<Vec<PaymentId>, sqlx::Error> {
+        let ids: Vec<Uuid> = sqlx::query_scalar(
+            "SELECT id FROM payment_intents
+             WHERE passenger_id = $1 AND status IN ('pending', 'expired') ORDER BY opened_at",
+        )
+        .bind(passenger.0)
+        .fetch_all(self.read())
+        .await?;
+        Ok(ids.into_iter().map(PaymentId).collect())
+    }
+}

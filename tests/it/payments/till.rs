@@ -1,0 +1,151 @@
+//! An engine with a provider of its own, whose books a test can look at.
+
+use std::path::PathBuf;
+
+use ibora::actors::{Caller, Command};
+use ibora::pix::simulator::{Rules, Simulator, SimulatorOptions};
+use ibora_domain::ids::{PaymentId, RideId};
+use ibora_domain::units::Millis;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::world::{World, json as json_of};
+
+/// The simulated provider.
+pub(super) struct Bank {
+    simulator: Simulator,
+    dir: PathBuf,
+}
+
+impl Bank {
+    pub(super) async fn open() -> Self {
+        let dir = std::env::temp_dir().join(format!("ibora-it-{}", Uuid::now_v7().simple()));
+        let rules = Rules { settle_after: Millis(0), ..Rules::default() };
+        let options = SimulatorOptions { rules, ..SimulatorOptions::new(dir.clone()) };
+        Self { simulator: Simulator::start(options).await.expect("it starts"), dir }
+    }
+
+    pub(super) fn control_url(&self) -> String {
+        self.simulator.control_url()
+    }
+
+    /// Tells the simulator something; it must agree.
+    pub(super) async fn tell(&self, path: &str, body: Value) -> Value {
+        let url = format!("{}/control/{path}", self.simulator.control_url());
+        let mut answer = awc::Client::new().post(url).send_json(&body).await.expect("an answer");
+        assert!(answer.status().is_success(), "{path}: {:?}", answer.body().await);
+        answer.json().await.unwrap_or_default()
+    }
+
+    pub(super) async fn books(&self) -> Value {
+        let url = format!("{}/control/books", self.simulator.control_url());
+        let mut answer = awc::Client::new().get(url).send().await.expect("an answer");
+        answer.json().limit(1 << 20).await.expect("books")
+    }
+
+    /// What the provider's next call of this kind meets.
+    pub(super) async fn fails(&self, method: &str, path: &str, fault: Value) {
+        let form = json!({"on": "api", "method": method, "path": path, "fault": fault});
+        self.tell("faults", form).await;
+    }
+
+    /// Somebody pays this charge: the number of his Pix.
+    pub(super) async fn pay(&self, txid: &str) -> String {
+        let paid = self.tell("pay", json!({"txid": txid})).await;
+        paid["endToEndId"].as_str().expect("a number").to_owned()
+    }
+}
+
+/// An engine that charges by that provider.
+pub(super) struct Till {
+    pub(super) world: World,
+    pub(super) bank: Bank,
+}
+
+impl Till {
+    pub(super) async fn open(settings: &[(&str, &str)]) -> Self {
+        let bank = Bank::open().await;
+        let certificates = bank.simulator.certificates();
+        let (url, ca) = (bank.simulator.api_url(), certificates.ca.display().to_string());
+        let certificate = certificates.client.path.display().to_string();
+        let own = [
+            ("pix.base_url", url.as_str()),
+            ("pix.client_id", "Client_Id_simulator"),
+            ("pix.client_secret", "Client_Secret_simulator"),
+            ("pix.certificate", certificate.as_str()),
+            ("pix.ca", ca.as_str()),
+            ("pix.key", "ibora@example.com"),
+        ];
+        let settings: Vec<_> = own.iter().chain(settings).copied().collect();
+        Self { world: World::with(&settings).await, bank }
+    }
+
+    /// A ride that has just ended with its fare to pay: its driver, its passenger, its payment.
+    pub(super) async fn owed(&self) -> (Caller, Caller, PaymentId) {
+        let passenger = self.world.passenger().await;
+        let (driver, ride) = self.ended(passenger).await;
+        (driver, passenger, PaymentId::of_ride(ride))
+    }
+
+    /// This passenger takes a ride to its end.
+    pub(super) async fn ended(&self, passenger: Caller) -> (Caller, RideId) {
+        let world = &self.world;
+        let driver = world.drivers_online(1).await[0];
+        let ride = world.request(passenger).await;
+        world.offered(driver, ride).await;
+        world.send(driver, Command::Accept { ride, offer_id: None }).await.expect("accepted");
+        world.send(driver, Command::Arrive { ride, location: None }).await.expect("arrived");
+        let pin = world.pin(passenger, ride).await;
+        world.send(driver, Command::Start { ride, pin }).await.expect("started");
+        let complete = Command::Complete { ride, location: None, reason: None };
+        world.send(driver, complete).await.expect("completed");
+        (driver, ride)
+    }
+
+    /// The payment as its passenger sees it.
+    pub(super) async fn payment(&self, passenger: Caller, payment: PaymentId) -> Value {
+        let read = self.world.dispatch().payment(passenger, payment).await;
+        json_of(&read.expect("reads"))
+    }
+
+    /// The payment, once it is as wanted.
+    pub(super) async fn when(
+        &self,
+        (passenger, payment): (Caller, PaymentId),
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let mut seen = Value::Null;
+        self.world
+            .until("a payment as wanted", async || {
+                seen = self.payment(passenger, payment).await;
+                wanted(&seen)
+            })
+            .await;
+        seen
+    }
+
+    /// Waits until the payment can be paid: its txid.
+    pub(super) async fn charged(&self, who: (Caller, PaymentId)) -> String {
+        let payment = self.when(who, |payment| payment["pix"].is_object()).await;
+        payment["pix"]["txid"].as_str().expect("a txid").to_owned()
+    }
+
+    /// Centavos of an account of the ledger, debits positive.
+    pub(super) async fn balance(&self, code: i16) -> i64 {
+        sqlx::query_scalar(
+            "SELECT coalesce(sum(balance), 0)::bigint FROM ledger_running_balances WHERE code = $1",
+        )
+        .bind(code)
+        .fetch_one(self.world.database())
+        .await
+        .expect("a balance")
+    }
+
+    /// Ends both: the provider's books must be sound, and every promise kept.
+    pub(super) async fn close(self) {
+        assert_eq!(self.bank.books().await["consistent"], true);
+        self.world.stop().await;
+        self.bank.simulator.stop().await;
+        std::fs::remove_dir_all(&self.bank.dir).expect("its folder goes");
+    }
+}
