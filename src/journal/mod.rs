@@ -10,11 +10,13 @@ mod append;
 mod audit_rows;
 mod backlog;
 mod batch;
+mod cursors;
 mod fence;
 mod hold;
 mod inbox;
 mod lane;
 mod money;
+mod notices;
 mod payments;
 mod payouts;
 mod records;
@@ -51,9 +53,11 @@ pub use account_rows::{
     VehicleRow,
 };
 pub(crate) use append::Append;
+pub use cursors::Cursors;
 /// Why something was not recorded, and how an engine stands with its shards.
 pub use ibora_domain::journal::{CommitError, Standing};
 pub use inbox::{Inbox, NoticeRow, NoticeSource, WebhookRow};
+pub use notices::{Fate, Notice};
 pub use records::{InFlight, PayoutStop, Records};
 /// Why something recorded could not be read.
 pub use sqlx::Error as ReadError;
@@ -118,6 +122,7 @@ pub struct Journal {
     backlog: Arc<Backlog>,
     acks: Arc<Acks>,
     inbox: Inbox,
+    cursors: Cursors,
     records: Records,
     fence: Arc<Fence>,
     hold: Arc<Hold>,
@@ -163,6 +168,7 @@ impl Journal {
             backlog,
             acks,
             inbox,
+            cursors: Cursors::new(db.clone()),
             records,
             fence,
             hold,
@@ -205,6 +211,7 @@ impl Journal {
             backlog,
             acks,
             inbox: notices,
+            cursors: Cursors::new(db.clone()),
             records,
             fence,
             hold,
@@ -387,6 +394,12 @@ impl Journal {
     #[must_use]
     pub const fn inbox(&self) -> &Inbox {
         &self.inbox
+    }
+
+    /// How far jobs have read.
+    #[must_use]
+    pub const fn cursors(&self) -> &Cursors {
+        &self.cursors
     }
 
     /// What is recorded.

@@ -31,6 +31,7 @@ mod payments;
 mod people;
 mod preload;
 mod streams;
+mod used;
 mod wallets;
 
 /// How long an answered command is known.

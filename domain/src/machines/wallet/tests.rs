@@ -71,7 +71,7 @@ fn step(machine: &mut WalletMachine<u64>, now: i64, input: WalletInput<u64>) -> 
                 came.rows += decision.rows.len();
                 came.timer = decision.timer.or(came.timer);
             }
-            Output::Reply(_, answer) => came.answers.push(answer),
+            Output::Reply(_, answer, _) => came.answers.push(answer),
             Output::Send(Envelope::PayoutLine(input)) => came.line.push(input),
             Output::Note(Note::PayoutOdd) => came.odd = true,
             _ => {}
