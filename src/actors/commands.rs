@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use ibora_domain::category::Category;
 use ibora_domain::facts::{Answer, CommandKey};
-use ibora_domain::ids::{DriverId, OfferId, PassengerId, PayoutId, RideId, UserId, VehicleId};
+use ibora_domain::ids::{
+    DriverId, OfferId, PassengerId, PaymentId, PayoutId, RideId, UserId, VehicleId,
+};
 use ibora_domain::machines::{
     Ask, DriverCommand, DriverInput, Envelope, PassengerInput, PaymentInput, ReadAs, RideInput,
     Verdict, WalletInput, Wanted,
@@ -77,6 +79,10 @@ pub enum Command {
     ApprovePayout { payout: PayoutId },
     #[serde(rename = "payout.reject")]
     RejectPayout { payout: PayoutId, reason: Option<String> },
+    #[serde(rename = "payment.intent")]
+    Intent { ride: RideId },
+    #[serde(rename = "payment.refund")]
+    GiveBack { payment: PaymentId, amount: Centavos, reason: String },
 }
 
 /// A ride asked for.
@@ -109,6 +115,8 @@ impl Command {
             Self::Payout { .. } => "payout.request",
             Self::ApprovePayout { .. } => "payout.approve",
             Self::RejectPayout { .. } => "payout.reject",
+            Self::Intent { .. } => "payment.intent",
+            Self::GiveBack { .. } => "payment.refund",
         }
     }
 
@@ -124,8 +132,10 @@ impl Command {
             | Self::Start { .. }
             | Self::Complete { .. }
             | Self::Payout { .. } => matches!(role, Role::Driver),
-            Self::ApprovePayout { .. } | Self::RejectPayout { .. } => matches!(role, Role::Admin),
-            Self::Request(_) => matches!(role, Role::Passenger),
+            Self::Request(_) | Self::Intent { .. } => matches!(role, Role::Passenger),
+            Self::GiveBack { .. } | Self::ApprovePayout { .. } | Self::RejectPayout { .. } => {
+                matches!(role, Role::Admin)
+            }
             Self::Rate { .. } => matches!(role, Role::Passenger | Role::Driver),
             Self::Cancel { .. } => matches!(role, Role::Passenger | Role::Driver | Role::Admin),
         }
@@ -212,6 +222,12 @@ pub(super) fn envelope(
         Command::RejectPayout { payout, reason } => {
             let verdict = Verdict::Rejected { reason };
             Envelope::Wallet(about.whose(), WalletInput::Review { ask, payout, verdict })
+        }
+        Command::Intent { ride } => {
+            Envelope::Payment(PaymentId::of_ride(ride), PaymentInput::Intent { ask })
+        }
+        Command::GiveBack { payment, amount, reason } => {
+            Envelope::Payment(payment, PaymentInput::GiveBack { ask, amount, reason })
         }
         Command::Request(_) => {
             let passenger = PassengerId::from(caller.user);

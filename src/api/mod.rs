@@ -19,6 +19,7 @@ mod me;
 mod money;
 mod openapi;
 mod ops;
+mod payments;
 mod payouts;
 mod problem;
 mod query;
@@ -127,6 +128,7 @@ fn entries(metrics_here: bool) -> Vec<route::Entry> {
     entries.extend(money::entries());
     entries.extend(payouts::entries());
     entries.extend(rides::entries());
+    entries.extend(payments::entries());
     entries.extend(stream::entries());
     entries.extend(admin::entries());
     entries.extend(ops::entries());

@@ -206,8 +206,8 @@ metrics! {
         "Times that the provider said of a payout what cannot be: another amount under our id, or \
          done after it was refused. Above 0: somebody has to look.";
     effects: IntCounterVec = "ibora_effects_total" ["effect", "outcome"]
-        "Calls that actors wanted made to the Pix provider, by what came of them. `mismatched`: \
-         somebody has to look; `dropped`: too many waited, it is wanted again.";
+        "Calls that actors wanted made to the Pix provider, by what came of them; `mismatched`: \
+         somebody has to look.";
     pix_calls: IntCounterVec = "ibora_pix_calls_total" ["op", "outcome"]
         "Calls to the Pix provider by what came of them, each try for itself; `unclear`: it may \
          have been carried out.";

@@ -7,7 +7,6 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use ibora_domain::field::FieldError;
-use ibora_domain::money::{Centavos, MoneyError};
 use ibora_domain::place::Coordinates;
 use ibora_domain::units::UnixMillis;
 use serde::de::DeserializeOwned;
@@ -153,15 +152,6 @@ pub fn raw_text(value: &Value) -> Read<String> {
 /// Yes or no.
 pub fn flag(value: &Value) -> Read<bool> {
     value.as_bool().ok_or_else(|| wrong_type("true or false"))
-}
-
-/// An amount in reais, written like "23.50".
-pub fn amount(value: &Value) -> Read<Centavos> {
-    let text = string(value, "an amount as a text")?;
-    text.parse().map_err(|error| {
-        let code = if error == MoneyError::OutOfRange { "out_of_range" } else { "invalid_format" };
-        vec![FieldError::whole(code, "reais with two places, like \"23.50\"")]
-    })
 }
 
 /// An identifier.
