@@ -61,6 +61,7 @@ invariants! {
     Money3 MONEY_3 "No account that has a floor lies below it."
     Money4 MONEY_4 "Numbered postings have no gap, and each balance follows from the one before."
     Money5 MONEY_5 "A ride that ended with something to pay is booked."
+    Money6 MONEY_6 "Debits equal credits over all accounts."
 }
 
 impl fmt::Display for Invariant {
