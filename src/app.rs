@@ -35,6 +35,7 @@ use crate::seed::{SeedError, Seeded};
 mod archive;
 mod auditing;
 mod callbacks;
+mod jobs;
 mod node;
 mod pix;
 mod settings;
@@ -227,7 +228,7 @@ impl App {
         let ready = Arc::new(AtomicBool::new(true));
         let sessions = sessions(config, (&dispatch, &accounts), (&hub, &metrics));
         let api = web::api(config, &store.db(), (&dispatch, &accounts), (&metrics, &ready), &hub);
-        let callbacks = callbacks::callbacks(config, &journal, &metrics);
+        let callbacks = pix.callbacks(config, &journal);
         timeout(READ_FIRST, journal.preloaded()).await.ok();
         let routes = web::Routes { api, sessions, callbacks, more };
         let listening = web::listen(config, (&place, callback_place), routes);
@@ -241,7 +242,7 @@ impl App {
         let stepping_down = tokio::spawn(step_down(Arc::clone(&dispatch), Arc::clone(&hub)));
         tokio::spawn(refresh_gauges(Arc::downgrade(&dispatch), Arc::clone(&metrics)));
         let auditing = auditing::start(config, &store.db(), (&dispatch, &accounts), &metrics);
-        let pix = pix.run(Arc::downgrade(&dispatch));
+        let pix = pix.run(config, &dispatch, listening.address);
         tracing::info!(address = %listening.address, "ready");
         Ok(Self {
             store,

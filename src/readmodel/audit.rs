@@ -95,8 +95,9 @@ pub(super) const CHECKS: &[(Invariant, &str)] = &[
         "SELECT l.ride_id FROM ride_accept_attempt_lines l
          JOIN command_results c ON c.principal = l.driver_id AND c.id = l.command_id
          UNION ALL
-         SELECT l.ride_id FROM ride_accept_attempt_lines l WHERE l.command_id IS NOT NULL
-         GROUP BY l.ride_id, l.driver_id, l.command_id HAVING count(*) > 1",
+         SELECT (array_agg(l.ride_id))[1] FROM ride_accept_attempt_lines l
+         WHERE l.command_id IS NOT NULL GROUP BY l.driver_id, l.command_id
+         HAVING count(*) > 1 AND max(l.at) - min(l.at) < interval '24 hours'",
     ),
     (
         invariants::STREAM_1,
