@@ -19,6 +19,7 @@ mod me;
 mod money;
 mod openapi;
 mod ops;
+mod payments;
 mod problem;
 mod query;
 mod request;
@@ -125,6 +126,7 @@ fn entries(metrics_here: bool) -> Vec<route::Entry> {
     entries.extend(me::entries());
     entries.extend(money::entries());
     entries.extend(rides::entries());
+    entries.extend(payments::entries());
     entries.extend(stream::entries());
     entries.extend(admin::entries());
     entries.extend(ops::entries());
