@@ -23,7 +23,7 @@ pub struct Finding {
 const EXAMPLES: usize = 5;
 
 /// Each returns the ids of the entities that break it.
-const CHECKS: &[(Invariant, &str)] = &[
+pub(super) const CHECKS: &[(Invariant, &str)] = &[
     (
         invariants::RIDE_1,
         "SELECT entity_id FROM events WHERE kind IN ('assigned', 'released') GROUP BY entity_id
@@ -170,6 +170,11 @@ const CHECKS: &[(Invariant, &str)] = &[
                     AND (r.state::json -> 'cancellation' ->> 'fee')::bigint > 0)
            AND NOT EXISTS (SELECT FROM financial_events f WHERE f.subject_id = r.id
                            AND f.kind IN ('ride_fare', 'cancel_fee', 'ride_fare_prepaid'))",
+    ),
+    (
+        invariants::MONEY_6,
+        "SELECT '00000000-0000-0000-0000-000000000000'::uuid
+         FROM (SELECT sum(amount) AS total FROM ledger_postings) p WHERE p.total <> 0",
     ),
     (
         invariants::MONEY_7,
