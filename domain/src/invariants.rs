@@ -61,6 +61,8 @@ invariants! {
     Money3 MONEY_3 "No account that has a floor lies below it."
     Money4 MONEY_4 "Numbered postings have no gap, and each balance follows from the one before."
     Money5 MONEY_5 "A ride that ended with something to pay is booked."
+    Money7 MONEY_7 "What a payment is owed is what the ledger says of it."
+    Money8 MONEY_8 "A Pix that came in is booked once, and what nobody asked for goes back."
 }
 
 impl fmt::Display for Invariant {
