@@ -32,13 +32,16 @@ use crate::postgres::{Database, PostgresError};
 use crate::realtime::{Hub, RealtimeParts, RealtimeState};
 use crate::seed::{SeedError, Seeded};
 
+mod archive;
 mod callbacks;
+mod jobs;
 mod node;
 mod pix;
 mod settings;
 mod turn;
 mod web;
 
+pub use archive::{ArchiveError, archive_ledger};
 use node::Node;
 use settings::{
     accounts, dispatch_options, index, journal_options, router, session_options, tariffs,
@@ -223,7 +226,7 @@ impl App {
         let ready = Arc::new(AtomicBool::new(true));
         let sessions = sessions(config, (&dispatch, &accounts), (&hub, &metrics));
         let api = web::api(config, &store.db(), (&dispatch, &accounts), (&metrics, &ready), &hub);
-        let callbacks = callbacks::callbacks(config, &journal, &metrics);
+        let callbacks = pix.callbacks(config, &journal);
         timeout(READ_FIRST, journal.preloaded()).await.ok();
         let routes = web::Routes { api, sessions, callbacks, more };
         let listening = web::listen(config, (&place, callback_place), routes);
@@ -236,7 +239,7 @@ impl App {
         drop(answering);
         let stepping_down = tokio::spawn(step_down(Arc::clone(&dispatch), Arc::clone(&hub)));
         tokio::spawn(refresh_gauges(Arc::downgrade(&dispatch), Arc::clone(&metrics)));
-        let pix = pix.run(Arc::downgrade(&dispatch));
+        let pix = pix.run(config, &dispatch, listening.address);
         tracing::info!(address = %listening.address, "ready");
         Ok(Self {
             store,

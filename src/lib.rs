@@ -11,6 +11,7 @@ pub mod db;
 pub mod demo;
 pub mod effects;
 pub mod geo;
+pub mod jobs;
 pub mod journal;
 pub mod network;
 pub mod obs;

@@ -11,18 +11,16 @@ use crate::journal::{Journal, NoticeRow, WebhookRow};
 use crate::obs::Metrics;
 use crate::pix::inbound::{Callbacks, Delivery, NotStored, Told};
 
-/// Callbacks that are stored by this journal.
+/// Callbacks under one of these secrets that are stored by this journal.
 pub(super) fn callbacks(
     config: &Config,
+    secrets: &[SecretString],
     journal: &Arc<Journal>,
     metrics: &Arc<Metrics>,
 ) -> Arc<Callbacks> {
-    let pix = &config.pix;
-    let secrets: Vec<SecretString> =
-        [&pix.webhook_secret, &pix.webhook_secret_old].into_iter().flatten().cloned().collect();
     let journal = Arc::clone(journal);
     let store = move |delivery| store(Arc::clone(&journal), delivery);
-    Callbacks::new(&secrets, pix.webhook_bytes_max, Arc::new(store), Arc::clone(metrics))
+    Callbacks::new(secrets, config.pix.webhook_bytes_max, Arc::new(store), Arc::clone(metrics))
 }
 
 fn store(

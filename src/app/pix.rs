@@ -1,20 +1,25 @@
 //! The provider of Pix that an engine works with: the configured one, or, where there is none and
 //! nothing real could be at stake, a simulated one in the same process.
 
+use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use ibora_domain::pix::PixKey;
 use ibora_domain::units::Millis;
+use secrecy::SecretString;
 use tokio::task::AbortHandle;
 
 use super::settings::{self, provider_options};
-use super::{Node, StartError};
+use super::{Node, StartError, callbacks, jobs};
 use crate::actors::{CarryEffect, Dispatch};
 use crate::config::Config;
 use crate::effects::Effects;
+use crate::jobs::{JobParts, Jobs};
+use crate::journal::Journal;
 use crate::obs::Metrics;
 use crate::pix::client::{IdentityFiles, Provider, ProviderOptions};
+use crate::pix::inbound::Callbacks;
 use crate::pix::simulator::{Rules, Simulator, SimulatorOptions};
 
 /// Our key at the simulated provider.
@@ -25,11 +30,15 @@ pub(super) struct Pix {
     effects: Effects,
     provider: Option<(Provider, PixKey)>,
     simulator: Option<Simulator>,
+    /// What the simulated provider proves itself with when it calls.
+    own_secret: SecretString,
+    metrics: Arc<Metrics>,
 }
 
 /// What of it runs beside the engine.
 pub(super) struct Running {
     effects: Option<AbortHandle>,
+    jobs: Option<Jobs>,
     simulator: Option<Simulator>,
 }
 
@@ -60,7 +69,17 @@ impl Pix {
             None => None,
         };
         let effects = Effects::new(Arc::clone(metrics));
-        Ok(Self { effects, provider, simulator })
+        let own_secret = hex::encode(rand::random::<[u8; 32]>()).into();
+        Ok(Self { effects, provider, simulator, own_secret, metrics: Arc::clone(metrics) })
+    }
+
+    /// What takes callbacks in.
+    pub(super) fn callbacks(&self, config: &Config, journal: &Arc<Journal>) -> Arc<Callbacks> {
+        let pix = &config.pix;
+        let own = self.simulator.is_some().then_some(&self.own_secret);
+        let secrets = [pix.webhook_secret.as_ref(), pix.webhook_secret_old.as_ref(), own];
+        let secrets: Vec<_> = secrets.into_iter().flatten().cloned().collect();
+        callbacks::callbacks(config, &secrets, journal, &self.metrics)
     }
 
     /// What the actors call. Without a provider nothing is ever charged, so nothing comes.
@@ -68,19 +87,36 @@ impl Pix {
         self.effects.sender()
     }
 
-    /// Begins to carry out what the actors want.
-    pub(super) fn run(self, dispatch: Weak<Dispatch>) -> Running {
-        let Self { effects, provider, simulator } = self;
-        let running = provider.map(|(provider, key)| {
-            tokio::spawn(effects.run(provider, key, dispatch)).abort_handle()
+    /// Begins to carry out what the actors want, and the jobs around it. The engine listens there.
+    pub(super) fn run(
+        self,
+        config: &Config,
+        dispatch: &Arc<Dispatch>,
+        listening: SocketAddr,
+    ) -> Running {
+        let Self { effects, provider, simulator, own_secret, metrics } = self;
+        let near = simulator.as_ref().map(|_| jobs::nearby(listening, &own_secret));
+        let options = jobs::options(config, jobs::configured(&config.pix).or(near));
+        let parts = provider.clone().map(|(provider, key)| JobParts {
+            dispatch: Arc::downgrade(dispatch),
+            journal: Arc::clone(dispatch.journal()),
+            provider,
+            key,
+            metrics,
+            hand: jobs::hand(Arc::downgrade(dispatch)),
         });
-        Running { effects: running, simulator }
+        let running = provider.map(|(provider, key)| {
+            tokio::spawn(effects.run(provider, key, Arc::downgrade(dispatch))).abort_handle()
+        });
+        let jobs = parts.map(|parts| Jobs::start(parts, options));
+        Running { effects: running, jobs, simulator }
     }
 }
 
 impl Running {
     /// Calls nobody any more. What was under way the next start asks for.
     pub(super) async fn stop(self) {
+        drop(self.jobs);
         if let Some(effects) = self.effects {
             effects.abort();
         }

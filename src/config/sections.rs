@@ -369,6 +369,8 @@ section! {
         webhook_certificate_key: Option<PathBuf>,
         #[serde(deserialize_with = "path")]
         webhook_ca: Option<PathBuf>,
+        callback_within_ms: u64,
+        janitor_every_ms: u64,
         webhook_bytes_max: usize,
         connect_timeout_ms: u64,
         call_timeout_ms: u64,

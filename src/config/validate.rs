@@ -169,6 +169,8 @@ fn pix_ranges(config: &Config) -> Vec<Range> {
         ("pix.failures_max", pix.failures_max.into(), 1..=1000),
         ("pix.pause_ms", pix.pause_ms, 1..=3_600_000),
         ("pix.answer_bytes_max", wide(pix.answer_bytes_max), 65_536..=1 << 30),
+        ("pix.callback_within_ms", pix.callback_within_ms, 0..=3_600_000),
+        ("pix.janitor_every_ms", pix.janitor_every_ms, 10..=3_600_000),
         ("pix.webhook_bytes_max", wide(pix.webhook_bytes_max), 1024..=16 << 20),
     ]
 }

@@ -32,15 +32,16 @@ const WRITE: &str = "
             FROM unnest($1::bytea[], $2::bytea[]) AS e(digest, body) ORDER BY digest
             ON CONFLICT (digest) DO NOTHING
     )
-    INSERT INTO pix_notices AS known (id, kind, e2e_id, part, status, source, event, body)
+    INSERT INTO pix_notices AS known (id, kind, e2e_id, part, status, source, event, body,
+                                      confirmed)
         SELECT DISTINCT ON (kind, e2e_id, part, status)
-            id, kind, e2e_id, part, status, $3, event, body
+            id, kind, e2e_id, part, status, $3, event, body, $3 = 'list'
         FROM unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bytea[],
                     $10::text[]) AS n(id, kind, e2e_id, part, status, event, body)
         ORDER BY kind, e2e_id, part, status
         ON CONFLICT ON CONSTRAINT pix_notices_key DO UPDATE
             SET state = 'new', tries = 0, due_at = now(), source = excluded.source,
-                body = excluded.body
+                body = excluded.body, confirmed = true
             WHERE known.state = 'forged' AND excluded.source = 'list'
         RETURNING kind";
 
@@ -93,7 +94,7 @@ struct Waiting {
 
 /// The inbox of one engine.
 pub struct Inbox {
-    db: Db,
+    pub(super) db: Db,
     queue: mpsc::Sender<Waiting>,
     news: Arc<Notify>,
 }

@@ -10,11 +10,13 @@ mod append;
 mod audit_rows;
 mod backlog;
 mod batch;
+mod cursors;
 mod fence;
 mod hold;
 mod inbox;
 mod lane;
 mod money;
+mod notices;
 mod payments;
 mod records;
 mod store;
@@ -50,9 +52,11 @@ pub use account_rows::{
     VehicleRow,
 };
 pub(crate) use append::Append;
+pub use cursors::Cursors;
 /// Why something was not recorded, and how an engine stands with its shards.
 pub use ibora_domain::journal::{CommitError, Standing};
 pub use inbox::{Inbox, NoticeRow, NoticeSource, WebhookRow};
+pub use notices::{Fate, Notice};
 pub use records::{InFlight, PayoutStop, Records};
 /// Why something recorded could not be read.
 pub use sqlx::Error as ReadError;
@@ -117,6 +121,7 @@ pub struct Journal {
     backlog: Arc<Backlog>,
     acks: Arc<Acks>,
     inbox: Inbox,
+    cursors: Cursors,
     records: Records,
     fence: Arc<Fence>,
     hold: Arc<Hold>,
@@ -162,6 +167,7 @@ impl Journal {
             backlog,
             acks,
             inbox,
+            cursors: Cursors::new(db.clone()),
             records,
             fence,
             hold,
@@ -204,6 +210,7 @@ impl Journal {
             backlog,
             acks,
             inbox: notices,
+            cursors: Cursors::new(db.clone()),
             records,
             fence,
             hold,
@@ -386,6 +393,12 @@ impl Journal {
     #[must_use]
     pub const fn inbox(&self) -> &Inbox {
         &self.inbox
+    }
+
+    /// How far jobs have read.
+    #[must_use]
+    pub const fn cursors(&self) -> &Cursors {
+        &self.cursors
     }
 
     /// What is recorded.

@@ -213,6 +213,15 @@ metrics! {
          the provider comes again.";
     pix_notices: IntCounterVec = "ibora_pix_notices_total" ["outcome"]
         "What the callbacks tell, piece by piece; `unreadable`: it makes no sense, and is kept.";
+    pix_hints: IntCounterVec = "ibora_pix_hints_total" ["outcome"]
+        "What became of what the Pix provider tells, each time that it was looked at; `forged`: \
+         the provider itself knows nothing of it; alert above 0.";
+    pix_notices_waiting: IntGaugeVec = "ibora_pix_notices_waiting" ["state"]
+        "What the Pix provider tells and is not booked; `parked`: it is true, and nobody takes it.";
+    pix_webhook_registered: IntGauge = "ibora_pix_webhook_registered" []
+        "1 once the Pix provider has taken our address for callbacks in this run.";
+    webhooks_missed: IntCounterVec = "webhooks_missed_total" ["kind"]
+        "What stands in the Pix provider's lists and no callback told in time.";
     invariant_violations: IntCounterVec = "ibora_invariant_violations_total" ["id"]
         "Broken promises of the engine; alert above 0.";
 }

@@ -1,5 +1,8 @@
 //! Callbacks of the Pix provider: who may call, what is kept of it, and what is not believed.
 
+mod bank;
 mod doors;
+mod hints;
 mod intake;
+mod janitor;
 mod line;

@@ -25,7 +25,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("accounts", &["journal", "readmodel", "db", "domain", "obs"]),
     ("actors", &["journal", "geo", "ledger", "risk", "domain", "obs"]),
     ("effects", &["actors", "pix", "webhooks", "bus", "domain", "obs"]),
-    ("jobs", &["actors", "pix", "readmodel", "domain", "obs"]),
+    ("jobs", &["actors", "journal", "pix", "readmodel", "domain", "obs"]),
     ("journal", STORE),
     ("readmodel", STORE),
     ("db", &[]),

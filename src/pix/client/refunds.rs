@@ -15,6 +15,8 @@ pub enum ReceivedFilter {
     All,
     /// Those that paid a charge, or those that did not.
     WithTxid(bool),
+    /// Those of which something went back.
+    Refunded,
     /// Those that paid this charge.
     Of(Txid),
 }
@@ -47,6 +49,7 @@ impl Provider {
         let filter = match filter {
             ReceivedFilter::All => None,
             ReceivedFilter::WithTxid(present) => Some(format!("&txIdPresente={present}")),
+            ReceivedFilter::Refunded => Some("&devolucaoPresente=true".to_owned()),
             ReceivedFilter::Of(txid) => Some(format!("&txid={txid}")),
         };
         Pages::new(self, "pix_list", "/v2/pix", window).filtered(filter.as_deref())

@@ -60,6 +60,12 @@ impl Provider {
         self.ask(Call::get("send_get_e2e", format!("/v2/gn/pix/enviados/{pix}"))).await
     }
 
+    /// The payouts within a window of which something came back.
+    #[must_use]
+    pub fn returned_within(&self, window: Window) -> Pages<'_, Sent> {
+        self.sent_within(window).filtered(Some("&devolucaoPresente=true"))
+    }
+
     /// The payouts within a window.
     #[must_use]
     pub fn sent_within(&self, window: Window) -> Pages<'_, Sent> {
