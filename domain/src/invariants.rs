@@ -64,6 +64,8 @@ invariants! {
     Money6 MONEY_6 "Debits equal credits over all accounts."
     Money7 MONEY_7 "What is held of a driver's earnings is what his account of them holds."
     Money8 MONEY_8 "What is on its way to drivers is what their unfinished payouts are of."
+    Money9 MONEY_9 "What a payment is owed is what the ledger says of it."
+    Money10 MONEY_10 "A Pix that came in is booked once, and what nobody asked for goes back."
 }
 
 impl fmt::Display for Invariant {

@@ -192,6 +192,29 @@ pub(super) const CHECKS: &[(Invariant, &str)] = &[
             <> (SELECT coalesce(sum(amount - (state::json ->> 'fee')::bigint), 0) FROM payouts
                 WHERE status IN ('awaiting_approval', 'queued', 'in_flight', 'unclear'))",
     ),
+    // By the ride's events, which make it owe, and by the payment's own, which end that.
+    (
+        invariants::MONEY_9,
+        "WITH owed AS (
+             SELECT f.subject_id, sum(e.amount) AS amount
+             FROM financial_events f JOIN ledger_entries e
+                 ON e.event_id = f.id AND e.recorded_at = f.recorded_at
+             WHERE e.code = 1100 GROUP BY f.subject_id)
+         SELECT p.id FROM payment_intents p
+         LEFT JOIN owed r ON r.subject_id = p.ride_id
+         LEFT JOIN owed s ON s.subject_id = p.id
+         WHERE p.ride_id IS NOT NULL AND coalesce(r.amount, 0) + coalesce(s.amount, 0)
+             <> CASE WHEN p.status IN ('pending', 'expired') THEN p.amount ELSE 0 END",
+    ),
+    (
+        invariants::MONEY_10,
+        "SELECT r.payment_id FROM pix_received r
+         WHERE NOT EXISTS (SELECT FROM financial_events f WHERE f.key = 'pix:' || r.end_to_end)
+            OR (SELECT coalesce(sum(g.amount), 0) FROM pix_refunds g
+                WHERE g.end_to_end = r.end_to_end AND g.status <> 'failed') > r.amount
+            OR r.good_for NOT IN ('settled', 'settled_late') AND NOT EXISTS (
+                SELECT FROM pix_refunds g WHERE g.end_to_end = r.end_to_end)",
+    ),
 ];
 
 /// Checks everything; `progress` is told what is being checked and is given a chance to show it.
