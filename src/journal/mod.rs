@@ -18,6 +18,7 @@ mod lane;
 mod money;
 mod notices;
 mod payments;
+mod reconciliation;
 mod records;
 mod store;
 mod streams;
@@ -57,6 +58,7 @@ pub use cursors::Cursors;
 pub use ibora_domain::journal::{CommitError, Standing};
 pub use inbox::{Inbox, NoticeRow, NoticeSource, WebhookRow};
 pub use notices::{Fate, Notice};
+pub use reconciliation::{AtProvider, ClaimRow, ReconciliationRow, Reconciliations};
 pub use records::{InFlight, PayoutStop, Records};
 /// Why something recorded could not be read.
 pub use sqlx::Error as ReadError;
@@ -122,6 +124,7 @@ pub struct Journal {
     acks: Arc<Acks>,
     inbox: Inbox,
     cursors: Cursors,
+    reconciliations: Reconciliations,
     records: Records,
     fence: Arc<Fence>,
     hold: Arc<Hold>,
@@ -168,6 +171,7 @@ impl Journal {
             acks,
             inbox,
             cursors: Cursors::new(db.clone()),
+            reconciliations: Reconciliations::new(db.clone()),
             records,
             fence,
             hold,
@@ -211,6 +215,7 @@ impl Journal {
             acks,
             inbox: notices,
             cursors: Cursors::new(db.clone()),
+            reconciliations: Reconciliations::new(db.clone()),
             records,
             fence,
             hold,
@@ -399,6 +404,12 @@ impl Journal {
     #[must_use]
     pub const fn cursors(&self) -> &Cursors {
         &self.cursors
+    }
+
+    /// Comparisons with the provider.
+    #[must_use]
+    pub const fn reconciliations(&self) -> &Reconciliations {
+        &self.reconciliations
     }
 
     /// What is recorded.
