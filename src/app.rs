@@ -32,6 +32,7 @@ use crate::postgres::{Database, PostgresError};
 use crate::realtime::{Hub, RealtimeParts, RealtimeState};
 use crate::seed::{SeedError, Seeded};
 
+mod archive;
 mod callbacks;
 mod jobs;
 mod node;
@@ -40,6 +41,7 @@ mod settings;
 mod turn;
 mod web;
 
+pub use archive::{ArchiveError, archive_ledger};
 use node::Node;
 use settings::{
     accounts, dispatch_options, index, journal_options, router, session_options, tariffs,

@@ -63,6 +63,7 @@ mutants! {
     ChainKept "chain-kept" "The end of a ride does not make the chained one active."
     NeverUnchained "never-unchained" "A chained ride does not hear that the one before it ended."
     ZoneIgnored "zone-ignored" "A ride is dispatched by the town's policy, not by its zone's."
+    IdReused "id-reused" "A driver uses the id of one accept for another."
     ReadTooEarly "read-too-early" "A machine is built again before its last records are settled."
 }
 

@@ -28,6 +28,8 @@ pub struct Temper {
     pub wavers: u64,
     /// A driver gives a ride back, at each step of it.
     pub gives_back: u64,
+    /// A driver's app accepts under an id that it has used before.
+    pub reuses_ids: u64,
     pub town: Town,
 }
 
@@ -46,6 +48,7 @@ impl Temper {
             taps_twice: 15,
             wavers: 20,
             gives_back: 5,
+            reuses_ids: 0,
             town: Town::PLAIN,
         }
     }
@@ -70,6 +73,7 @@ impl Temper {
             taps_twice: one_of(&[0, 15, 50]),
             wavers: one_of(&[5, 20, 60]),
             gives_back: one_of(&[1, 5, 20]),
+            reuses_ids: one_of(&[0, 0, 10]),
             town,
         }
     }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use ibora_domain::category::Category;
 use ibora_domain::facts::{Answer, CommandKey};
-use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId, UserId, VehicleId};
+use ibora_domain::ids::{DriverId, OfferId, PassengerId, PaymentId, RideId, UserId, VehicleId};
 use ibora_domain::machines::{
     Ask, DriverCommand, DriverInput, Envelope, PassengerInput, PaymentInput, ReadAs, RideInput,
 };
+use ibora_domain::money::Centavos;
 use ibora_domain::person::Role;
 use ibora_domain::place::Coordinates;
 use ibora_domain::refusal::Refusal;
@@ -67,6 +68,10 @@ pub enum Command {
     Cancel { ride: RideId, reason: CancelReason, note: Option<String> },
     #[serde(rename = "ride.rate")]
     Rate { ride: RideId, stars: Stars, comment: Option<String> },
+    #[serde(rename = "payment.intent")]
+    Intent { ride: RideId },
+    #[serde(rename = "payment.refund")]
+    GiveBack { payment: PaymentId, amount: Centavos, reason: String },
 }
 
 /// A ride asked for.
@@ -96,6 +101,8 @@ impl Command {
             Self::Complete { .. } => "ride.complete",
             Self::Cancel { .. } => "ride.cancel",
             Self::Rate { .. } => "ride.rate",
+            Self::Intent { .. } => "payment.intent",
+            Self::GiveBack { .. } => "payment.refund",
         }
     }
 
@@ -110,7 +117,8 @@ impl Command {
             | Self::Arrive { .. }
             | Self::Start { .. }
             | Self::Complete { .. } => matches!(role, Role::Driver),
-            Self::Request(_) => matches!(role, Role::Passenger),
+            Self::Request(_) | Self::Intent { .. } => matches!(role, Role::Passenger),
+            Self::GiveBack { .. } => matches!(role, Role::Admin),
             Self::Rate { .. } => matches!(role, Role::Passenger | Role::Driver),
             Self::Cancel { .. } => matches!(role, Role::Passenger | Role::Driver | Role::Admin),
         }
@@ -177,6 +185,12 @@ pub(super) fn envelope(
         Command::Rate { ride, stars, comment } => {
             let rating = Rating { stars, comment };
             Envelope::Ride(ride, RideInput::Rate { ask, rating })
+        }
+        Command::Intent { ride } => {
+            Envelope::Payment(PaymentId::of_ride(ride), PaymentInput::Intent { ask })
+        }
+        Command::GiveBack { payment, amount, reason } => {
+            Envelope::Payment(payment, PaymentInput::GiveBack { ask, amount, reason })
         }
         Command::Request(_) => {
             let passenger = PassengerId::from(caller.user);

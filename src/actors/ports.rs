@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use ibora_domain::category::Category;
 use ibora_domain::dispatch::Merits;
-use ibora_domain::facts::{Answer, CommandKey, ResultRow, RideRow, Row, StreamId, Zone};
+use ibora_domain::facts::{Answer, CommandKey, RideRow, Row, StreamId, Zone};
 use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId};
 use ibora_domain::machines::{
     Ahead, Candidate, DispatcherInput, DriverInput, DriverPolicy, Effect, Envelope, Ephemeral,
@@ -78,7 +78,7 @@ impl Ports {
         for leave in leaves {
             match leave {
                 // The asker may be gone; what it asked for is recorded all the same.
-                Leave::Reply(reply, answer) => drop(reply.send(answer)),
+                Leave::Reply(reply, answer, _) => drop(reply.send(answer)),
                 Leave::Repeat(reply, key) => self.repeat(reply, key),
                 Leave::Send(envelope) => self.send(envelope),
                 Leave::Push(frame) => (self.push)(frame),
@@ -90,17 +90,7 @@ impl Ports {
 
     /// Answers those whose decision was lost; tells nobody else anything.
     pub(super) fn fail(&self, leaves: Vec<Leave<Reply>>, error: &CommitError) {
-        self.fail_decided(leaves, Vec::new(), error);
-    }
-
-    /// As [`Ports::fail`], where `results` are those of the lost decision.
-    pub(super) fn fail_decided(
-        &self,
-        leaves: Vec<Leave<Reply>>,
-        results: Vec<ResultRow>,
-        error: &CommitError,
-    ) {
-        lose(leaves, results, error, |lost| match lost {
+        lose(leaves, error, |lost| match lost {
             Lost::Answer(reply, refusal) => drop(reply.send(Err(refusal))),
             Lost::Repeat(reply, key) => self.repeat(reply, key),
         });

@@ -226,7 +226,6 @@ where
             _ => None,
         };
         let rides: Vec<_> = decision.rows.iter().filter_map(of_ride).collect();
-        let results = decision.results.clone();
         let (ports, vitals, actor) =
             (Arc::clone(&self.ports), Arc::clone(&self.vitals), ctx.address());
         #[cfg(feature = "failpoints")]
@@ -242,7 +241,7 @@ where
                 Err(error) => {
                     vitals.broken.store(true, Ordering::Release);
                     ports.unfollow(&rides);
-                    ports.fail_decided(leaves, results, &error);
+                    ports.fail(leaves, &error);
                 }
             }
             actor.do_send(Committed { number, lost });

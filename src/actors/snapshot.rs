@@ -75,8 +75,8 @@ struct OfDriver<'a> {
 struct OfPassenger<'a> {
     passenger: PassengerView,
     ride: Option<&'a RawValue>,
-    // Filled by the payment room.
-    payment: Option<()>,
+    /// The newest that is still to be paid.
+    payment: Option<&'a RawValue>,
 }
 
 #[derive(Serialize)]
@@ -161,6 +161,7 @@ impl Dispatch {
         let person = self.journal().records().person(caller.user).await.map_err(unavailable)?;
         let person = person.ok_or(Refusal::NotFound)?;
         let ride = self.active_ride(caller).await?;
+        let payment = self.owed_payment(caller).await?;
         let json = snapshot(&OfPassenger {
             passenger: PassengerView {
                 id: caller.user,
@@ -168,7 +169,7 @@ impl Dispatch {
                 rating: rating(person.rating.hundredths),
             },
             ride: ride.as_ref().map(|(_, ride)| &**ride),
-            payment: None,
+            payment: payment.as_deref(),
         })?;
         Ok(Snapshot { json, offers: Vec::new(), ride: ride.map(|(id, _)| id) })
     }
@@ -207,6 +208,19 @@ impl Dispatch {
         };
         match id {
             Some(id) => self.ride_shown(caller, id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The newest payment that is owed, where it can be paid.
+    async fn owed_payment(&self, caller: Caller) -> Result<Option<Box<RawValue>>, Refusal> {
+        if !self.registry.ports.ride_policy.payments.charges {
+            return Ok(None);
+        }
+        let records = self.journal().records();
+        let owed = records.owed_by(caller.user.into()).await.map_err(unavailable)?;
+        match owed.last() {
+            Some(newest) => Ok(Some(raw(&self.payment(caller, *newest).await?.body)?)),
             None => Ok(None),
         }
     }

@@ -19,6 +19,7 @@ mod me;
 mod money;
 mod openapi;
 mod ops;
+mod payments;
 mod problem;
 mod query;
 mod request;
@@ -26,6 +27,7 @@ mod rides;
 mod route;
 mod seen;
 mod standby;
+mod statement;
 mod stream;
 
 use std::sync::atomic::AtomicBool;
@@ -39,7 +41,7 @@ use crate::accounts::Accounts;
 use crate::actors::Dispatch;
 use crate::network::Proxies;
 use crate::obs::Metrics;
-use crate::readmodel::Rides;
+use crate::readmodel::{Ledger, Rides};
 
 pub use limits::LimitOptions;
 pub use standby::Standby;
@@ -53,6 +55,7 @@ pub struct ApiParts {
     pub accounts: Arc<Accounts>,
     pub metrics: Arc<Metrics>,
     pub rides: Rides,
+    pub ledger: Ledger,
     /// Whether requests are to come here; false while starting and stopping.
     pub ready: Arc<AtomicBool>,
     /// Ends the live sessions of a person whose refresh token was copied.
@@ -78,6 +81,7 @@ pub struct Api {
     accounts: Arc<Accounts>,
     metrics: Arc<Metrics>,
     rides: Rides,
+    ledger: Ledger,
     ready: Arc<AtomicBool>,
     end_sessions: Arc<dyn Fn(UserId) + Send + Sync>,
     options: ApiOptions,
@@ -89,7 +93,7 @@ impl Api {
     /// REST over these parts. Must be called where tasks can be spawned.
     #[must_use]
     pub fn new(parts: ApiParts, options: ApiOptions) -> Arc<Self> {
-        let ApiParts { dispatch, accounts, metrics, rides, ready, end_sessions } = parts;
+        let ApiParts { dispatch, accounts, metrics, rides, ledger, ready, end_sessions } = parts;
         let limits = limits::Limits::new(&options.limits, Arc::clone(&metrics));
         let seen = seen::Seen::default();
         let api = Arc::new(Self {
@@ -97,6 +101,7 @@ impl Api {
             accounts,
             metrics,
             rides,
+            ledger,
             ready,
             end_sessions,
             options,
@@ -121,6 +126,7 @@ fn entries(metrics_here: bool) -> Vec<route::Entry> {
     entries.extend(me::entries());
     entries.extend(money::entries());
     entries.extend(rides::entries());
+    entries.extend(payments::entries());
     entries.extend(stream::entries());
     entries.extend(admin::entries());
     entries.extend(ops::entries());

@@ -4,6 +4,8 @@ use actix_web::web;
 use ibora_domain::field::FieldError;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use time::Date;
+use time::macros::format_description;
 
 use super::problem::Problem;
 use crate::actors::parse::{Form, Read, integer, name, raw_text};
@@ -46,6 +48,15 @@ pub(super) fn page(form: &mut Form<'_>) -> PageOf {
     });
     let cursor = form.optional("cursor", raw_text);
     PageOf { limit: limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(LIMIT), cursor }
+}
+
+/// Reads a day, `2026-01-31`.
+pub(super) fn day(value: &Value) -> Read<Date> {
+    let text = value.as_str().unwrap_or_default();
+    let read = Date::parse(text, format_description!("[year]-[month]-[day]")).ok();
+    // What is told of days reaches from the first ledger to the last year of four digits.
+    let day = read.filter(|day| (1970..=9998).contains(&day.year()));
+    day.ok_or_else(|| vec![FieldError::whole("invalid_format", "a day looks like 2026-01-31")])
 }
 
 /// Reads a filter by name.

@@ -30,7 +30,7 @@ use crate::network::Proxies;
 use crate::obs::Metrics;
 use crate::pix::client::IdentityFiles;
 use crate::pix::inbound::{self, Callbacks, Proof};
-use crate::readmodel::Rides;
+use crate::readmodel::{Ledger, Rides};
 use crate::realtime::{self, Hub, RealtimeState};
 
 /// Linux keeps twice as much: for its own books. What a client that does not read is given in vain
@@ -81,6 +81,7 @@ pub(super) fn api(
         accounts: Arc::clone(accounts),
         metrics: Arc::clone(metrics),
         rides: Rides::new(db.clone()),
+        ledger: Ledger::new(db.clone()),
         ready: Arc::clone(ready),
         end_sessions: Arc::new(move |user| hub.end_sessions(user)),
     };

@@ -5,6 +5,7 @@ mod admin;
 mod audit;
 mod demo;
 mod export_demand;
+mod ledger;
 mod pix;
 mod psp;
 mod replay;
@@ -51,6 +52,9 @@ enum Command {
     Admin(admin::AdminCommand),
     /// Check every promise over the whole database; exit code 3 if one is broken
     Audit,
+    /// The books: balances at any moment, the trial balance, archiving
+    #[command(subcommand)]
+    Ledger(ledger::LedgerCommand),
     /// The provider of Pix
     #[command(subcommand)]
     Pix(pix::PixCommand),
@@ -124,6 +128,7 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
         Command::Migrate => serve::migrate(config).await,
         Command::Admin(command) => admin::run(command, config).await,
         Command::Audit => audit::run(config).await,
+        Command::Ledger(command) => ledger::run(command, config).await,
         Command::Pix(command) => pix::run(&command, config).await,
         Command::Replay(args) => replay::run(args, config).await,
         Command::ExportDemand(args) => export_demand::run(args, config).await,

@@ -74,7 +74,10 @@ fn the_defaults_are_those_of_the_published_rules() {
 #[test]
 fn the_policies_of_the_core_come_from_the_configuration() {
     let config = Config::with(&[]).expect("the defaults are valid");
-    assert_eq!(config.ride_policy(), RidePolicy::default());
+    let mut policy = config.ride_policy();
+    assert!(policy.payments.charges, "where nothing is configured the provider is simulated");
+    policy.payments.charges = false;
+    assert_eq!(policy, RidePolicy::default());
     let changed = Config::with(&[("dispatch.head_start_ms", "2500"), ("rides.cancel_fee", "6.10")]);
     let policy = changed.expect("it is valid").ride_policy();
     assert_eq!(policy.head_start, Millis(2500));

@@ -31,6 +31,7 @@ mod payments;
 mod people;
 mod preload;
 mod streams;
+mod used;
 
 /// How long an answered command is known.
 const KNOWN_FOR: &str = "24 hours";

@@ -197,7 +197,8 @@ metrics! {
     login_failures: IntCounter = "ibora_login_failures_total" []
         "Logins refused for their credentials.";
     effects: IntCounterVec = "ibora_effects_total" ["effect", "outcome"]
-        "Calls that actors wanted made to the Pix provider, by what came of them.";
+        "Calls that actors wanted made to the Pix provider, by what came of them; `mismatched`: \
+         somebody has to look.";
     pix_calls: IntCounterVec = "ibora_pix_calls_total" ["op", "outcome"]
         "Calls to the Pix provider by what came of them, each try for itself; `unclear`: it may \
          have been carried out.";

@@ -4,12 +4,15 @@
 
 mod audit;
 mod demand;
+mod earnings;
+mod ledger;
 mod payees;
 mod people;
 mod replay;
 mod rides;
 mod timeline;
 mod trail;
+mod wallet;
 
 use serde::Serialize;
 use thiserror::Error;
@@ -17,12 +20,15 @@ use tracing::warn;
 
 pub use audit::{Finding, audit};
 pub use demand::{Asked, demand};
+pub use earnings::{Earned, Earnings, Period};
+pub use ledger::{Balance, Ledger, Solvency};
 pub use payees::RegisteredKey;
 pub use people::{Credentials, DriverProfile, Family, People, UserStatus, UserView};
 pub use replay::{Difference, Replay, Told, Verified, replay, verify};
 pub use rides::{RideFilter, Rides};
 pub use timeline::Step;
 pub use trail::{AuditEntry, AuditFilter};
+pub use wallet::{DriverBalance, LINES_MAX, Pocket, Span, StatementLine};
 
 /// Why a question has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

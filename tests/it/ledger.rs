@@ -139,6 +139,12 @@ async fn the_database_refuses_what_is_no_ledger_whoever_asks() {
     let given = event("given:1", [(5000, 100), (2020, -100)]);
     sqlx::raw_sql(sqlx::AssertSqlSafe(given.as_str())).execute(&pool).await.expect("balanced");
 
+    let month: String = sqlx::query_scalar(
+        "SELECT tableoid::regclass::text FROM ledger_entries ORDER BY recorded_at LIMIT 1",
+    )
+    .fetch_one(&pool)
+    .await
+    .expect("a month");
     let one = "(SELECT id FROM financial_events LIMIT 1)";
     let line = |line: i16| {
         format!(
@@ -153,7 +159,7 @@ async fn the_database_refuses_what_is_no_ledger_whoever_asks() {
         (event("bad:3", [(1000, 0), (3000, 0)]), "ledger_entries_amount_check"),
         (event("bad:4", [(9999, 5), (3000, -5)]), "ledger_running_balances_code_fkey"),
         (line(3), "ledger_entries_whole"),
-        (line(1), "ledger_entries_default_pkey"),
+        (line(1), &*format!("{month}_pkey")),
         (
             "INSERT INTO financial_events SELECT gen_random_uuid(), 'bad:5', kind, subject_kind,
              subject_id, shard, reverses, lines, occurred_at, now() FROM financial_events LIMIT 1"
@@ -162,7 +168,14 @@ async fn the_database_refuses_what_is_no_ledger_whoever_asks() {
         ),
         ("UPDATE ledger_entries SET amount = 1".to_owned(), "ledger_entries"),
         ("DELETE FROM ledger_entries".to_owned(), "ledger_entries"),
+        (format!("TRUNCATE {month}"), &*month),
+        (format!("DELETE FROM {month}"), &*month),
         ("TRUNCATE ledger_entries_default".to_owned(), "ledger_entries_default"),
+        ("DELETE FROM ledger_entries_history".to_owned(), "ledger_entries_history"),
+        (
+            "INSERT INTO ledger_entries_history SELECT * FROM ledger_entries".to_owned(),
+            "ledger_entries_history",
+        ),
         ("UPDATE financial_events SET kind = 'other'".to_owned(), "financial_events"),
         ("DELETE FROM financial_events".to_owned(), "financial_events"),
         ("UPDATE ledger_accounts SET floored = false".to_owned(), "ledger_accounts"),

@@ -13,6 +13,7 @@ mod failpoints;
 mod faults;
 mod ledger;
 mod model;
+mod money;
 mod overload;
 mod payments;
 mod pg;

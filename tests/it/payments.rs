@@ -1,5 +1,8 @@
 //! Payments: what a ride leaves to be paid, from its charge to its end, at a simulated provider.
 
+mod asked;
 mod charged;
+mod expired;
+mod returned;
 mod settled;
 mod till;

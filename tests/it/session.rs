@@ -5,6 +5,7 @@ pub(crate) mod client;
 mod doors;
 mod ends;
 mod eta;
+mod ids;
 mod resume;
 mod rides;
 mod schema;

@@ -227,13 +227,38 @@ export interface Quotes {
   quotes: Quote[];
 }
 
-/** What a ride costs its passenger, and whether it was paid. */
+/** A charge that can be paid now. */
+export interface PixCharge {
+  /** Our reference of it at the provider. */
+  txid: string;
+  /** The text that a payer copies into the bank's app; the QR code says the same. */
+  copy_paste: string;
+  /** When it can be paid no more. */
+  expires_at: string;
+}
+
+/** What a ride costs its passenger by Pix, and whether it was paid. */
 export interface Payment {
   payment_id: string;
-  ride_id?: string;
-  status: string;
+  /** None for a Pix that nobody asked for. */
+  ride_id: string | null;
+  /**
+   * `expired`: owed, and a new charge has to be asked for; `unmatched`: nobody asked for it, it
+   * goes back.
+   */
+  status: 'pending' | 'expired' | 'paid' | 'refunded' | 'unmatched';
+  /** What it is for. */
+  due: 'fare' | 'cancel_fee' | 'tip' | null;
   /** Reais with two places. */
-  amount?: string;
+  amount: string;
+  /** What of it has gone back. */
+  refunded: string;
+  currency: 'BRL';
+  pix: PixCharge | null;
+  created_at: string;
+  paid_at: string | null;
+  /** Counts what happened to it. */
+  version: number;
 }
 
 /** Money on its way to a driver. */

@@ -106,7 +106,11 @@ impl DriverMachine {
             answers: standing::Answers::default(),
             sessions: 0,
             last_seen: now,
-            known: records.commands.into_iter().collect(),
+            known: records
+                .commands
+                .into_iter()
+                .collect::<Known>()
+                .with_elsewhere(records.elsewhere),
         }
     }
 
@@ -295,6 +299,7 @@ impl DriverMachine {
             turn.reply(ask.reply, Err(Refusal::NotFound));
             return;
         }
+        ask.key.iter().for_each(|key| self.known.goes_elsewhere(key));
         let reserved = self.reserved.as_ref().map(|reserved| reserved.ride);
         let his = [self.active, self.next, reserved].contains(&Some(tap.ride));
         let busy = !self.has_room() || reserved.is_some();

@@ -40,7 +40,7 @@ pub use driver::{
 };
 pub use effect::{Effect, EffectEnded, PaymentEffect, PaymentSeen, RefundSeen, Said};
 pub(crate) use known::KeyHasher;
-pub use known::PastCommand;
+pub use known::{PastCommand, UsedId};
 pub use passenger::{PassengerInput, PassengerMachine, Riding};
 pub use payment::{PaymentInput, PaymentMachine, PaymentRecords};
 pub use ride::{Ahead, DriverCommand, ReadAs, RideInput, RideMachine, RideRecords};
@@ -77,8 +77,8 @@ pub trait Machine {
 pub enum Output<R> {
     /// Record this, in one transaction.
     Persist(Box<Decision>),
-    /// Answer a command.
-    Reply(R, Answer),
+    /// Answer a command. The key: a decision of this turn holds the answer as its result.
+    Reply(R, Answer, Option<CommandKey>),
     /// Answer with the stored result of this command.
     Repeat(R, CommandKey),
     /// Tell another machine.
@@ -275,7 +275,7 @@ impl<'a, R> Turn<'a, R> {
     }
 
     fn reply(&mut self, to: R, answer: Answer) {
-        self.out.push(Output::Reply(to, answer));
+        self.out.push(Output::Reply(to, answer, None));
     }
 
     fn tell_ride(&mut self, id: RideId, input: RideInput<R>) {

@@ -8,15 +8,18 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde_json::json;
+
 use super::effect::{Effect, PaymentEffect, PaymentSeen, RefundSeen, Said};
 use super::known::{Known, PastCommand, done};
 use super::{Ask, Machine, Outputs, PassengerInput, ReadAs, RideInput, Turn};
-use crate::facts::{Decision, Entity, EventRow, Row, Timer};
+use crate::facts::{Act, Decision, Entity, EventRow, Row, Timer};
 use crate::ids::PaymentId;
 use crate::money::Centavos;
 use crate::payment::{
     ChargeSeen, Incoming, Payment, PaymentEvent, PaymentPolicy, RefundStage, Stage,
 };
+use crate::person::Role;
 use crate::pix::{EndToEndId, RefundId};
 use crate::provider::Backoff;
 use crate::refusal::Refusal;
@@ -180,7 +183,12 @@ impl<R> PaymentMachine<R> {
         turn.reply(reply, shown.ok_or(Refusal::NotFound));
     }
 
-    fn give_back(&mut self, turn: &mut Turn<'_, R>, ask: Ask<R>, amount: Centavos) {
+    fn give_back(
+        &mut self,
+        turn: &mut Turn<'_, R>,
+        ask: Ask<R>,
+        (amount, reason): (Centavos, String),
+    ) {
         let Some(payment) = &self.payment else {
             turn.reply(ask.reply, Err(Refusal::NotFound));
             return;
@@ -190,6 +198,13 @@ impl<R> PaymentMachine<R> {
         let mut decision = self.decision(turn);
         match decided {
             Ok(event) => {
+                let act = Act {
+                    action: "payment.refund",
+                    entity_type: "payment",
+                    entity_id: self.id.0,
+                    changes: json!({ "amount": amount.to_string(), "reason": reason }),
+                };
+                decision.audit.push(ask.audit(Role::Admin, act, turn.now));
                 self.record(turn, &event, &mut decision);
                 self.answer(turn, ask, &mut decision);
             }
@@ -399,9 +414,9 @@ impl<R> Machine for PaymentMachine<R> {
                 }
             }
             PaymentInput::Read { by, reply } => self.read(turn, by, reply),
-            PaymentInput::GiveBack { ask, amount, reason: _ } => {
+            PaymentInput::GiveBack { ask, amount, reason } => {
                 if let Some(ask) = self.known.replay(turn, ask) {
-                    self.give_back(turn, ask, amount);
+                    self.give_back(turn, ask, (amount, reason));
                 }
             }
             PaymentInput::Hint { pix } => self.hint(now, pix),

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 
 use super::{Ahead, Effect, Envelope, Ephemeral, Market, Note, Output, Seek};
-use crate::facts::{Answer, CommandKey, Decision, ResultRow, StreamId};
+use crate::facts::{Answer, CommandKey, Decision, StreamId};
 use crate::ids::DriverId;
 use crate::journal::CommitError;
 use crate::mutants::{Mutant, is};
@@ -18,7 +18,7 @@ use crate::units::UnixMillis;
 /// What leaves a machine, once what it rests on is durable.
 #[derive(Debug)]
 pub enum Leave<R> {
-    Reply(R, Answer),
+    Reply(R, Answer, Option<CommandKey>),
     Repeat(R, CommandKey),
     Send(Envelope<R>),
     Push(Ephemeral),
@@ -84,7 +84,7 @@ impl<R> Turns<R> {
                     Some(decision) => decision.absorb(*next),
                     None => decision = Some(next),
                 },
-                Output::Reply(reply, answer) => leaves.push(Leave::Reply(reply, answer)),
+                Output::Reply(reply, answer, key) => leaves.push(Leave::Reply(reply, answer, key)),
                 Output::Repeat(reply, key) => leaves.push(Leave::Repeat(reply, key)),
                 Output::Send(envelope) => leaves.push(Leave::Send(envelope)),
                 Output::Push(frame) => leaves.push(Leave::Push(frame)),
@@ -140,26 +140,15 @@ pub enum Lost<R> {
 }
 
 /// What becomes of `leaves` whose decision was lost: askers hear of it, nobody else hears anything.
-/// `results` are those of the decision. Where one was recorded before, under the same key, that one
-/// is the answer: the key is the last line against doing a command twice.
-pub fn lose<R>(
-    leaves: Vec<Leave<R>>,
-    mut results: Vec<ResultRow>,
-    error: &CommitError,
-    mut say: impl FnMut(Lost<R>),
-) {
+/// Where an answer was recorded before, under the same key, that one is the answer: the key is the
+/// last line against doing a command twice.
+pub fn lose<R>(leaves: Vec<Leave<R>>, error: &CommitError, mut say: impl FnMut(Lost<R>)) {
     let known_key = error.constraint() == Some("command_results_pkey");
     for leave in leaves {
         match leave {
-            Leave::Reply(reply, answer) if known_key => {
-                match results.iter().position(|result| result.answer == answer) {
-                    Some(at) => say(Lost::Repeat(reply, results.remove(at).key)),
-                    None => say(Lost::Answer(reply, Refusal::Unavailable)),
-                }
-            }
-            Leave::Reply(reply, answer) => {
-                let keyed = results.iter().any(|result| result.answer == answer);
-                say(Lost::Answer(reply, refusal_of(&answer, error, keyed)));
+            Leave::Reply(reply, _, Some(key)) if known_key => say(Lost::Repeat(reply, key)),
+            Leave::Reply(reply, answer, key) => {
+                say(Lost::Answer(reply, refusal_of(&answer, error, key.is_some())));
             }
             Leave::Repeat(reply, key) => say(Lost::Repeat(reply, key)),
             Leave::Send(_) | Leave::Push(_) | Leave::Rated(_) | Leave::Effect(_) => {}
@@ -190,7 +179,7 @@ mod tests {
     use crate::ride::sample;
 
     fn reply(number: u8) -> Output<u8> {
-        Output::Reply(number, Err(Refusal::NotFound))
+        Output::Reply(number, Err(Refusal::NotFound), None)
     }
 
     fn decided() -> Output<u8> {
@@ -203,7 +192,7 @@ mod tests {
         leaves
             .iter()
             .map(|leave| match leave {
-                Leave::Reply(number, _) => *number,
+                Leave::Reply(number, ..) => *number,
                 other => unreachable!("{other:?}"),
             })
             .collect()
@@ -245,24 +234,33 @@ mod tests {
         );
     }
 
+    fn key(id: &str) -> CommandKey {
+        CommandKey { principal: sample::driver(1).into(), id: id.into(), fingerprint: 7 }
+    }
+
+    fn won() -> Answer {
+        Ok(Done { version: 1, body: "{}".into() })
+    }
+
+    fn refused(constraint: &str) -> CommitError {
+        CommitError::Refused { constraint: Some(constraint.into()) }
+    }
+
+    fn told(leaves: Vec<Leave<u8>>, error: &CommitError) -> Vec<Lost<u8>> {
+        let mut told = vec![];
+        lose(leaves, error, |lost| told.push(lost));
+        told
+    }
+
     #[test]
     fn a_refusal_that_is_not_recorded_is_none_for_who_may_ask_again() {
-        let key =
-            CommandKey { principal: sample::driver(1).into(), id: "a".into(), fingerprint: 7 };
-        let answer: Answer = Ok(Done { version: 1, body: "{}".into() });
-        let result = ResultRow { key, owner: sample::ride_id(1).0, answer: answer.clone() };
-        let error = CommitError::Refused { constraint: Some("rides_one_active_per_driver".into()) };
-        let mut told = vec![];
-        let leaves = vec![Leave::Reply(1_u8, answer)];
-        lose(leaves, vec![result], &error, |lost| told.push(lost));
+        let leaves = vec![Leave::Reply(1, won(), Some(key("a")))];
+        let told = told(leaves, &refused("rides_one_active_per_driver"));
         assert!(matches!(told[..], [Lost::Answer(1, Refusal::Unavailable)]));
     }
 
     #[test]
     fn a_lost_decision_is_told_to_its_askers_by_what_refused_it() {
-        let won = || Ok(Done { version: 1, body: "{}".into() });
-        let refused =
-            |constraint: &str| CommitError::Refused { constraint: Some(constraint.into()) };
         let cases = [
             (refused("rides_one_active_per_driver"), Refusal::DriverBusy),
             (refused("rides_one_active_per_passenger"), Refusal::ActiveRideExists),
@@ -272,23 +270,24 @@ mod tests {
             (CommitError::Fenced, Refusal::NotOwner),
         ];
         for (error, expected) in cases {
-            let mut told = vec![];
-            lose(vec![Leave::Reply(1_u8, won())], vec![], &error, |lost| told.push(lost));
+            let told = told(vec![Leave::Reply(1, won(), None)], &error);
             assert!(matches!(&told[..], [Lost::Answer(1, refusal)] if *refusal == expected));
         }
     }
 
     #[test]
     fn a_command_that_was_decided_before_gets_the_stored_answer() {
-        let key =
-            CommandKey { principal: sample::driver(1).into(), id: "a".into(), fingerprint: 7 };
-        let answer: Answer = Ok(Done { version: 1, body: "{}".into() });
-        let result = ResultRow { key: key.clone(), owner: key.principal.0, answer: answer.clone() };
-        let leaves = vec![Leave::Reply(1_u8, answer), Leave::Reply(2, Err(Refusal::NotFound))];
-        let error = CommitError::Refused { constraint: Some("command_results_pkey".into()) };
-        let mut told = vec![];
-        lose(leaves, vec![result], &error, |lost| told.push(lost));
-        assert!(matches!(&told[0], Lost::Repeat(1, known) if *known == key));
-        assert!(matches!(told[1], Lost::Answer(2, Refusal::Unavailable)));
+        // Two more were told the same: one asked under no id, the other under another.
+        let leaves = vec![
+            Leave::Reply(1, won(), None),
+            Leave::Reply(2, won(), Some(key("a"))),
+            Leave::Reply(3, won(), Some(key("b"))),
+            Leave::Reply(4, Err(Refusal::NotFound), None),
+        ];
+        let told = told(leaves, &refused("command_results_pkey"));
+        assert!(matches!(told[0], Lost::Answer(1, Refusal::Unavailable)));
+        assert!(matches!(&told[1], Lost::Repeat(2, known) if *known == key("a")));
+        assert!(matches!(&told[2], Lost::Repeat(3, known) if *known == key("b")));
+        assert!(matches!(told[3], Lost::Answer(4, Refusal::Unavailable)));
     }
 }

@@ -92,6 +92,8 @@ pub struct App {
     has: Option<(Arc<str>, u64)>,
     pub doing: BTreeMap<Arc<str>, Doing>,
     commands: u64,
+    /// Under this id it was answered an accept.
+    used: Option<Arc<str>>,
     pub online: bool,
     pub ride: Option<Seen>,
     /// The chained ride that comes after it.
@@ -125,6 +127,7 @@ impl App {
             has: None,
             doing: BTreeMap::new(),
             commands: 0,
+            used: None,
             online: false,
             ride: None,
             next: None,
@@ -226,9 +229,12 @@ impl World {
 
     /// A person wants something.
     pub(crate) fn ask(&mut self, app: usize, command: Command) {
+        let accepts = matches!(command, Command::Accept { .. });
+        let again = accepts && self.chance.percent(self.temper.reuses_ids);
         let phone = &mut self.apps[app];
         phone.commands += 1;
-        let id: Arc<str> = Arc::from(format!("{}-{}", phone.name(), phone.commands));
+        let new = || Arc::from(format!("{}-{}", phone.name(), phone.commands));
+        let id: Arc<str> = phone.used.clone().filter(|_| again).unwrap_or_else(new);
         let command = match command {
             Command::Request { metres, .. } => Command::Request { intent: Arc::clone(&id), metres },
             command => command,
@@ -297,6 +303,10 @@ impl World {
             return;
         }
         let command = Rc::clone(&doing.command);
+        let stored = answer.as_ref().map_or_else(|refusal| refusal.is_result(), |_| true);
+        if stored && matches!(*command, Command::Accept { .. }) {
+            self.apps[app].used = Some(Arc::clone(id));
+        }
         self.apps[app].doing.remove(id);
         match answer {
             Ok(done) => self.went_well(app, &command, &done.body),

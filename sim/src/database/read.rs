@@ -5,7 +5,9 @@ use std::sync::Arc;
 use ibora_domain::category::Category;
 use ibora_domain::facts::{AttemptsRow, CommandKey, StreamRow};
 use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId, UserId};
-use ibora_domain::machines::{DriverRecords, OnlineAs, PastCommand, RideRecords, Slot, WaveId};
+use ibora_domain::machines::{
+    DriverRecords, OnlineAs, PastCommand, RideRecords, Slot, UsedId, WaveId,
+};
 use ibora_domain::refusal::Refusal;
 use ibora_domain::ride::{Offer, Ride, Status};
 use ibora_domain::units::UnixMillis;
@@ -89,6 +91,7 @@ impl Database {
             next: self.chained_drivers.get(&id).copied(),
             open_offers: Vec::new(),
             commands: Vec::new(),
+            elsewhere: Vec::new(),
         }
     }
 
@@ -98,6 +101,18 @@ impl Database {
             |open: OpenOffer| Slot { ride: open.ride, of: WaveId::UNKNOWN, until: open.until };
         records.open_offers = self.open_offers(id, now).into_iter().map(slot).collect();
         records.commands = self.past_commands(id.0);
+        records.elsewhere = self.used_elsewhere(id);
+    }
+
+    /// Ids under which rides answered a driver.
+    fn used_elsewhere(&self, driver: DriverId) -> Vec<UsedId> {
+        let user = UserId::from(driver);
+        let results = self.results.iter().filter(|(key, _)| key.0 == user);
+        let results = results.map(|(key, result)| UsedId::new(&key.1, result.fingerprint));
+        let rows = self.attempts.values().flatten();
+        let attempts = rows.flat_map(|row| &row.attempts).filter(|line| line.driver == driver);
+        let refused = attempts.filter_map(|line| line.command.as_ref());
+        results.chain(refused.map(|key| UsedId::new(&key.id, key.fingerprint))).collect()
     }
 
     /// Offers to a driver that are open by the records, newest first.

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use ibora_domain::facts::{Decision, Entity, ResultRow};
+use ibora_domain::facts::{Decision, Entity};
 use ibora_domain::journal::{
     CommitError, Fate, Heard, Inquiry, Lives, Numbered, Question, Verdict,
 };
@@ -39,7 +39,6 @@ pub enum Done {
     Decided {
         number: u64,
         leaves: Vec<Leave<Reply>>,
-        results: Vec<ResultRow>,
     },
     /// A machine that is built again once all before it has its outcome.
     Settled {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use ibora_domain::category::Category;
 use ibora_domain::dispatch::Merits;
-use ibora_domain::facts::{Decision, Entity, ResultRow, Row};
+use ibora_domain::facts::{Decision, Entity, Row};
 use ibora_domain::ids::DriverId;
 use ibora_domain::journal::CommitError;
 use ibora_domain::machines::{
@@ -162,7 +162,7 @@ impl Engine {
     ) {
         let Some(actor) = self.actor(entity) else { return };
         if actor.broken {
-            self.fail(world, leaves, Vec::new(), &CommitError::Unavailable);
+            self.fail(world, leaves, &CommitError::Unavailable);
             self.die(world, entity, false);
             return;
         }
@@ -173,7 +173,6 @@ impl Engine {
                 self.gain((row.driver, row.passenger), row.id, Stands::of(row));
             }
         }
-        let results = decision.results.clone();
         let leaves = match is(Mutant::AnswerBeforeCommit) {
             true => {
                 self.leave(world, (entity, life), leaves);
@@ -181,7 +180,7 @@ impl Engine {
             }
             false => leaves,
         };
-        let done = Done::Decided { number, leaves, results };
+        let done = Done::Decided { number, leaves };
         self.append(world, Append::decision(entity, life, Rc::new(decision), done));
     }
 
@@ -194,7 +193,7 @@ impl Engine {
     ) {
         for leave in leaves {
             match leave {
-                Leave::Reply(reply, answer) => {
+                Leave::Reply(reply, answer, _) => {
                     self.answer(world, reply.take(), answer);
                 }
                 Leave::Repeat(reply, key) => self.repeat(world, reply, key),
@@ -216,11 +215,10 @@ impl Engine {
         &mut self,
         world: &mut World,
         leaves: Vec<Leave<Reply>>,
-        results: Vec<ResultRow>,
         error: &CommitError,
     ) {
         let mut said = Vec::new();
-        lose(leaves, results, error, |lost| said.push(lost));
+        lose(leaves, error, |lost| said.push(lost));
         for lost in said {
             match lost {
                 Lost::Answer(reply, refusal) => self.answer(world, reply.take(), Err(refusal)),
@@ -237,7 +235,7 @@ impl Engine {
         outcome: Result<(), CommitError>,
     ) {
         let entity = append.entity;
-        let (number, leaves, results) = match append.done {
+        let (number, leaves) = match append.done {
             Done::Settled { life } => {
                 let after = world.read_time();
                 let build = NodeEvent::Activate { entity, life, stage: 0 };
@@ -248,7 +246,7 @@ impl Engine {
                 }
                 return;
             }
-            Done::Decided { number, leaves, results } => (number, leaves, results),
+            Done::Decided { number, leaves } => (number, leaves),
         };
         let lost = outcome.is_err();
         if let Err(error) = &outcome {
@@ -267,7 +265,7 @@ impl Engine {
                 }
                 self.leave(world, (entity, append.life), leaves);
             }
-            Err(error) => self.fail(world, leaves, results, &error),
+            Err(error) => self.fail(world, leaves, &error),
         }
         let (node, now, little) = (self.node, world.now, world.little());
         let Some(actor) = self.actor(entity).filter(|actor| actor.life == append.life) else {
@@ -314,7 +312,7 @@ impl Engine {
         }
         for leaves in held {
             if lost {
-                self.fail(world, leaves, Vec::new(), &CommitError::Unavailable);
+                self.fail(world, leaves, &CommitError::Unavailable);
             } else {
                 self.leave(world, (entity, life), leaves);
             }

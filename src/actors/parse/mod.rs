@@ -5,6 +5,7 @@
 
 mod form;
 mod json;
+mod money;
 
 use ibora_domain::category::Category;
 use ibora_domain::field::FieldError;
@@ -21,6 +22,7 @@ pub use form::{
     Form, Read, flag, integer, list, moment, name, number, place, raw_text, text, uuid,
 };
 pub use json::{JsonFault, json};
+pub use money::{amount, payment_intent, payment_refund};
 
 /// Objects and lists inside each other.
 pub const DEPTH_MAX: usize = 16;

@@ -73,6 +73,7 @@ impl Records {
             next: self.chained_ride(id).await?,
             open_offers,
             commands: self.past_commands(id.0, &[id.0]).await?,
+            elsewhere: self.used_elsewhere(id).await?,
         })
     }
 

@@ -63,14 +63,15 @@ impl Records {
         InFlight { driven, next, .. }: &InFlight,
         now: UnixMillis,
     ) -> Result<(), sqlx::Error> {
-        let (rows, vehicles, offers, commands) = tokio::try_join!(
+        let (rows, vehicles, offers, commands, used) = tokio::try_join!(
             self.persons(people),
             self.vehicles_of(people),
             self.open_slots(now),
             self.commands_of_drivers(people),
+            self.ids_of_drivers(people),
         )?;
         let (mut vehicles, mut offers) = (group(vehicles), group(offers));
-        let mut commands = group(commands);
+        let (mut commands, mut used) = (group(commands), group(used));
         let mut drivers = HashMap::new();
         for row in rows {
             let person = Person { name: row.1.clone(), rating: mean(row.2, row.3) };
@@ -82,6 +83,7 @@ impl Records {
                 driver.next = next.get(&id).copied();
                 driver.open_offers = offers.remove(&id.0).unwrap_or_default();
                 driver.commands = commands.remove(&id.0).unwrap_or_default();
+                driver.elsewhere = used.remove(&id.0).unwrap_or_default();
                 drivers.insert(id, driver);
             }
         }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use ibora::actors::{Caller, Command};
 use ibora::pix::simulator::{Rules, Simulator, SimulatorOptions};
 use ibora_domain::ids::{PaymentId, RideId};
+use ibora_domain::pix::{EndToEndId, Txid};
 use ibora_domain::units::Millis;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -128,6 +129,25 @@ impl Till {
     pub(super) async fn charged(&self, who: (Caller, PaymentId)) -> String {
         let payment = self.when(who, |payment| payment["pix"].is_object()).await;
         payment["pix"]["txid"].as_str().expect("a txid").to_owned()
+    }
+
+    /// Somebody pays this charge, and we are told: the payment then.
+    pub(super) async fn paid(&self, who: (Caller, PaymentId), txid: &str) -> Value {
+        let pix = EndToEndId::parse(&self.bank.pay(txid).await).expect("a number");
+        let txid = Txid::parse(txid).expect("a txid");
+        self.world.dispatch().payment_hint(Some(&txid), pix);
+        self.when(who, |payment| payment["status"] == "paid").await
+    }
+
+    /// An image that this person gets: its type and its bytes.
+    pub(super) async fn image(&self, who: Caller, path: &str) -> (String, Vec<u8>) {
+        let url = format!("{}{path}", self.world.url());
+        let bearer = format!("Bearer {}", self.world.token(who));
+        let call = awc::Client::new().get(url).insert_header(("Authorization", bearer));
+        let mut answer = call.send().await.expect("an answer");
+        assert_eq!(answer.status().as_u16(), 200);
+        let kind = answer.headers().get("content-type").expect("a type").to_str().expect("ASCII");
+        (kind.to_owned(), answer.body().await.expect("bytes").to_vec())
     }
 
     /// Centavos of an account of the ledger, debits positive.

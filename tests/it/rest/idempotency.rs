@@ -2,6 +2,7 @@
 
 use actix_web::http::Method;
 use ibora::actors::Caller;
+use ibora_domain::ids::RideId;
 use serde_json::{Value, json};
 
 use super::client::Answer;
@@ -167,5 +168,32 @@ async fn reviews_and_vehicles_are_done_once_by_their_keys_too() {
     let call = world.call(Method::PUT, "/v1/me/availability").token(&world.token(driver));
     let reused = call.key("v-1").json(&offline).await;
     assert_eq!(reused.problem(422), "idempotency_key_reused", "an actor's command under it too");
+    world.stop().await;
+}
+
+#[actix_web::test]
+async fn the_key_of_an_accept_accepts_no_other_ride_even_after_a_restart() {
+    let mut world =
+        World::with(&[("dispatch.waves", "[3]"), ("dispatch.offer_ttl_ms", "120000")]).await;
+    let drivers = world.drivers_online(2).await;
+    let taken = world.request(world.passenger().await).await;
+    let open = world.request(world.passenger().await).await;
+    for driver in &drivers {
+        world.offered(*driver, taken).await;
+        world.offered(*driver, open).await;
+    }
+    let (nothing, late) = (json!({}), drivers[1]);
+    let path = |ride: RideId| format!("/v1/rides/{ride}/accept");
+    keyed(&world, drivers[0], &path(taken), "first", &nothing).await.good(200);
+    let lost = keyed(&world, late, &path(taken), "tap", &nothing).await;
+    assert_eq!(lost.problem(409), "ride_already_assigned");
+    let reused = keyed(&world, late, &path(open), "tap", &nothing).await;
+    assert_eq!(reused.problem(422), "idempotency_key_reused");
+    world.restart().await;
+    let reused = keyed(&world, late, &path(open), "tap", &nothing).await;
+    assert_eq!(reused.problem(422), "idempotency_key_reused");
+    let lost = keyed(&world, late, &path(taken), "tap", &nothing).await;
+    assert_eq!(lost.problem(409), "ride_already_assigned", "as it was answered");
+    keyed(&world, late, &path(open), "another", &nothing).await.good(200);
     world.stop().await;
 }

@@ -4,7 +4,7 @@ use super::{DriverProfile, MeanRating, OnlineAs};
 use crate::category::Category;
 use crate::facts::Zone;
 use crate::ids::{OfferId, RideId, VehicleId};
-use crate::machines::{Ask, PastCommand, Slot, WaveId};
+use crate::machines::{Ask, PastCommand, Slot, UsedId, WaveId};
 use crate::place::Coordinates;
 use crate::ride::DriverPosition;
 use crate::units::Millis;
@@ -102,7 +102,10 @@ pub struct DriverRecords {
     /// The chained ride that comes after it.
     pub next: Option<RideId>,
     pub open_offers: Vec<Slot>,
+    /// What he was answered by this machine.
     pub commands: Vec<PastCommand>,
+    /// The ids under which rides answered him, oldest first.
+    pub elsewhere: Vec<UsedId>,
 }
 
 /// Limits of a driver.

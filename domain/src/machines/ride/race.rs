@@ -12,13 +12,17 @@ use crate::ride::{Ride, RideEvent};
 
 impl<R> RideMachine<R> {
     /// A driver wants the ride. A command that was answered before is answered the same.
+    ///
+    /// His machine hears before he does: he may want another ride at once, and is not busy.
     pub(super) fn bid(&mut self, turn: &mut Turn<'_, R>, ask: Ask<R>, bid: &Bid) {
         let Some(ask) = self.join_loser(ask, bid.awaited()) else {
             return;
         };
-        match self.known.replay(turn, ask) {
-            Some(ask) => self.accept(turn, ask, bid),
-            None => self.answer_call(turn, bid.driver.id, bid.awaited()),
+        if self.known.has(ask.key.as_ref()) {
+            self.answer_call(turn, bid.driver.id, bid.awaited());
+        }
+        if let Some(ask) = self.known.replay(turn, ask) {
+            self.accept(turn, ask, bid);
         }
     }
 
@@ -40,8 +44,8 @@ impl<R> RideMachine<R> {
         let driver = bid.driver.id;
         // Nothing is recorded for one who was never asked: strangers shall not make us write.
         let Some(ride) = self.ride.as_ref().filter(|ride| is_candidate(ride, driver)) else {
-            turn.reply(ask.reply, Err(Refusal::OfferNotFound));
             self.answer_call(turn, driver, bid.awaited());
+            turn.reply(ask.reply, Err(Refusal::OfferNotFound));
             return;
         };
         let decided = if is_stale(&ask, ride) {
@@ -54,8 +58,8 @@ impl<R> RideMachine<R> {
             Ok(None) => {
                 let answer = Ok(done(ride.version, ride.json_for(Reader::Driver)));
                 let mut decision = self.decision(turn);
-                self.known.answer(turn, ask, answer, &mut decision);
                 self.whose(turn, driver, bid.call);
+                self.known.answer(turn, ask, answer, &mut decision);
                 turn.persist(decision);
             }
             Err(refusal) => self.lose(turn, ask, bid, refusal),
@@ -78,8 +82,8 @@ impl<R> RideMachine<R> {
         let waited = turn.now.since(ride.search.since);
         turn.note(Note::Accepted { waited });
         let won = Done { version: ride.version, body: told.to(Reader::Driver, ride) };
-        self.known.answer(turn, ask, Ok(won), &mut decision);
         self.whose(turn, driver, bid.call);
+        self.known.answer(turn, ask, Ok(won), &mut decision);
         self.ask_preceding(turn);
         self.finish(turn, decision);
         self.eta = Eta::default();
@@ -128,8 +132,8 @@ impl<R> RideMachine<R> {
         let mut attempts = Vec::with_capacity(self.losers.len());
         for loser in std::mem::take(&mut self.losers) {
             for (reply, call) in loser.asked {
-                turn.reply(reply, Err(loser.refusal));
                 self.answer_call(turn, loser.attempt.driver, call);
+                turn.reply(reply, Err(loser.refusal));
             }
             attempts.push(loser.attempt);
         }

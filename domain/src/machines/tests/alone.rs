@@ -62,8 +62,8 @@ impl Alone {
 fn answers(out: &Outputs<u64>) -> Vec<&'static str> {
     out.iter()
         .filter_map(|output| match output {
-            Output::Reply(_, Ok(_)) => Some("yes"),
-            Output::Reply(_, Err(refusal)) => Some(refusal.code()),
+            Output::Reply(_, Ok(_), _) => Some("yes"),
+            Output::Reply(_, Err(refusal), _) => Some(refusal.code()),
             Output::Repeat(..) => Some("repeated"),
             _ => None,
         })
@@ -108,6 +108,29 @@ fn the_same_accept_is_answered_the_same_at_every_moment() {
     assert!(answers(&anew).is_empty());
     assert_eq!(answers(&ride.settle(false)), ["ride_already_assigned"]);
     assert_eq!(answers(&ride.accept(driver(3), None, ("e", 1))), ["offer_not_found"]);
+}
+
+#[test]
+fn a_driver_s_machine_hears_what_became_of_his_accept_before_he_does() {
+    let mut ride = Alone::new();
+    let mut told = vec![ride.accept(driver(1), None, ("won", 1))];
+    told.push(ride.accept(driver(1), None, ("won", 1)));
+    told.push(ride.accept(driver(1), None, ("won again", 1)));
+    ride.accept(driver(2), None, ("lost", 1));
+    told.push(ride.settle(false));
+    told.push(ride.accept(driver(2), None, ("lost", 1)));
+    told.push(ride.accept(driver(3), None, ("never asked", 1)));
+    let his = |output: &Output<u64>| match output {
+        Output::Send(Envelope::Driver(_, input)) => {
+            matches!(input, DriverInput::Won { .. } | DriverInput::NotWon { .. })
+        }
+        _ => false,
+    };
+    let answer = |output: &Output<u64>| matches!(output, Output::Reply(..) | Output::Repeat(..));
+    for out in told {
+        let (word, said) = (out.iter().position(his), out.iter().position(answer));
+        assert!(word.is_some() && said.is_some() && word < said, "{out:?}");
+    }
 }
 
 #[test]

@@ -227,6 +227,7 @@ impl Disk {
             next: self.active_ride(|row| row.driver == Some(id) && row.chained),
             open_offers,
             commands: self.past_commands(id.0),
+            elsewhere: vec![],
         }
     }
 

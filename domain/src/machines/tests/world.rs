@@ -315,7 +315,7 @@ impl World {
         while let Some(actor) = self.actors.get_mut(&entity) {
             let durable = actor.durable;
             match actor.held.pop_front_if(|(after, _)| *after <= durable) {
-                Some((_, Output::Reply(reply, answer))) => self.say(reply, &answer),
+                Some((_, Output::Reply(reply, answer, _))) => self.say(reply, &answer),
                 Some((_, Output::Repeat(reply, key))) => {
                     let stored = self.disk.answer(&key).cloned();
                     self.say(reply, &stored.expect("what is repeated is recorded"));

@@ -1,0 +1,67 @@
+//! Amounts, and the commands about payments.
+
+use ibora_domain::field::FieldError;
+use ibora_domain::ids::{PaymentId, RideId};
+use ibora_domain::money::{Centavos, MoneyError};
+use serde_json::Value;
+
+use super::{Form, NOTE_CHARS_MAX, Read, text, uuid};
+use crate::actors::Command;
+
+/// An amount above nothing: a text in reais with two places. No number: floats are no money.
+pub fn amount(value: &Value) -> Read<Centavos> {
+    let fault = |code, detail| vec![FieldError::whole(code, detail)];
+    let text =
+        value.as_str().ok_or_else(|| fault("wrong_type", "this is a text like \"20.00\""))?;
+    match text.parse() {
+        Ok(Centavos::ZERO) => Err(fault("out_of_range", "more than nothing")),
+        Ok(amount) => Ok(amount),
+        Err(MoneyError::Malformed) => Err(fault("invalid_format", "an amount looks like 20.00")),
+        Err(MoneyError::OutOfRange) => Err(fault("out_of_range", "far too much")),
+    }
+}
+
+/// Reads the command of `POST /payments/intent`.
+///
+/// # Errors
+/// Every fault of the fields.
+pub fn payment_intent(d: &Value) -> Read<Command> {
+    let mut form = Form::of(d);
+    let ride = form.required("ride_id", uuid).map(RideId);
+    form.close(ride.map(|ride| Command::Intent { ride }))
+}
+
+/// Reads the command of `POST /payments/{id}/refund`.
+///
+/// # Errors
+/// Every fault of the fields.
+pub fn payment_refund(payment: PaymentId, d: &Value) -> Read<Command> {
+    let mut form = Form::of(d);
+    let amount = form.required("amount", amount);
+    let reason = form.required("reason", text(1..=NOTE_CHARS_MAX));
+    let made = amount.zip(reason);
+    form.close(made.map(|(amount, reason)| Command::GiveBack { payment, amount, reason }))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_amount_is_a_text_with_two_places() {
+        assert_eq!(amount(&json!("20.00")), Ok(Centavos(2000)));
+        let code = |value: Value| amount(&value).expect_err("no amount").remove(0).code;
+        for value in [json!(20), json!(20.0), json!(null), json!(["20.00"]), json!({"a": 1})] {
+            assert_eq!(code(value), "wrong_type");
+        }
+        for text in ["20", "20.0", "20.000", "1e2", "-1.00", "+1.00", "NaN", "２０.００", " 1.00"]
+        {
+            assert_eq!(code(json!(text)), "invalid_format", "{text}");
+        }
+        for text in ["0.00", "92233720368547758.08"] {
+            assert_eq!(code(json!(text)), "out_of_range", "{text}");
+        }
+    }
+}
