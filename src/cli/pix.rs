@@ -1,7 +1,8 @@
-//! `ibora pix check`: whether the provider of Pix can be called as configured, call by call.
+//! `ibora pix check`: whether the provider of Pix can be called as configured, call by call; and
+//! `ibora pix reconcile`: whether its balance is the ledger's.
 //!
-//! It only asks; nothing is charged, paid or registered. So the rights to order are not tried: the
-//! provider has no call that would tell of them and do nothing.
+//! Nothing is charged, paid or registered. So the rights to order are not tried: the provider has
+//! no call that would tell of them and do nothing.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,8 +14,10 @@ use ibora_domain::units::{Millis, UnixMillis};
 use time::OffsetDateTime;
 
 use super::print;
-use crate::app::provider_options;
+use crate::app::{Store, provider_options};
 use crate::config::Config;
+use crate::jobs::reconcile;
+use crate::journal::Journal;
 use crate::obs::Metrics;
 use crate::pix::client::{Provider, ReceivedFilter};
 
@@ -22,12 +25,52 @@ use crate::pix::client::{Provider, ReceivedFilter};
 pub(super) enum PixCommand {
     /// Call the provider as configured and say which questions it answers; orders nothing
     Check,
+    /// Compare the provider's balance with the ledger and record it; exit code 3 if they differ
+    Reconcile,
 }
 
 pub(super) async fn run(command: &PixCommand, config: &Config) -> anyhow::Result<ExitCode> {
-    let PixCommand::Check = command;
     let options = provider_options(config).context("pix.base_url is not set")?;
     let provider = Provider::new(&options, Metrics::new())?;
+    match command {
+        PixCommand::Check => check(&provider).await,
+        PixCommand::Reconcile => compare(&provider, config).await,
+    }
+}
+
+async fn compare(provider: &Provider, config: &Config) -> anyhow::Result<ExitCode> {
+    let store = Store::open_beside(config).await?;
+    let (connect, metrics) = (store.database.app_options(), Metrics::new());
+    let journal = Journal::for_tools(connect, store.db(), metrics).await?;
+    let row = reconcile(provider, &journal).await;
+    store.close().await?;
+    let row = row?;
+    let lines = [
+        ("provider: available", row.provider_available),
+        ("provider: blocked", row.provider_blocked),
+        ("ledger: cash", row.ledger.cash),
+        ("ledger: clearing", row.ledger.clearing),
+        ("ledger: blocked", row.ledger.blocked),
+        ("not booked: receipts", row.receipts),
+        ("not booked: tariffs", row.tariffs),
+        ("not booked: payouts", row.payouts),
+        ("not booked: returns", row.returns),
+        ("not booked: refunds", row.refunds),
+        ("difference", row.difference),
+    ];
+    for (name, amount) in lines {
+        print(&format!("{name:21} {amount:>14}"));
+    }
+    if !row.quiet {
+        print("money moved while it was compared: ask again");
+    }
+    if row.overdue > 0 {
+        print(&format!("{} of what is not booked are older than an hour", row.overdue));
+    }
+    Ok(if row.is_sound() { ExitCode::SUCCESS } else { ExitCode::from(3) })
+}
+
+async fn check(provider: &Provider) -> anyhow::Result<ExitCode> {
     let window = last_hour();
     let mut all = true;
     let mut tell = |call: &str, trouble: Option<String>| {

@@ -11,9 +11,8 @@ use std::time::Duration;
 use ibora_domain::provider::{Window, Windows};
 use ibora_domain::units::{Millis, UnixMillis};
 use serde::Serialize;
-use time::OffsetDateTime;
 
-use super::{JobOptions, JobParts, Trouble, answered};
+use super::{JobOptions, JobParts, Trouble, answered, now};
 use crate::journal::NoticeRow;
 use crate::pix::client::{Pages, ReceivedFilter};
 use crate::pix::wire::{
@@ -199,9 +198,4 @@ fn listed(notice: &Notice, row: &impl Serialize, at: Option<UnixMillis>) -> Vec<
     };
     let pieces = notice.pieces().into_iter();
     pieces.map(row).map(|notice| Listed { notice, at }).collect()
-}
-
-fn now() -> UnixMillis {
-    let now = OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000;
-    UnixMillis(i64::try_from(now).unwrap_or(i64::MAX))
 }

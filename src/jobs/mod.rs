@@ -5,9 +5,11 @@
 //! middle does no harm, for the next start goes over the same again.
 
 mod auditing;
+mod claims;
 mod hint;
 mod janitor;
 mod notices;
+mod reconcile;
 mod registration;
 
 use std::sync::{Arc, Weak};
@@ -16,8 +18,10 @@ use std::time::Duration;
 use futures_util::future::LocalBoxFuture;
 use ibora_domain::pix::PixKey;
 use ibora_domain::provider::Outcome;
+use ibora_domain::units::UnixMillis;
 use secrecy::SecretString;
 use thiserror::Error;
+use time::OffsetDateTime;
 use tokio::task::AbortHandle;
 
 use crate::actors::Dispatch;
@@ -27,6 +31,7 @@ use crate::pix::client::Provider;
 
 pub use auditing::{AuditOptions, AuditParts, StopPayouts, audit};
 pub use hint::{Hand, Hint};
+pub use reconcile::reconcile;
 
 /// What jobs work with.
 pub struct JobParts {
@@ -73,6 +78,8 @@ impl Jobs {
             Box::pin(notices::hand_on(Arc::clone(&parts))),
             Box::pin(notices::look(Arc::clone(&parts))),
             Box::pin(notices::count(Arc::clone(&parts))),
+            Box::pin(claims::run(Arc::clone(&parts), options.janitor_every)),
+            Box::pin(reconcile::run(Arc::clone(&parts))),
             Box::pin(janitor::run(Arc::clone(&parts), options.clone())),
         ];
         if let Some(address) = options.webhook {
@@ -100,7 +107,7 @@ impl JobParts {
 
 /// Why a job has not come to its end. The next round begins where this one did.
 #[derive(Debug, Error)]
-enum Trouble {
+pub enum Trouble {
     #[error(transparent)]
     Database(#[from] ReadError),
     /// In words that repeat nothing of what was asked for.
@@ -116,4 +123,10 @@ fn answered<T>(outcome: Outcome<T>) -> Result<T, Trouble> {
         Outcome::NotSent(hindrance) => Err(Trouble::Provider(hindrance.to_string())),
         Outcome::Unclear(why) => Err(Trouble::Provider(why.to_string())),
     }
+}
+
+/// By the wall: the provider knows no other time.
+fn now() -> UnixMillis {
+    let now = OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000;
+    UnixMillis(i64::try_from(now).unwrap_or(i64::MAX))
 }

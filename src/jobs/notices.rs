@@ -142,7 +142,7 @@ fn count_of(parts: &JobParts, outcome: &str, count: usize) {
     parts.metrics.pix_hints.with_label_values(&[outcome]).inc_by(count);
 }
 
-/// Keeps the gauge of what waits.
+/// Keeps the gauges of what waits, and of what should not wait any more.
 pub(super) async fn count(parts: Arc<JobParts>) {
     loop {
         match parts.journal.inbox().waiting().await {
@@ -154,6 +154,14 @@ pub(super) async fn count(parts: Arc<JobParts>) {
                 }
             }
             Err(error) => tracing::warn!(%error, "what the provider told cannot be counted"),
+        }
+        match parts.journal.reconciliations().stuck().await {
+            Ok(stuck) => {
+                for (what, count) in stuck {
+                    parts.metrics.pix_unfinished.with_label_values(&[what]).set(count);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "what has no end cannot be counted"),
         }
         tokio::time::sleep(COUNT_EVERY).await;
     }

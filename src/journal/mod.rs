@@ -19,6 +19,7 @@ mod money;
 mod notices;
 mod payments;
 mod payouts;
+mod reconciliation;
 mod records;
 mod store;
 mod streams;
@@ -58,6 +59,7 @@ pub use cursors::Cursors;
 pub use ibora_domain::journal::{CommitError, Standing};
 pub use inbox::{Inbox, NoticeRow, NoticeSource, WebhookRow};
 pub use notices::{Fate, Notice};
+pub use reconciliation::{AtProvider, ClaimRow, ReconciliationRow, Reconciliations};
 pub use records::{InFlight, PayoutStop, Records};
 /// Why something recorded could not be read.
 pub use sqlx::Error as ReadError;
@@ -123,6 +125,7 @@ pub struct Journal {
     acks: Arc<Acks>,
     inbox: Inbox,
     cursors: Cursors,
+    reconciliations: Reconciliations,
     records: Records,
     fence: Arc<Fence>,
     hold: Arc<Hold>,
@@ -169,6 +172,7 @@ impl Journal {
             acks,
             inbox,
             cursors: Cursors::new(db.clone()),
+            reconciliations: Reconciliations::new(db.clone()),
             records,
             fence,
             hold,
@@ -212,6 +216,7 @@ impl Journal {
             acks,
             inbox: notices,
             cursors: Cursors::new(db.clone()),
+            reconciliations: Reconciliations::new(db.clone()),
             records,
             fence,
             hold,
@@ -400,6 +405,12 @@ impl Journal {
     #[must_use]
     pub const fn cursors(&self) -> &Cursors {
         &self.cursors
+    }
+
+    /// Comparisons with the provider.
+    #[must_use]
+    pub const fn reconciliations(&self) -> &Reconciliations {
+        &self.reconciliations
     }
 
     /// What is recorded.

@@ -231,6 +231,14 @@ metrics! {
         "1 once the Pix provider has taken our address for callbacks in this run.";
     webhooks_missed: IntCounterVec = "webhooks_missed_total" ["kind"]
         "What stands in the Pix provider's lists and no callback told in time.";
+    pix_unfinished: IntGaugeVec = "ibora_pix_unfinished" ["what"]
+        "Charges that expired ten minutes ago and refunds asked for an hour ago that have no end, \
+         and claims of fraud that are open.";
+    pix_difference_centavos: IntGauge = "ibora_pix_difference_centavos" []
+        "The provider's balance less the ledger's and what explains it, when last compared; not 0: \
+         somebody has to look.";
+    reconciliation_discrepancies: IntCounter = "reconciliation_discrepancies_total" []
+        "Comparisons of the provider's balance with the ledger that did not agree; alert above 0.";
     invariant_violations: IntCounterVec = "ibora_invariant_violations_total" ["id"]
         "Broken promises of the engine; alert above 0.";
     invariant_broken: IntGaugeVec = "ibora_invariant_broken" ["id"]

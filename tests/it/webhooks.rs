@@ -6,3 +6,4 @@ mod hints;
 mod intake;
 mod janitor;
 mod line;
+mod reconcile;

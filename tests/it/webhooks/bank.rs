@@ -40,10 +40,7 @@ pub(super) struct Bank {
 impl Bank {
     /// With keys of the configuration; the provider settles refunds and payouts at once.
     pub(super) async fn open(door: Door, more: &[(&str, &str)]) -> Self {
-        let dir = std::env::temp_dir().join(format!("ibora-it-{}", Uuid::now_v7().simple()));
-        let rules = Rules { settle_after: Millis(0), ..Rules::default() };
-        let options = SimulatorOptions { rules, ..SimulatorOptions::new(dir.clone()) };
-        let simulator = Simulator::start(options).await.expect("it starts");
+        let (simulator, dir) = simulator().await;
         let settings = settings(&simulator, door);
         let settings = settings.iter().map(|(key, value)| (*key, value.as_str()));
         let settings: Vec<_> = settings.chain(more.iter().copied()).collect();
@@ -65,10 +62,7 @@ impl Bank {
 
     /// Tells the simulator something.
     pub(super) async fn tell(&self, path: &str, body: Value) -> Value {
-        let url = format!("{}/control/{path}", self.simulator.control_url());
-        let mut answer = awc::Client::new().post(url).send_json(&body).await.expect("an answer");
-        assert!(answer.status().is_success(), "{path}: {:?}", answer.body().await);
-        answer.json().await.unwrap_or_default()
+        control(&self.simulator, path, body).await
     }
 
     /// Somebody pays our key so much, for no charge; the number of that Pix.
@@ -141,7 +135,24 @@ impl Bank {
     }
 }
 
-fn settings(simulator: &Simulator, door: Door) -> Vec<(&'static str, String)> {
+/// A provider alone, and where its files are.
+pub(super) async fn simulator() -> (Simulator, PathBuf) {
+    let dir = std::env::temp_dir().join(format!("ibora-it-{}", Uuid::now_v7().simple()));
+    let rules = Rules { settle_after: Millis(0), ..Rules::default() };
+    let options = SimulatorOptions { rules, ..SimulatorOptions::new(dir.clone()) };
+    (Simulator::start(options).await.expect("it starts"), dir)
+}
+
+/// Tells a simulator something; it must agree.
+pub(super) async fn control(simulator: &Simulator, path: &str, body: Value) -> Value {
+    let url = format!("{}/control/{path}", simulator.control_url());
+    let mut answer = awc::Client::new().post(url).send_json(&body).await.expect("an answer");
+    assert!(answer.status().is_success(), "{path}: {:?}", answer.body().await);
+    answer.json().await.unwrap_or_default()
+}
+
+/// What an engine has to know of a provider.
+pub(super) fn settings(simulator: &Simulator, door: Door) -> Vec<(&'static str, String)> {
     let certificates = simulator.certificates();
     let text = |path: &Path| path.display().to_string();
     let mut settings = vec![
