@@ -1,9 +1,9 @@
 //! The provider's balance beside the ledger, to the centavo: after each day of São Paulo, and
 //! whenever somebody asks.
 //!
-//! What the provider lists as done and the ledger has not booked yet explains a difference; what is
-//! left is a discrepancy, and so is whatever stays unbooked for an hour. Both are recorded and said,
-//! never corrected: people have to look.
+//! What the provider lists as done and the ledger has not booked yet explains a difference; what
+//! is left is a discrepancy, and so is whatever stays unbooked for an hour. Both are recorded and
+//! said, never corrected: people have to look.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -215,8 +215,8 @@ fn of_sent(row: &Sent, moves: &mut Vec<Move>) {
     }
 }
 
-/// The last day of São Paulo that was over at a moment, ten minutes of grace granted. Its clocks are
-/// three hours behind and are not put forward in summer.
+/// The last day of São Paulo that was over at a moment, ten minutes of grace granted. Its clocks
+/// are three hours behind and are not put forward in summer.
 fn day_before(at: UnixMillis) -> Date {
     let there = UtcOffset::from_hms(-3, 0, 0).unwrap_or(UtcOffset::UTC);
     let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.0) * 1_000_000);
