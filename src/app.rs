@@ -33,6 +33,7 @@ use crate::realtime::{Hub, RealtimeParts, RealtimeState};
 use crate::seed::{SeedError, Seeded};
 
 mod archive;
+mod auditing;
 mod callbacks;
 mod jobs;
 mod node;
@@ -172,6 +173,7 @@ pub struct App {
     servers: Vec<ServerHandle>,
     metrics_server: Option<ServerHandle>,
     stepping_down: AbortHandle,
+    auditing: AbortHandle,
     pix: pix::Running,
     /// The name is ours while the engine runs.
     _node: Node,
@@ -239,6 +241,7 @@ impl App {
         drop(answering);
         let stepping_down = tokio::spawn(step_down(Arc::clone(&dispatch), Arc::clone(&hub)));
         tokio::spawn(refresh_gauges(Arc::downgrade(&dispatch), Arc::clone(&metrics)));
+        let auditing = auditing::start(config, &store.db(), (&dispatch, &accounts), &metrics);
         let pix = pix.run(config, &dispatch, listening.address);
         tracing::info!(address = %listening.address, "ready");
         Ok(Self {
@@ -254,6 +257,7 @@ impl App {
             servers: listening.servers,
             metrics_server,
             stepping_down: stepping_down.abort_handle(),
+            auditing,
             pix,
             _node: node,
         })
@@ -274,6 +278,7 @@ impl App {
         self.store.database.unwatch();
         self.ready.store(false, Ordering::Release);
         self.stepping_down.abort();
+        self.auditing.abort();
         failpoint!(StopBegun);
         self.leave().await;
         self.pix.stop().await;

@@ -27,9 +27,9 @@ use crate::obs::LogOptions;
 
 pub use error::{ConfigError, Problem, Why};
 pub use sections::{
-    Actors, Auth, Clock, Data, Database, Dispatch, FareTable, Fares, Http, Journal, Limits, Log,
-    Metrics, Mode, Money, Node, Pix, PixSimulator, Presence, Rides, Routing, RoutingKind, Seed,
-    Service, Session, ZoneTable,
+    Actors, Audit, Auth, Clock, Data, Database, Dispatch, FareTable, Fares, Http, Journal, Limits,
+    Log, Metrics, Mode, Money, Node, Pix, PixSimulator, Presence, Rides, Routing, RoutingKind,
+    Seed, Service, Session, ZoneTable,
 };
 pub use sources::Sources;
 pub use validate::is_node_id;
@@ -61,6 +61,7 @@ pub struct Config {
     pub journal: Journal,
     pub actors: Actors,
     pub pix: Pix,
+    pub audit: Audit,
     pub clock: Clock,
     pub seed: Seed,
     #[serde(skip)]

@@ -61,8 +61,11 @@ invariants! {
     Money3 MONEY_3 "No account that has a floor lies below it."
     Money4 MONEY_4 "Numbered postings have no gap, and each balance follows from the one before."
     Money5 MONEY_5 "A ride that ended with something to pay is booked."
+    Money6 MONEY_6 "Debits equal credits over all accounts."
     Money7 MONEY_7 "What is held of a driver's earnings is what his account of them holds."
     Money8 MONEY_8 "What is on its way to drivers is what their unfinished payouts are of."
+    Money9 MONEY_9 "What a payment is owed is what the ledger says of it."
+    Money10 MONEY_10 "A Pix that came in is booked once, and what nobody asked for goes back."
 }
 
 impl fmt::Display for Invariant {

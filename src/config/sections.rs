@@ -398,6 +398,14 @@ section! {
 }
 
 section! {
+    /// `[audit]`: the promises, watched in the background. All times are real.
+    Audit {
+        every_ms: u64,
+        window_ms: u64,
+    }
+}
+
+section! {
     /// `[clock]`.
     Clock {
         speed: u32,

@@ -80,6 +80,8 @@ fn service_ranges(config: &Config) -> Vec<Range> {
         ("actors.mailbox_max", wide(actors.mailbox_max), 1..=1 << 20),
         ("actors.ride_passivate_ms", actors.ride_passivate_ms, 1..=MS_MAX),
         ("actors.driver_passivate_ms", actors.driver_passivate_ms, 1..=MS_MAX),
+        ("audit.every_ms", config.audit.every_ms, 100..=3_600_000),
+        ("audit.window_ms", config.audit.window_ms, 1000..=86_400_000),
         ("actors.command_deadline_ms", actors.command_deadline_ms, 1..=600_000),
     ]
 }

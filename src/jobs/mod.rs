@@ -4,6 +4,7 @@
 //! about money. What must hold: an engine that may not act does nothing; a job that ends in the
 //! middle does no harm, for the next start goes over the same again.
 
+mod auditing;
 mod hint;
 mod janitor;
 mod notices;
@@ -24,6 +25,7 @@ use crate::journal::{Journal, ReadError};
 use crate::obs::Metrics;
 use crate::pix::client::Provider;
 
+pub use auditing::{AuditOptions, AuditParts, StopPayouts, audit};
 pub use hint::{Hand, Hint};
 
 /// What jobs work with.

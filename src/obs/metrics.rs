@@ -233,6 +233,13 @@ metrics! {
         "What stands in the Pix provider's lists and no callback told in time.";
     invariant_violations: IntCounterVec = "ibora_invariant_violations_total" ["id"]
         "Broken promises of the engine; alert above 0.";
+    invariant_broken: IntGaugeVec = "ibora_invariant_broken" ["id"]
+        "How often the background audit last found a promise broken; it has looked at those that \
+         are shown.";
+    audit_look_seconds: Histogram = "ibora_audit_look_seconds" [] REQUEST_S
+        "Time of one look of the background audit.";
+    ledger_surplus_centavos: IntGauge = "ibora_ledger_surplus_centavos" []
+        "Money at the provider beyond what clients are owed; below 0 the owner has to pay in.";
 }
 
 impl Metrics {

@@ -23,7 +23,7 @@ pub struct Finding {
 const EXAMPLES: usize = 5;
 
 /// Each returns the ids of the entities that break it.
-const CHECKS: &[(Invariant, &str)] = &[
+pub(super) const CHECKS: &[(Invariant, &str)] = &[
     (
         invariants::RIDE_1,
         "SELECT entity_id FROM events WHERE kind IN ('assigned', 'released') GROUP BY entity_id
@@ -172,6 +172,11 @@ const CHECKS: &[(Invariant, &str)] = &[
                            AND f.kind IN ('ride_fare', 'cancel_fee', 'ride_fare_prepaid'))",
     ),
     (
+        invariants::MONEY_6,
+        "SELECT '00000000-0000-0000-0000-000000000000'::uuid
+         FROM (SELECT sum(amount) AS total FROM ledger_postings) p WHERE p.total <> 0",
+    ),
+    (
         invariants::MONEY_7,
         "SELECT coalesce(h.driver_id, b.owner)
          FROM (SELECT driver_id, sum(amount - taken - released) AS held FROM holds
@@ -186,6 +191,29 @@ const CHECKS: &[(Invariant, &str)] = &[
          WHERE (SELECT coalesce(-sum(balance), 0) FROM ledger_running_balances WHERE code = 1020)
             <> (SELECT coalesce(sum(amount - (state::json ->> 'fee')::bigint), 0) FROM payouts
                 WHERE status IN ('awaiting_approval', 'queued', 'in_flight', 'unclear'))",
+    ),
+    // By the ride's events, which make it owe, and by the payment's own, which end that.
+    (
+        invariants::MONEY_9,
+        "WITH owed AS (
+             SELECT f.subject_id, sum(e.amount) AS amount
+             FROM financial_events f JOIN ledger_entries e
+                 ON e.event_id = f.id AND e.recorded_at = f.recorded_at
+             WHERE e.code = 1100 GROUP BY f.subject_id)
+         SELECT p.id FROM payment_intents p
+         LEFT JOIN owed r ON r.subject_id = p.ride_id
+         LEFT JOIN owed s ON s.subject_id = p.id
+         WHERE p.ride_id IS NOT NULL AND coalesce(r.amount, 0) + coalesce(s.amount, 0)
+             <> CASE WHEN p.status IN ('pending', 'expired') THEN p.amount ELSE 0 END",
+    ),
+    (
+        invariants::MONEY_10,
+        "SELECT r.payment_id FROM pix_received r
+         WHERE NOT EXISTS (SELECT FROM financial_events f WHERE f.key = 'pix:' || r.end_to_end)
+            OR (SELECT coalesce(sum(g.amount), 0) FROM pix_refunds g
+                WHERE g.end_to_end = r.end_to_end AND g.status <> 'failed') > r.amount
+            OR r.good_for NOT IN ('settled', 'settled_late') AND NOT EXISTS (
+                SELECT FROM pix_refunds g WHERE g.end_to_end = r.end_to_end)",
     ),
 ];
 

@@ -14,6 +14,7 @@ mod rides;
 mod timeline;
 mod trail;
 mod wallet;
+mod watch;
 
 use serde::Serialize;
 use thiserror::Error;
@@ -30,6 +31,7 @@ pub use rides::{RideFilter, Rides};
 pub use timeline::Step;
 pub use trail::{AuditEntry, AuditFilter};
 pub use wallet::{DriverBalance, LINES_MAX, Pocket, Span, StatementLine};
+pub use watch::{Seen, Watch, is_of_the_books};
 
 /// Why a question has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

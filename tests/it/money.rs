@@ -3,6 +3,7 @@
 
 mod books;
 mod driver;
+mod watched;
 
 use actix_web::http::Method;
 use serde_json::Value;

@@ -27,6 +27,8 @@ use crate::refusal::Refusal;
 use crate::ride::json_text;
 use crate::units::{Millis, UnixMillis};
 
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use watch::Watch;
