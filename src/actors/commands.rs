@@ -10,7 +10,7 @@ use ibora_domain::ids::{
 };
 use ibora_domain::machines::{
     Ask, DriverCommand, DriverInput, Envelope, PassengerInput, PaymentInput, ReadAs, RideInput,
-    Verdict, WalletInput, Wanted,
+    Verdict, WalletInput,
 };
 use ibora_domain::money::Centavos;
 use ibora_domain::person::Role;
@@ -210,18 +210,10 @@ pub(super) fn envelope(
             let rating = Rating { stars, comment };
             Envelope::Ride(ride, RideInput::Rate { ask, rating })
         }
-        Command::Payout { amount, pix_key: key } => {
-            let id = PayoutId(Uuid::now_v7());
-            let wanted = Box::new(Wanted { id, amount, key, payee: about.payee });
-            Envelope::Wallet(driver, WalletInput::Payout { ask, wanted })
-        }
-        Command::ApprovePayout { payout } => {
-            let verdict = Verdict::Approved;
-            Envelope::Wallet(about.whose(), WalletInput::Review { ask, payout, verdict })
-        }
+        Command::Payout { amount, pix_key } => about.ask(driver, ask, (amount, pix_key)),
+        Command::ApprovePayout { payout } => about.review(ask, payout, Verdict::Approved),
         Command::RejectPayout { payout, reason } => {
-            let verdict = Verdict::Rejected { reason };
-            Envelope::Wallet(about.whose(), WalletInput::Review { ask, payout, verdict })
+            about.review(ask, payout, Verdict::Rejected { reason })
         }
         Command::Intent { ride } => {
             Envelope::Payment(PaymentId::of_ride(ride), PaymentInput::Intent { ask })

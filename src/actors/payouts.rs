@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use ibora_domain::ids::{DriverId, PayoutId};
-use ibora_domain::machines::{Envelope, WalletInput};
-use ibora_domain::pix::{Payee, SendId};
+use ibora_domain::machines::{Ask, Envelope, Verdict, WalletInput, Wanted};
+use ibora_domain::money::Centavos;
+use ibora_domain::pix::{Payee, PixKey, SendId};
 use ibora_domain::refusal::Refusal;
 use uuid::Uuid;
 
+use super::ports::Reply;
 use super::{Caller, Command, Dispatch};
 
 /// What is looked up for a command about a payout.
@@ -20,9 +22,27 @@ pub(super) struct OfPayout {
 }
 
 impl OfPayout {
-    /// Whose payout it is; of none that was looked up, nobody's.
-    pub(super) fn whose(&self) -> DriverId {
-        self.driver.unwrap_or(DriverId(Uuid::nil()))
+    /// The message of a driver who asks for so much, under a new id.
+    pub(super) fn ask(
+        self,
+        driver: DriverId,
+        ask: Ask<Reply>,
+        (amount, key): (Centavos, Option<PixKey>),
+    ) -> Envelope<Reply> {
+        let id = PayoutId(Uuid::now_v7());
+        let wanted = Box::new(Wanted { id, amount, key, payee: self.payee });
+        Envelope::Wallet(driver, WalletInput::Payout { ask, wanted })
+    }
+
+    /// The message of somebody who decides on a payout; of none that was looked up, nobody's.
+    pub(super) fn review(
+        &self,
+        ask: Ask<Reply>,
+        payout: PayoutId,
+        verdict: Verdict,
+    ) -> Envelope<Reply> {
+        let driver = self.driver.unwrap_or(DriverId(Uuid::nil()));
+        Envelope::Wallet(driver, WalletInput::Review { ask, payout, verdict })
     }
 }
 
