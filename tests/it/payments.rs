@@ -2,6 +2,8 @@
 
 mod asked;
 mod charged;
+#[cfg(feature = "failpoints")]
+mod crashed;
 mod expired;
 mod returned;
 mod settled;

@@ -50,11 +50,31 @@ impl Bank {
         self.tell("faults", form).await;
     }
 
+    /// Ends it; its books must be sound.
+    pub(super) async fn close(self) {
+        assert_eq!(self.books().await["consistent"], true);
+        self.simulator.stop().await;
+        std::fs::remove_dir_all(&self.dir).expect("its folder goes");
+    }
+
     /// Somebody pays this charge: the number of his Pix.
     pub(super) async fn pay(&self, txid: &str) -> String {
         let paid = self.tell("pay", json!({"txid": txid})).await;
         paid["endToEndId"].as_str().expect("a number").to_owned()
     }
+}
+
+/// What an engine is told to call this provider.
+pub(super) fn settings(bank: &Bank) -> [(&'static str, String); 6] {
+    let certificates = bank.simulator.certificates();
+    [
+        ("pix.base_url", bank.simulator.api_url()),
+        ("pix.client_id", "Client_Id_simulator".to_owned()),
+        ("pix.client_secret", "Client_Secret_simulator".to_owned()),
+        ("pix.certificate", certificates.client.path.display().to_string()),
+        ("pix.ca", certificates.ca.display().to_string()),
+        ("pix.key", "ibora@example.com".to_owned()),
+    ]
 }
 
 /// An engine that charges by that provider.
@@ -66,18 +86,9 @@ pub(super) struct Till {
 impl Till {
     pub(super) async fn open(settings: &[(&str, &str)]) -> Self {
         let bank = Bank::open().await;
-        let certificates = bank.simulator.certificates();
-        let (url, ca) = (bank.simulator.api_url(), certificates.ca.display().to_string());
-        let certificate = certificates.client.path.display().to_string();
-        let own = [
-            ("pix.base_url", url.as_str()),
-            ("pix.client_id", "Client_Id_simulator"),
-            ("pix.client_secret", "Client_Secret_simulator"),
-            ("pix.certificate", certificate.as_str()),
-            ("pix.ca", ca.as_str()),
-            ("pix.key", "ibora@example.com"),
-        ];
-        let settings: Vec<_> = own.iter().chain(settings).copied().collect();
+        let own = self::settings(&bank);
+        let own = own.iter().map(|(key, value)| (*key, value.as_str()));
+        let settings: Vec<_> = own.chain(settings.iter().copied()).collect();
         Self { world: World::with(&settings).await, bank }
     }
 
@@ -163,9 +174,7 @@ impl Till {
 
     /// Ends both: the provider's books must be sound, and every promise kept.
     pub(super) async fn close(self) {
-        assert_eq!(self.bank.books().await["consistent"], true);
         self.world.stop().await;
-        self.bank.simulator.stop().await;
-        std::fs::remove_dir_all(&self.bank.dir).expect("its folder goes");
+        self.bank.close().await;
     }
 }

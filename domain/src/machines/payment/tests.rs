@@ -172,8 +172,9 @@ fn a_charge_that_the_provider_refuses_is_told_and_may_be_asked_for_anew() {
     let (mut desk, _) = Desk::opened();
     desk.step(ask(1, "a"));
     let out = desk.charge_said(Said::Refused { code: "chave_invalida".to_owned() });
-    let refused = Output::Reply(1, Err(Refusal::Unavailable), None);
-    assert!(out.iter().any(|output| format!("{output:?}") == format!("{refused:?}")), "{out:?}");
+    let refused =
+        |output: &Output<u8>| matches!(output, Output::Reply(1, Err(Refusal::Unavailable), _));
+    assert!(out.iter().any(refused), "{out:?}");
     assert!(is_charge(&effects(&desk.step(ask(2, "b"))), false), "under another reference");
 }
 
