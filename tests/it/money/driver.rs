@@ -39,7 +39,19 @@ async fn paid_out(world: &World, driver: Caller, (ride, fare): (Uuid, i64)) -> i
     book(pool, ("hold:1", "hold_released"), ("ride", ride), &released).await;
     let gross = share - 100;
     let asked = [(2010, who, gross), (1020, PLATFORM, 50 - gross), (4020, PLATFORM, -50)];
-    book(pool, ("payout:1:req", "payout_requested"), ("payout", Uuid::now_v7()), &asked).await;
+    let payout = Uuid::now_v7();
+    book(pool, ("payout:1:req", "payout_requested"), ("payout", payout), &asked).await;
+    // What is on its way is what the payouts say that are not done.
+    sqlx::query(
+        "INSERT INTO payouts (id, shard, driver_id, status, amount, asked_at, version, state)
+         VALUES ($1, 0, $2, 'awaiting_approval', $3, now(), 1, '{\"fee\": 50}')",
+    )
+    .bind(payout)
+    .bind(who)
+    .bind(gross)
+    .execute(pool)
+    .await
+    .expect("written");
     share
 }
 
