@@ -3,7 +3,7 @@
 //! Used by `server` only. Whoever has a [`Host`] holds the directory's lock, so what is found
 //! running on it is nobody else's: a server without its engine.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use super::binaries::Binaries;
 use super::error::{PostgresError, says_disk_full};
-use super::layout::{Layout, PORT, replace_file};
+use super::layout::{Layout, Ours, PORT, replace_file};
 use super::options::EmbeddedOptions;
 use super::pidfile::{self, Found, PidFile, Status};
 use super::secrets::Secrets;
@@ -39,7 +39,7 @@ pub(super) struct Host {
     user: ServerUser,
     binaries: Binaries,
     settings: String,
-    _lock: File,
+    _lock: Ours,
 }
 
 /// A server that answered.

@@ -29,6 +29,18 @@ pub(super) struct Layout {
     root: PathBuf,
 }
 
+/// The data directory is this engine's, until dropped.
+pub(super) struct Ours(File);
+
+impl Drop for Ours {
+    /// Said, not only let go of: a process that another thread is just starting has a copy of every
+    /// open file for a moment, and would keep the next engine out.
+    fn drop(&mut self) {
+        // Where the kernel does not hear it, closing the file says the same.
+        self.0.unlock().ok();
+    }
+}
+
 impl Layout {
     /// Makes the directory when it is missing.
     pub(super) fn prepare(data_dir: &Path) -> Result<Self, PostgresError> {
@@ -64,13 +76,13 @@ impl Layout {
     /// Takes the directory for this engine. The kernel gives it back however the engine ends; the
     /// server does not inherit it. A second engine is refused at once rather than made to wait:
     /// who restarts it knows better how long.
-    pub(super) fn lock(&self) -> Result<File, PostgresError> {
+    pub(super) fn lock(&self) -> Result<Ours, PostgresError> {
         let path = self.root.join("engine.lock");
         let mut options = OpenOptions::new();
         options.create(true).write(true).truncate(false).mode(0o600);
         let file = options.open(&path).map_err(PostgresError::io("open", &path))?;
         match file.try_lock() {
-            Ok(()) => Ok(file),
+            Ok(()) => Ok(Ours(file)),
             Err(TryLockError::WouldBlock) => {
                 Err(PostgresError::InUse { data_dir: self.root.clone() })
             }
