@@ -6,3 +6,5 @@ mod inbox;
 mod money;
 mod provider;
 mod tls;
+
+pub(crate) use provider::https;

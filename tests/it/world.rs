@@ -13,6 +13,7 @@ use ibora_domain::ids::{DriverId, RideId, UserId};
 use ibora_domain::person::Role;
 use ibora_domain::place::Coordinates;
 use ibora_domain::ride::PaymentMethod;
+use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -212,6 +213,17 @@ impl World {
     pub(crate) async fn pin(&self, passenger: Caller, ride: RideId) -> String {
         let ride = self.dispatch().ride(passenger, ride).await.expect("reads");
         json(&ride)["pin"].as_str().expect("a pin").to_owned()
+    }
+
+    /// The driver accepts this ride of the passenger and takes it to its end, as he is told of it.
+    pub(crate) async fn drive(&self, ride: RideId, passenger: Caller, driver: Caller) -> Value {
+        self.offered(driver, ride).await;
+        self.send(driver, Command::Accept { ride, offer_id: None }).await.expect("accepted");
+        self.send(driver, Command::Arrive { ride, location: None }).await.expect("arrived");
+        let pin = self.pin(passenger, ride).await;
+        self.send(driver, Command::Start { ride, pin }).await.expect("started");
+        let complete = Command::Complete { ride, location: None, reason: None };
+        json(&self.send(driver, complete).await.expect("completed"))
     }
 
     /// The status of a ride.

@@ -16,14 +16,8 @@ async fn driven(world: &World, driver: Caller, by: PaymentMethod) -> (Uuid, i64)
     wish.payment_method = by;
     let asked = world.send(passenger, Command::Request(wish)).await.expect("requested");
     let ride = ride_of(&asked);
-    world.offered(driver, ride).await;
-    world.send(driver, Command::Accept { ride, offer_id: None }).await.expect("accepted");
-    world.send(driver, Command::Arrive { ride, location: None }).await.expect("arrived");
-    let pin = world.pin(passenger, ride).await;
-    world.send(driver, Command::Start { ride, pin }).await.expect("started");
-    let complete = Command::Complete { ride, location: None, reason: None };
-    let done = world.send(driver, complete).await.expect("completed");
-    let fare = crate::world::json(&done)["fare"]["final"].clone();
+    let done = world.drive(ride, passenger, driver).await;
+    let fare = done["fare"]["final"].clone();
     let fare: Centavos = fare.as_str().expect("a fare").parse().expect("an amount");
     (ride.0, fare.0)
 }

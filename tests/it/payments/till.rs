@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ibora::actors::{Caller, Command};
+use ibora::actors::Caller;
 use ibora::pix::simulator::{Rules, Simulator, SimulatorOptions};
 use ibora_domain::ids::{PaymentId, RideId};
 use ibora_domain::pix::{EndToEndId, Txid};
@@ -104,13 +104,7 @@ impl Till {
         let world = &self.world;
         let driver = world.drivers_online(1).await[0];
         let ride = world.request(passenger).await;
-        world.offered(driver, ride).await;
-        world.send(driver, Command::Accept { ride, offer_id: None }).await.expect("accepted");
-        world.send(driver, Command::Arrive { ride, location: None }).await.expect("arrived");
-        let pin = world.pin(passenger, ride).await;
-        world.send(driver, Command::Start { ride, pin }).await.expect("started");
-        let complete = Command::Complete { ride, location: None, reason: None };
-        world.send(driver, complete).await.expect("completed");
+        world.drive(ride, passenger, driver).await;
         (driver, ride)
     }
 

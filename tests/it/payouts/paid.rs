@@ -33,13 +33,7 @@ async fn what_a_passenger_paid_is_held_for_his_driver_and_then_paid_out() {
     let (driver, passenger) = (world.drivers_online(1).await[0], world.passenger().await);
     desk.registers(driver).await;
     let ride = world.request(passenger).await;
-    world.offered(driver, ride).await;
-    world.send(driver, Command::Accept { ride, offer_id: None }).await.expect("accepted");
-    world.send(driver, Command::Arrive { ride, location: None }).await.expect("arrived");
-    let pin = world.pin(passenger, ride).await;
-    world.send(driver, Command::Start { ride, pin }).await.expect("started");
-    let complete = Command::Complete { ride, location: None, reason: None };
-    world.send(driver, complete).await.expect("completed");
+    world.drive(ride, passenger, driver).await;
     let live = "SELECT txid FROM pix_charges WHERE status = 'live'";
     let txid = async || -> Option<String> {
         sqlx::query_scalar(live).fetch_optional(world.database()).await.expect("reads")

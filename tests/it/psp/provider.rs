@@ -22,7 +22,7 @@ use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-pub(super) type Https = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+pub(crate) type Https = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// The key of ours that is paid, and pays.
 pub(super) const KEY: &str = "ibora@example.com";
@@ -154,7 +154,7 @@ pub(super) fn charge(reais: &str) -> Value {
 }
 
 /// A client that trusts this provider and shows the certificate in `identity`, if any.
-pub(super) fn https(certificates: &Certificates, identity: Option<&PathBuf>) -> Https {
+pub(crate) fn https(certificates: &Certificates, identity: Option<&PathBuf>) -> Https {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(&certificates.ca).expect("a CA")).expect("trusted");
     let ring = Arc::new(rustls::crypto::ring::default_provider());

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
-use ibora::actors::{Caller, Command};
+use ibora::actors::Caller;
 use ibora::app::provider_options;
 use ibora::config::Config;
 use ibora::obs::Metrics;
@@ -76,13 +76,7 @@ impl Bank {
         let world = &self.world;
         let (passenger, driver) = (world.passenger().await, world.drivers_online(1).await[0]);
         let ride = world.request(passenger).await;
-        world.offered(driver, ride).await;
-        world.send(driver, Command::Accept { ride, offer_id: None }).await.expect("accepted");
-        world.send(driver, Command::Arrive { ride, location: None }).await.expect("arrived");
-        let pin = world.pin(passenger, ride).await;
-        world.send(driver, Command::Start { ride, pin }).await.expect("started");
-        let complete = Command::Complete { ride, location: None, reason: None };
-        world.send(driver, complete).await.expect("completed");
+        world.drive(ride, passenger, driver).await;
         let payment = PaymentId::of_ride(ride);
         let charged = async || self.payment(passenger, payment).await["pix"].is_object();
         world.until("a charge", charged).await;

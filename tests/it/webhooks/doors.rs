@@ -1,22 +1,16 @@
 //! Who may bring a callback: by the secret on the public listener, by certificate on their own.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Bytes;
-use hyper_rustls::HttpsConnectorBuilder;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use ibora::pix::simulator::Certificates;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
 use uuid::Uuid;
 
 use super::line::{OK, OLD_SECRET, SECRET, bodies, body, call, engine, received};
 use crate::process::Process;
+use crate::psp::https;
 use crate::world::World;
 
 #[actix::test]
@@ -99,7 +93,7 @@ async fn on_a_listener_of_its_own_only_the_provider_s_certificate_is_let_in() {
         let request = Request::post(format!("https://localhost:{port}{path}"));
         let text = Full::new(Bytes::from(body(&[received("E1")])));
         let request = request.body(text).expect("a request");
-        let answer = client(&own, identity).request(request).await;
+        let answer = https(&own, identity).request(request).await;
         answer.map(|answer| answer.status().as_u16()).map_err(|error| error.to_string())
     };
     let stranger = [
@@ -120,28 +114,4 @@ async fn on_a_listener_of_its_own_only_the_provider_s_certificate_is_let_in() {
     assert_eq!(bodies(&world).await.len(), 1);
     world.stop().await;
     std::fs::remove_dir_all(dir).expect("its folder goes");
-}
-
-type Https = Client<
-    hyper_rustls::HttpsConnector<hyper_util::client::legacy::connect::HttpConnector>,
-    Full<Bytes>,
->;
-
-fn client(certificates: &Certificates, identity: Option<&PathBuf>) -> Https {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(&certificates.ca).expect("a CA")).expect("trusted");
-    let ring = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(ring).with_safe_default_protocol_versions();
-    let config = config.expect("TLS").with_root_certificates(roots);
-    let config = match identity {
-        None => config.with_no_client_auth(),
-        Some(path) => {
-            let chain = vec![CertificateDer::from_pem_file(path).expect("a certificate")];
-            let key = PrivateKeyDer::from_pem_file(path).expect("a key");
-            config.with_client_auth_cert(chain, key).expect("an identity")
-        }
-    };
-    let connector = HttpsConnectorBuilder::new().with_tls_config(config).https_only();
-    let connector = connector.enable_http1().build();
-    Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector)
 }
