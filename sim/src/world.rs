@@ -361,6 +361,8 @@ impl World {
         let Some(way) = self.links.get_mut(&link).filter(|way| !way.dead) else { return };
         way.dead = true;
         let (app, node, run) = (way.app, way.node, way.run);
+        // Also once the engine has forgotten the link: what was on its way is lost for good.
+        self.apps[app].deaf |= self.apps[app].link == Some(link);
         self.to_app(app, client, AppEvent::Closed { link });
         let what = NodeEvent::Hangup { link };
         self.at(self.now + server, Event::Node { node, run, what });

@@ -38,6 +38,7 @@ impl World {
         let link = self.link(app, node);
         let phone = &mut self.apps[app];
         phone.link = Some(link);
+        phone.deaf = false;
         phone.welcomed = false;
         let has = phone.has.clone();
         self.send_up(link, Up::Hello { has });

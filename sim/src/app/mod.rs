@@ -87,6 +87,8 @@ pub struct App {
     /// The node that it asks.
     node: usize,
     pub link: Option<u64>,
+    /// Nothing arrives by its link any more, and it does not know yet.
+    pub deaf: bool,
     pub welcomed: bool,
     /// The newest event it has, for going on after it.
     has: Option<(Arc<str>, u64)>,
@@ -123,6 +125,7 @@ impl App {
             old,
             node: 0,
             link: None,
+            deaf: false,
             welcomed: false,
             has: None,
             doing: BTreeMap::new(),
@@ -199,8 +202,8 @@ impl World {
             AppEvent::WelcomeBy { link } => self.give_up(app, link),
             AppEvent::Closed { link } => self.closed(app, link),
             AppEvent::Frame { link, frame } => {
-                let lives = self.links.get(&link).is_none_or(|way| !way.dead);
-                if self.apps[app].link == Some(link) && lives {
+                let phone = &self.apps[app];
+                if phone.link == Some(link) && !phone.deaf {
                     self.told(app, frame);
                 }
             }
