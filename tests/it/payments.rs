@@ -5,6 +5,8 @@ mod charged;
 #[cfg(feature = "failpoints")]
 mod crashed;
 mod expired;
+mod relieved;
 mod returned;
 mod settled;
 mod till;
+mod tips;

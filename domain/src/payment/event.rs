@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cause, Charge, Payment, PaymentStatus, Receipt, Refund, RefundStage, Stage, Use, numbered,
+    Cause, Charge, Payment, PaymentStatus, Receipt, Refund, RefundStage, Relief, Stage, Use,
+    numbered,
 };
+use crate::ledger::Shares;
 use crate::money::Centavos;
 use crate::pix::{EndToEndId, RefundId, Txid};
 use crate::units::UnixMillis;
@@ -51,6 +53,15 @@ pub enum PaymentEvent {
     RefundFailed {
         id: RefundId,
     },
+    /// The passenger gives so much on top. Its charge is ordered next.
+    TipGiven {
+        amount: Centavos,
+    },
+    /// Nobody counts on it any more; `counted_on`: until now the books did.
+    Relieved {
+        why: Relief,
+        counted_on: bool,
+    },
 }
 
 impl PaymentEvent {
@@ -66,6 +77,8 @@ impl PaymentEvent {
             Self::RefundAsked { .. } => "refund_asked",
             Self::RefundDone { .. } => "refund_done",
             Self::RefundFailed { .. } => "refund_failed",
+            Self::TipGiven { .. } => "tip_given",
+            Self::Relieved { .. } => "relieved",
         }
     }
 }
@@ -107,6 +120,14 @@ impl Payment {
             }
             PaymentEvent::RefundDone { id } => self.refund_is(id, RefundStage::Done),
             PaymentEvent::RefundFailed { id } => self.refund_is(id, RefundStage::Failed),
+            PaymentEvent::TipGiven { amount } => {
+                if let Some(debt) = &mut self.debt {
+                    debt.shares = Shares { driver: *amount, platform: Centavos::ZERO };
+                }
+                self.tips += 1;
+                (self.opened_at, self.relief) = (at, None);
+            }
+            PaymentEvent::Relieved { why, .. } => self.relief = Some(*why),
         }
         self.status = self.status_now();
     }
@@ -125,11 +146,14 @@ impl Payment {
 
     fn status_now(&self) -> PaymentStatus {
         let Some(debt) = self.debt else { return PaymentStatus::Unmatched };
-        match self.settled_by() {
-            Some(paid) if self.given_back(&paid.pix) >= debt.amount() => PaymentStatus::Refunded,
-            Some(_) => PaymentStatus::Paid,
-            None if self.open_charge().is_some() => PaymentStatus::Pending,
-            None => PaymentStatus::Expired,
+        match (self.settled_by(), self.relief) {
+            (Some(paid), _) if self.given_back(&paid.pix) >= debt.amount() => {
+                PaymentStatus::Refunded
+            }
+            (Some(_), _) => PaymentStatus::Paid,
+            (None, Some(relief)) => relief.status(),
+            (None, None) if self.open_charge().is_some() => PaymentStatus::Pending,
+            (None, None) => PaymentStatus::Expired,
         }
     }
 

@@ -72,6 +72,7 @@ impl Payment {
                 });
                 row.into_iter().collect()
             }
+            PaymentEvent::TipGiven { .. } | PaymentEvent::Relieved { .. } => vec![],
         }
     }
 

@@ -4,8 +4,10 @@ use ibora_domain::ids::{PassengerId, PaymentId};
 use ibora_domain::machines::PaymentRecords;
 use ibora_domain::payment::{Payment, PaymentStatus};
 use ibora_domain::ride::Ride;
+use ibora_domain::units::UnixMillis;
 use uuid::Uuid;
 
+use super::super::{ReadError, timestamp};
 use super::{Records, broken};
 
 impl Records {
@@ -45,16 +47,33 @@ impl Records {
         Ok(Some((status, u64::try_from(version).unwrap_or(0))))
     }
 
-    /// What a passenger has to pay.
+    /// What a passenger has to pay. What he meant to give on top is not among it.
     ///
     /// # Errors
     /// Whatever the database reports.
     pub async fn owed_by(&self, passenger: PassengerId) -> Result<Vec<PaymentId>, sqlx::Error> {
         let ids: Vec<Uuid> = sqlx::query_scalar(
             "SELECT id FROM payment_intents
-             WHERE passenger_id = $1 AND status IN ('pending', 'expired') ORDER BY opened_at",
+             WHERE passenger_id = $1 AND status IN ('pending', 'expired', 'written_off')
+               AND state::json -> 'debt' ->> 'due' <> 'tip' ORDER BY opened_at",
         )
         .bind(passenger.0)
+        .fetch_all(self.read())
+        .await?;
+        Ok(ids.into_iter().map(PaymentId).collect())
+    }
+
+    /// A few of the payments that have been owed since then or for longer, the oldest first.
+    ///
+    /// # Errors
+    /// Whatever the database reports.
+    pub async fn owed_since(&self, moment: UnixMillis) -> Result<Vec<PaymentId>, ReadError> {
+        let ids: Vec<Uuid> = sqlx::query_scalar(
+            "SELECT id FROM payment_intents
+             WHERE status IN ('pending', 'expired') AND opened_at <= $1
+               AND state::json -> 'debt' ->> 'due' <> 'tip' ORDER BY opened_at LIMIT 100",
+        )
+        .bind(timestamp(moment))
         .fetch_all(self.read())
         .await?;
         Ok(ids.into_iter().map(PaymentId).collect())

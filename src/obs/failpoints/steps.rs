@@ -107,6 +107,7 @@ pub(crate) fn message<R>(envelope: &Envelope<R>) -> Option<Failpoint> {
             RideInput::DoesItExist { .. } => ToRideDoesItExist,
             RideInput::Alarm => ToRideAlarm,
             RideInput::Read { .. }
+            | RideInput::Tip { .. }
             | RideInput::Position { .. }
             | RideInput::Ahead { .. }
             | RideInput::PaymentMoved { .. } => return None,

@@ -95,7 +95,7 @@ impl<R> PaymentMachine<R> {
         let live = matches!(charge.stage, Stage::Live { .. });
         let first = if live && !rebuilt { turn.now + LOOKS.first } else { turn.now };
         let watch = self.charge.get_or_insert(Watch::new(first, rebuilt));
-        let over = turn.now >= charge.expires_at || !payment.status.is_owed();
+        let over = turn.now >= charge.expires_at || !payment.status.is_payable();
         if live && !over {
             watch.due = watch.due.min(charge.expires_at);
         }
