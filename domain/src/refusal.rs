@@ -31,8 +31,8 @@ pub enum Refusal {
     DebtOutstanding,
     #[error("more than is left of what was paid")]
     RefundTooHigh,
-    #[error("a tip is not so small, or not so large")]
-    TipOutOfRange,
+    #[error("less than can be paid so, or more")]
+    AmountOutOfRange,
     #[error("the ride's state does not allow this")]
     IllegalTransition,
     #[error("the ride has changed since the version you named")]
@@ -88,7 +88,7 @@ impl Refusal {
             Self::ActiveRideExists => "active_ride_exists",
             Self::DebtOutstanding => "debt_outstanding",
             Self::RefundTooHigh => "refund_too_high",
-            Self::TipOutOfRange => "tip_out_of_range",
+            Self::AmountOutOfRange => "amount_out_of_range",
             Self::IllegalTransition => "illegal_transition",
             Self::VersionConflict => "version_conflict",
             Self::TooFar => "too_far",
@@ -124,7 +124,7 @@ impl Refusal {
             | Self::ActiveRideExists
             | Self::DebtOutstanding
             | Self::RefundTooHigh
-            | Self::TipOutOfRange
+            | Self::AmountOutOfRange
             | Self::IllegalTransition
             | Self::VersionConflict
             | Self::TooFar
@@ -169,7 +169,7 @@ impl Refusal {
         Self::ActiveRideExists,
         Self::DebtOutstanding,
         Self::RefundTooHigh,
-        Self::TipOutOfRange,
+        Self::AmountOutOfRange,
         Self::IllegalTransition,
         Self::VersionConflict,
         Self::TooFar,

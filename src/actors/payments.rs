@@ -27,6 +27,11 @@ impl Dispatch {
     pub fn payment_hint(&self, txid: Option<&Txid>, pix: EndToEndId) {
         let of_charge = txid.and_then(Payment::of_txid);
         let payment = of_charge.unwrap_or_else(|| PaymentId::of_stray(&pix));
+        self.payment_came(payment, pix);
+    }
+
+    /// As that, of a Pix whose payment is known.
+    pub fn payment_came(&self, payment: PaymentId, pix: EndToEndId) {
         self.registry.send(Envelope::Payment(payment, PaymentInput::Hint { pix }));
     }
 

@@ -222,7 +222,7 @@ pub(super) fn status(code: &str) -> u16 {
         | "outside_service_area"
         | "pix_key_mismatch"
         | "refund_too_high"
-        | "tip_out_of_range" => 422,
+        | "amount_out_of_range" => 422,
         "pin_locked" => 423,
         "rate_limited" => 429,
         "not_owner" | "overloaded" | "unavailable" => 503,

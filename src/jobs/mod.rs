@@ -11,6 +11,7 @@ mod janitor;
 mod notices;
 mod reconcile;
 mod registration;
+mod tariffs;
 mod write_offs;
 
 use std::sync::{Arc, Weak};
@@ -82,6 +83,7 @@ impl Jobs {
             Box::pin(claims::run(Arc::clone(&parts), options.janitor_every)),
             Box::pin(reconcile::run(Arc::clone(&parts))),
             Box::pin(write_offs::run(Arc::clone(&parts), options.janitor_every)),
+            Box::pin(tariffs::run(Arc::clone(&parts), options.janitor_every)),
             Box::pin(janitor::run(Arc::clone(&parts), options.clone())),
         ];
         if let Some(address) = options.webhook {

@@ -8,5 +8,6 @@ mod expired;
 mod relieved;
 mod returned;
 mod settled;
+mod tariffs;
 mod till;
 mod tips;

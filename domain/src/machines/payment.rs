@@ -18,7 +18,7 @@ use crate::ids::PaymentId;
 use crate::ledger::{Hold, Trip};
 use crate::money::Centavos;
 use crate::payment::{
-    ChargeSeen, Incoming, Payment, PaymentEvent, PaymentPolicy, RefundStage, Stage,
+    ChargeSeen, Incoming, Payment, PaymentEvent, PaymentPolicy, Receipt, RefundStage, Stage,
 };
 use crate::person::Role;
 use crate::pix::{EndToEndId, RefundId};

@@ -47,6 +47,11 @@ impl Payment {
                 let refund = self.refunds.iter().find(|refund| refund.id == *id);
                 refund.map_or(Ok(vec![]), |refund| self.of_refund(event, refund, at))
             }
+            PaymentEvent::PixStated { pix, tariff } => {
+                let receipt = self.receipts.iter().find(|receipt| receipt.pix == *pix);
+                let stated = receipt.map(|receipt| self.stated(receipt, *tariff, at));
+                Ok(stated.transpose()?.into_iter().collect())
+            }
             PaymentEvent::TipGiven { .. } => {
                 let owed = self.debt.map(|debt| debt.owed(self.tips, at)).transpose()?;
                 Ok(owed.into_iter().collect())

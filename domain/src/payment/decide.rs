@@ -67,7 +67,7 @@ impl Payment {
         let good_for = self.good_for(incoming);
         let paid = self.charge_of(incoming).filter(|charge| charge.is_open());
         let ended = paid.map(|charge| PaymentEvent::ChargeEnded { number: charge.number });
-        let Incoming { pix, txid, amount } = incoming.clone();
+        let Incoming { pix, txid, amount, tariff: _ } = incoming.clone();
         let mut events =
             vec![PaymentEvent::PixReceived { pix: pix.clone(), txid, amount, good_for }];
         events.extend(ended);

@@ -53,6 +53,11 @@ pub enum PaymentEvent {
     RefundFailed {
         id: RefundId,
     },
+    /// The provider took so much of a Pix; the rest is in its balance.
+    PixStated {
+        pix: EndToEndId,
+        tariff: Centavos,
+    },
     /// The passenger gives so much on top. Its charge is ordered next.
     TipGiven {
         amount: Centavos,
@@ -77,6 +82,7 @@ impl PaymentEvent {
             Self::RefundAsked { .. } => "refund_asked",
             Self::RefundDone { .. } => "refund_done",
             Self::RefundFailed { .. } => "refund_failed",
+            Self::PixStated { .. } => "pix_stated",
             Self::TipGiven { .. } => "tip_given",
             Self::Relieved { .. } => "relieved",
         }
@@ -102,7 +108,7 @@ impl Payment {
             PaymentEvent::PixReceived { pix, txid, amount, good_for } => {
                 let (pix, txid) = (pix.clone(), txid.clone());
                 let (amount, good_for) = (*amount, *good_for);
-                self.receipts.push(Receipt { pix, txid, amount, at, good_for });
+                self.receipts.push(Receipt { pix, txid, amount, at, good_for, tariff: None });
                 if good_for.settles() {
                     self.paid_at = Some(at);
                 }
@@ -120,6 +126,11 @@ impl Payment {
             }
             PaymentEvent::RefundDone { id } => self.refund_is(id, RefundStage::Done),
             PaymentEvent::RefundFailed { id } => self.refund_is(id, RefundStage::Failed),
+            PaymentEvent::PixStated { pix, tariff } => {
+                if let Some(receipt) = self.receipts.iter_mut().find(|known| known.pix == *pix) {
+                    receipt.tariff = Some(*tariff);
+                }
+            }
             PaymentEvent::TipGiven { amount } => {
                 if let Some(debt) = &mut self.debt {
                     debt.shares = Shares { driver: *amount, platform: Centavos::ZERO };

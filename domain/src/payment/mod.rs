@@ -10,6 +10,7 @@ mod decide;
 mod event;
 mod relief;
 mod rows;
+mod stated;
 #[cfg(test)]
 mod tests;
 mod tip;
@@ -29,6 +30,7 @@ use crate::units::{Millis, UnixMillis};
 pub use decide::ChargeSeen;
 pub use event::PaymentEvent;
 pub use relief::Relief;
+pub use stated::STATED_AFTER;
 pub use tip::TipPolicy;
 
 /// The numbers by which payments are decided. All come from configuration.
@@ -204,6 +206,8 @@ pub struct Incoming {
     pub pix: EndToEndId,
     pub txid: Option<Txid>,
     pub amount: Centavos,
+    /// What the provider took of it, where it says so.
+    pub tariff: Option<Centavos>,
 }
 
 /// A Pix that came in.
@@ -214,6 +218,9 @@ pub struct Receipt {
     pub amount: Centavos,
     pub at: UnixMillis,
     pub good_for: Use,
+    /// What the provider took of it, once that is booked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tariff: Option<Centavos>,
 }
 
 /// Why money goes back.

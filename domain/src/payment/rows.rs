@@ -72,7 +72,9 @@ impl Payment {
                 });
                 row.into_iter().collect()
             }
-            PaymentEvent::TipGiven { .. } | PaymentEvent::Relieved { .. } => vec![],
+            PaymentEvent::PixStated { .. }
+            | PaymentEvent::TipGiven { .. }
+            | PaymentEvent::Relieved { .. } => vec![],
         }
     }
 

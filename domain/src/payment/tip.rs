@@ -49,7 +49,7 @@ impl Payment {
     /// Gives `amount`, by a charge. Nothing where just this is on its way already.
     ///
     /// # Errors
-    /// [`Refusal::TipOutOfRange`] for an amount that no tip may have,
+    /// [`Refusal::AmountOutOfRange`] for an amount that no tip may have,
     /// [`Refusal::IllegalTransition`] where another can be paid still, or was paid,
     /// [`Refusal::Unavailable`] where there is no provider to charge by.
     pub fn give_tip(
@@ -59,7 +59,7 @@ impl Payment {
         policy: &PaymentPolicy,
     ) -> Result<Vec<PaymentEvent>, Refusal> {
         if !(policy.tips.min..=policy.tips.max).contains(&amount) {
-            return Err(Refusal::TipOutOfRange);
+            return Err(Refusal::AmountOutOfRange);
         }
         match self.status {
             PaymentStatus::Lapsed if policy.charges => {

@@ -67,7 +67,7 @@ impl Desk {
     fn comes(&mut self, pix: &str, number: u16, amount: i64) -> Use {
         let txid = Some(self.payment.txid(number));
         let pix = EndToEndId::parse(pix).expect("a number");
-        let incoming = Incoming { pix, txid, amount: Centavos(amount) };
+        let incoming = Incoming { pix, txid, amount: Centavos(amount), tariff: None };
         self.happen(self.payment.receive(&incoming));
         self.payment.receipts.last().expect("taken in").good_for
     }
@@ -87,7 +87,7 @@ impl Desk {
 fn a_tip_is_all_the_drivers_and_given_once() {
     let mut desk = Desk::tip();
     for bad in [i64::MIN, -100, 0, 99, 20_001, i64::MAX] {
-        assert_eq!(desk.give(bad), Err(Refusal::TipOutOfRange), "{bad}");
+        assert_eq!(desk.give(bad), Err(Refusal::AmountOutOfRange), "{bad}");
     }
     assert_eq!(desk.give(300), Ok(()));
     assert_eq!(desk.figures(), [300, 300, 0, 0]);
@@ -189,4 +189,29 @@ fn a_payment_of_before_tips_reads_and_what_is_stored_reads_again() {
     let plain = serde_json::to_value(&Desk::of(Due::Fare, 2000).payment).expect("JSON");
     assert!(plain.get("relief").is_none() && plain.get("tips").is_none());
     assert!(serde_json::from_value::<Payment>(plain).is_ok());
+}
+
+#[test]
+fn what_the_provider_takes_of_a_pix_is_booked_once_and_never_more_than_it_is() {
+    let mut desk = Desk::of(Due::Fare, 2000);
+    desk.comes("E1", 1, 2000);
+    let pix = EndToEndId::parse("E1").expect("a number");
+    let told = |tariff| Incoming {
+        pix: pix.clone(),
+        txid: None,
+        amount: Centavos(2000),
+        tariff: Option::map(tariff, Centavos),
+    };
+    let late = NOW + STATED_AFTER;
+    let early = UnixMillis(late.0 - 1);
+    assert_eq!(desk.payment.state(&told(None), early), None, "it may still be told");
+    let none = PaymentEvent::PixStated { pix: pix.clone(), tariff: Centavos::ZERO };
+    assert_eq!(desk.payment.state(&told(None), late), Some(none));
+    let all = PaymentEvent::PixStated { pix: pix.clone(), tariff: Centavos(2000) };
+    assert_eq!(desk.payment.state(&told(Some(i64::MAX)), NOW), Some(all));
+    desk.happen(desk.payment.state(&told(Some(24)), NOW));
+    let of = |account| desk.books.balance(account).0;
+    assert_eq!((of(Account::PspCash), of(Account::PspFees)), (1976, 24));
+    assert_eq!(of(Account::PspClearing), 0);
+    assert_eq!(desk.payment.state(&told(Some(24)), late), None, "once");
 }

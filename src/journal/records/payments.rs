@@ -3,12 +3,17 @@
 use ibora_domain::ids::{PassengerId, PaymentId};
 use ibora_domain::machines::PaymentRecords;
 use ibora_domain::payment::{Payment, PaymentStatus};
+use ibora_domain::pix::EndToEndId;
 use ibora_domain::ride::Ride;
-use ibora_domain::units::UnixMillis;
+use ibora_domain::units::{Millis, UnixMillis};
 use uuid::Uuid;
 
 use super::super::{ReadError, timestamp};
 use super::{Records, broken};
+
+/// What stays unbooked for longer is for people: the comparison with the provider's balance shows
+/// it.
+const UNSTATED_FOR: Millis = Millis::from_secs(3 * 86_400);
 
 impl Records {
     /// What is known of a payment.
@@ -77,5 +82,30 @@ impl Records {
         .fetch_all(self.read())
         .await?;
         Ok(ids.into_iter().map(PaymentId).collect())
+    }
+
+    /// A few of the Pix that came in lately, but not after this moment, and of which it is not
+    /// booked what the provider took; each with its payment, the oldest first.
+    ///
+    /// # Errors
+    /// Whatever the database reports.
+    pub async fn unstated(
+        &self,
+        before: UnixMillis,
+    ) -> Result<Vec<(PaymentId, EndToEndId)>, ReadError> {
+        let rows: Vec<(Uuid, String)> = sqlx::query_as(
+            "SELECT r.payment_id, r.end_to_end FROM pix_received r
+             WHERE r.received_at <= $1 AND r.received_at > $2 AND NOT EXISTS (
+                 SELECT FROM financial_events f WHERE f.key = 'pixconf:' || r.end_to_end)
+             ORDER BY r.received_at LIMIT 100",
+        )
+        .bind(timestamp(before))
+        .bind(timestamp(before - UNSTATED_FOR))
+        .fetch_all(self.read())
+        .await?;
+        let row = |(payment, pix): (Uuid, String)| {
+            Some((PaymentId(payment), EndToEndId::parse(&pix).ok()?))
+        };
+        Ok(rows.into_iter().filter_map(row).collect())
     }
 }

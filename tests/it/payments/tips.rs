@@ -144,7 +144,7 @@ async fn only_the_passenger_of_a_completed_ride_tips_and_only_an_amount_within_l
     }
     for beyond in ["0.01", "0.99", "200.01", "92233720368547758.07"] {
         let refused = till.world.post(passenger, &path, &json!({ "amount": beyond })).await;
-        assert_eq!(refused.problem(422), "tip_out_of_range", "{beyond}");
+        assert_eq!(refused.problem(422), "amount_out_of_range", "{beyond}");
     }
     let tip = json!({ "amount": "5.00" });
     let other = till.world.passenger().await;

@@ -71,5 +71,9 @@ impl<R> PaymentMachine<R> {
         for event in events.into_iter().flatten() {
             self.record(turn, &event, decision);
         }
+        let stated = self.payment.as_ref().and_then(|payment| payment.state(incoming, turn.now));
+        if let Some(event) = stated {
+            self.record(turn, &event, decision);
+        }
     }
 }
