@@ -4,15 +4,17 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use ibora_domain::category::Category;
+use ibora_domain::dispute::{Reason, Winner};
 use ibora_domain::facts::{Answer, CommandKey};
 use ibora_domain::ids::{
-    DriverId, OfferId, PassengerId, PaymentId, PayoutId, RideId, UserId, VehicleId,
+    DisputeId, DriverId, OfferId, PassengerId, PaymentId, PayoutId, RideId, UserId, VehicleId,
 };
 use ibora_domain::machines::{
     Ask, DriverCommand, DriverInput, Envelope, PassengerInput, PaymentInput, ReadAs, RideInput,
     Verdict, WalletInput,
 };
 use ibora_domain::money::Centavos;
+use ibora_domain::payment::BorneBy;
 use ibora_domain::person::Role;
 use ibora_domain::pix::PixKey;
 use ibora_domain::place::Coordinates;
@@ -25,6 +27,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::payments;
 use super::payouts::OfPayout;
 use super::ports::Reply;
 
@@ -82,7 +85,13 @@ pub enum Command {
     #[serde(rename = "payment.intent")]
     Intent { ride: RideId },
     #[serde(rename = "payment.refund")]
-    GiveBack { payment: PaymentId, amount: Centavos, reason: String },
+    GiveBack { payment: PaymentId, amount: Centavos, borne_by: BorneBy, reason: String },
+    #[serde(rename = "dispute.open")]
+    Contest { ride: RideId, reason: Reason, note: Option<String> },
+    #[serde(rename = "dispute.evidence")]
+    Evidence { dispute: DisputeId, text: String },
+    #[serde(rename = "dispute.ruling")]
+    Rule { dispute: DisputeId, winner: Winner, reason: String },
 }
 
 /// A ride asked for.
@@ -117,6 +126,9 @@ impl Command {
             Self::RejectPayout { .. } => "payout.reject",
             Self::Intent { .. } => "payment.intent",
             Self::GiveBack { .. } => "payment.refund",
+            Self::Contest { .. } => "dispute.open",
+            Self::Evidence { .. } => "dispute.evidence",
+            Self::Rule { .. } => "dispute.ruling",
         }
     }
 
@@ -133,11 +145,16 @@ impl Command {
             | Self::Complete { .. }
             | Self::Payout { .. } => matches!(role, Role::Driver),
             Self::Request(_) | Self::Intent { .. } => matches!(role, Role::Passenger),
-            Self::GiveBack { .. } | Self::ApprovePayout { .. } | Self::RejectPayout { .. } => {
-                matches!(role, Role::Admin)
+            Self::GiveBack { .. }
+            | Self::ApprovePayout { .. }
+            | Self::RejectPayout { .. }
+            | Self::Rule { .. } => matches!(role, Role::Admin),
+            Self::Rate { .. } | Self::Contest { .. } => {
+                matches!(role, Role::Passenger | Role::Driver)
             }
-            Self::Rate { .. } => matches!(role, Role::Passenger | Role::Driver),
-            Self::Cancel { .. } => matches!(role, Role::Passenger | Role::Driver | Role::Admin),
+            Self::Cancel { .. } | Self::Evidence { .. } => {
+                matches!(role, Role::Passenger | Role::Driver | Role::Admin)
+            }
         }
     }
 
@@ -218,9 +235,12 @@ pub(super) fn envelope(
         Command::Intent { ride } => {
             Envelope::Payment(PaymentId::of_ride(ride), PaymentInput::Intent { ask })
         }
-        Command::GiveBack { payment, amount, reason } => {
-            Envelope::Payment(payment, PaymentInput::GiveBack { ask, amount, reason })
+        Command::GiveBack { payment, amount, borne_by, reason } => {
+            payments::give_back(ask, payment, (amount, borne_by, reason))
         }
+        Command::Contest { ride, reason, note } => about.contest(caller, ask, ride, (reason, note)),
+        Command::Evidence { dispute, text } => about.evidence(caller, ask, dispute, text),
+        Command::Rule { dispute, winner, reason } => about.rule(ask, dispute, (winner, reason)),
         Command::Request(_) => {
             let passenger = PassengerId::from(caller.user);
             let ride = RideId(Uuid::now_v7());
@@ -271,12 +291,17 @@ pub(super) fn refuse_overloaded(envelope: Envelope<Reply>) {
             _ => return,
         },
         Envelope::Payment(_, input) => match input {
-            PaymentInput::Intent { ask } | PaymentInput::GiveBack { ask, .. } => ask.reply,
+            PaymentInput::Intent { ask }
+            | PaymentInput::GiveBack { ask, .. }
+            | PaymentInput::Contest { ask, .. } => ask.reply,
             PaymentInput::Read { reply, .. } => reply,
             _ => return,
         },
         Envelope::Wallet(_, input) => match input {
-            WalletInput::Payout { ask, .. } | WalletInput::Review { ask, .. } => ask.reply,
+            WalletInput::Payout { ask, .. }
+            | WalletInput::Review { ask, .. }
+            | WalletInput::Evidence { ask, .. }
+            | WalletInput::Rule { ask, .. } => ask.reply,
             _ => return,
         },
         Envelope::Dispatcher(..) | Envelope::PayoutLine(_) => return,

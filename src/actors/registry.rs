@@ -393,11 +393,18 @@ fn is_refusable(envelope: &Envelope<Reply>) -> bool {
         }
         Envelope::Payment(_, input) => matches!(
             input,
-            PaymentInput::Intent { .. } | PaymentInput::Read { .. } | PaymentInput::GiveBack { .. }
+            PaymentInput::Intent { .. }
+                | PaymentInput::Read { .. }
+                | PaymentInput::GiveBack { .. }
+                | PaymentInput::Contest { .. }
         ),
-        Envelope::Wallet(_, input) => {
-            matches!(input, WalletInput::Payout { .. } | WalletInput::Review { .. })
-        }
+        Envelope::Wallet(_, input) => matches!(
+            input,
+            WalletInput::Payout { .. }
+                | WalletInput::Review { .. }
+                | WalletInput::Evidence { .. }
+                | WalletInput::Rule { .. }
+        ),
         Envelope::Dispatcher(..) | Envelope::PayoutLine(_) => false,
     }
 }

@@ -1,10 +1,13 @@
 //! Payments: what a ride leaves to be paid, from its charge to its end, at a simulated provider.
 
 mod asked;
+mod banks;
 mod charged;
 #[cfg(feature = "failpoints")]
 mod crashed;
+mod disputes;
 mod expired;
 mod returned;
 mod settled;
+mod shared;
 mod till;

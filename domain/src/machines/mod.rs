@@ -143,6 +143,10 @@ pub enum Note {
     Payout {
         event: &'static str,
     },
+    /// Something happened to what stands against a driver's share.
+    Dispute {
+        event: &'static str,
+    },
     /// Payouts wait for something.
     PayoutsWait {
         why: Cleared,

@@ -3,6 +3,7 @@
 use ibora_domain::ids::{PassengerId, PaymentId};
 use ibora_domain::machines::PaymentRecords;
 use ibora_domain::payment::{Payment, PaymentStatus};
+use ibora_domain::pix::EndToEndId;
 use ibora_domain::ride::Ride;
 use uuid::Uuid;
 
@@ -25,6 +26,19 @@ impl Records {
         let people: Vec<_> = payment.passenger().map(|passenger| passenger.0).into_iter().collect();
         let commands = self.past_commands(id.0, &people).await?;
         Ok(PaymentRecords { payment: Some(payment), commands })
+    }
+
+    /// The payment that a Pix was taken in for.
+    ///
+    /// # Errors
+    /// Whatever the database reports.
+    pub async fn payment_of_pix(&self, pix: &EndToEndId) -> Result<Option<PaymentId>, sqlx::Error> {
+        let id: Option<Uuid> =
+            sqlx::query_scalar("SELECT payment_id FROM pix_received WHERE end_to_end = $1")
+                .bind(pix.as_str())
+                .fetch_optional(self.read())
+                .await?;
+        Ok(id.map(PaymentId))
     }
 
     /// Where the payment of a ride stands, and at which version; none where it has none.
