@@ -7,6 +7,7 @@ use ibora_domain::category::Category;
 use ibora_domain::facts::{Act, AuditRow};
 use ibora_domain::ids::{DriverId, UserId, VehicleId};
 use ibora_domain::person::{Approval, Email, PersonError, PersonName, Plate, Role};
+use ibora_domain::pix::{PixError, PixKey};
 use ibora_domain::units::{Millis, UnixMillis};
 use ibora_domain::vehicle::Vehicle;
 use serde::Serialize;
@@ -15,7 +16,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::accounts::{AccountError, Accounts};
-use crate::journal::{AccountRow, CommitError, Journal, ReviewRow, UserRow, VehicleRow};
+use crate::journal::{AccountRow, CommitError, Journal, PixKeyRow, ReviewRow, UserRow, VehicleRow};
 
 /// Rows in one commit.
 const ROWS_AT_ONCE: usize = 1500;
@@ -58,6 +59,8 @@ pub enum SeedError {
     Account(#[from] AccountError),
     #[error("a generated field is not valid: {0}")]
     Field(#[from] PersonError),
+    #[error("a generated Pix key is not valid: {0}")]
+    Key(#[from] PixError),
 }
 
 /// Makes people; `progress` hears how many there are so far.
@@ -114,7 +117,7 @@ fn person(
     role: Role,
     number: usize,
     at: UnixMillis,
-) -> Result<Vec<AccountRow>, PersonError> {
+) -> Result<Vec<AccountRow>, SeedError> {
     let first = FIRST_NAMES[number % FIRST_NAMES.len()];
     let last = LAST_NAMES[number / FIRST_NAMES.len() % LAST_NAMES.len()];
     let mut rows = vec![AccountRow::UserCreated(UserRow {
@@ -138,6 +141,10 @@ fn person(
             by: None,
             at,
         }));
+        // Nobody has it: only a simulated provider pays to it.
+        let (key, kind) = PixKey::of_person(&format!("{user}@seed.invalid"))?;
+        let row = PixKeyRow { driver, version: 1, kind, key, set_at: at, usable_from: at };
+        rows.push(AccountRow::PixKeySet(row));
         let vehicle = vehicle(number)?;
         rows.push(AccountRow::VehicleAdded(VehicleRow { driver, vehicle, at }));
     }

@@ -420,6 +420,7 @@ pub fn input_name<R>(input: &Envelope<R>) -> &'static str {
             RideInput::Read { .. } => "read",
             RideInput::Offers { .. } => "offers",
             RideInput::OfferUnwanted { .. } => "offer unwanted",
+            RideInput::SlotUnused { .. } => "slot unused",
             RideInput::Position { .. } => "position",
             RideInput::Ahead { .. } => "ahead",
             RideInput::PaymentMoved { .. } => "payment moved",

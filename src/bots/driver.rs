@@ -26,6 +26,7 @@ use super::session::Session;
 use super::town::{Ride, Town};
 
 mod next;
+mod pay;
 
 /// Accuracy that a bot's phone claims.
 const ACCURACY_M: u32 = 8;
@@ -153,6 +154,10 @@ impl DriverBot {
                 "ride.updated" => {
                     let ride = Ride::within(&body);
                     ride.map_or(Ok(()), |ride| self.ride_changed(ride))
+                }
+                "payout.updated" => {
+                    self.payout_moved(&body);
+                    Ok(())
                 }
                 _ => Ok(()),
             },

@@ -22,6 +22,9 @@ pub struct Figures {
     pub completed: Count,
     pub canceled: Count,
     pub no_driver: Count,
+    /// Payouts that drivers were told are done, and how much came in.
+    pub payouts: Count,
+    pub paid_out_centavos: Count,
     /// Commands that never got an answer.
     pub unanswered: Count,
     /// Refusals that no healthy run has.
@@ -42,7 +45,11 @@ pub struct Count(AtomicU64);
 
 impl Count {
     pub(super) fn add(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.add_many(1);
+    }
+
+    pub(super) fn add_many(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
     }
 
     /// The number now.

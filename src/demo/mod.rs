@@ -7,6 +7,7 @@
 //! nowhere else: an engine that serves has neither. What always holds: bots and visitors reach the
 //! engine through its listener only; what the page shows of bots they say themselves.
 
+mod cashier;
 mod city;
 mod demand;
 mod live;

@@ -33,6 +33,9 @@ pub struct Numbers {
     pub offers: u64,
     pub won: u64,
     pub lost: u64,
+    /// Payouts that drivers have got, and centavos of all of them.
+    pub payouts: u64,
+    pub paid_out_centavos: u64,
     pub unanswered: u64,
     pub odd_refusals: u64,
     pub wait_p50_s: Option<f64>,
@@ -124,6 +127,8 @@ impl Sampler {
         numbers.offers = figures.offers.get();
         numbers.won = figures.accepts_won.get();
         numbers.lost = figures.accepts_lost.get();
+        numbers.payouts = figures.payouts.get();
+        numbers.paid_out_centavos = figures.paid_out_centavos.get();
         numbers.unanswered = figures.unanswered.get();
         numbers.odd_refusals = figures.odd_refusals.get();
         if let Some([p50, p90]) = figures.wait_ms.quantiles(NEWEST, [0.5, 0.9]) {

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::cashier::Cashier;
 use super::city::City;
 use super::demand::Demand;
 use super::live::Live;
@@ -57,6 +58,7 @@ impl People {
         let (drivers, passengers): (Vec<_>, Vec<_>) =
             seeded.into_iter().partition(|person| person.role == Role::Driver);
         let per_hour = TRIPS_PER_DRIVER_HOUR * f64::from(u32::try_from(drivers.len()).unwrap_or(0));
+        people.tasks.spawn(Cashier::new(people.engine().address).serve(drivers.clone()));
         people.drivers(drivers, seed, live);
         people.passengers(passengers, (seed, per_hour), live);
         people

@@ -11,12 +11,14 @@ use sqlx::{ConnectOptions, Connection};
 use super::city::City;
 use super::{DemoError, DemoOptions, reachable};
 use crate::app::{self, StartError};
-use crate::config::{Config, Mode, RoutingKind};
+use crate::config::{Config, Mode, PixSimulator, RoutingKind};
 use crate::geo::{PowerLaw, RoadGraph, Router};
 use crate::postgres::Database;
 
 /// The demo's folder in the engine's data folder.
 const FOLDER: &str = "demo";
+/// How long a driver's share is held. Nobody watches for a day until the first is paid out.
+const HOLD: Millis = Millis::from_secs(600);
 /// All bots share one address.
 const REQUESTS_PER_MIN: u32 = 1_000_000;
 
@@ -44,6 +46,10 @@ pub(super) fn config(
     config.seed.enabled = true;
     config.clock.speed = options.speed;
     config.limits.anonymous_per_min = REQUESTS_PER_MIN;
+    // No bot pays or is paid real money, whoever is configured.
+    config.pix.base_url.clear();
+    config.pix.simulator = PixSimulator::On;
+    config.money.hold_ms = HOLD;
     if let Some(listen) = options.listen {
         config.http.listen = listen;
     }

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
+use ibora_domain::money::Centavos;
+
 use super::numbers::Numbers;
 
 /// Between two drawings, and between two lines.
@@ -70,7 +72,8 @@ impl View {
 fn line(n: &Numbers) -> String {
     format!(
         "{} s: {} sockets, {} searching, {} active, {} completed, {} canceled, {} without driver; \
-         wait p50 {} p90 {}; accept p50 {} p99 {}; commit {} of {} decisions\n",
+         {} paid out in {} payouts; wait p50 {} p90 {}; accept p50 {} p99 {}; \
+         commit {} of {} decisions\n",
         n.uptime_s,
         n.sockets,
         n.searching,
@@ -78,6 +81,8 @@ fn line(n: &Numbers) -> String {
         n.completed,
         n.canceled,
         n.no_driver,
+        reais(n.paid_out_centavos),
+        n.payouts,
         seconds(n.wait_p50_s),
         seconds(n.wait_p90_s),
         ms(n.accept_p50_ms),
@@ -116,6 +121,11 @@ fn block(n: &Numbers, url: &str) -> String {
         "  {BOLD}{:>7}{OFF} offers     {BOLD}{:>7}{OFF} won        {BOLD}{:>5}{OFF} lost in a race",
         n.offers, n.won, n.lost
     ));
+    put(format!(
+        "  {BOLD}{:>7}{OFF} payouts    {BOLD}{:>7}{OFF} paid out to drivers",
+        n.payouts,
+        reais(n.paid_out_centavos)
+    ));
     put(String::new());
     put(row("wait for a driver", &seconds(n.wait_p50_s), &seconds(n.wait_p90_s), "p90, city time"));
     put(row("accept answered", &ms(n.accept_p50_ms), &ms(n.accept_p99_ms), "p99, real time"));
@@ -140,6 +150,10 @@ fn block(n: &Numbers, url: &str) -> String {
     }
     put(String::new());
     text
+}
+
+fn reais(centavos: u64) -> String {
+    format!("R$ {}", Centavos(i64::try_from(centavos).unwrap_or(i64::MAX)))
 }
 
 fn row(name: &str, median: &str, high: &str, what: &str) -> String {

@@ -8,6 +8,7 @@ use awc::http::StatusCode;
 use ibora::bots::StreamFaults;
 use ibora::config::{Config, Mode};
 use ibora::demo::{Demo, DemoError, DemoOptions, Numbers};
+use ibora::readmodel::audit;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -106,6 +107,7 @@ async fn a_small_city_rides_over_real_sockets_and_is_shown() {
 
     a_visitor_is_a_passenger(&demo).await;
     what_was_told_is_recorded(&demo).await;
+    drivers_are_paid(&demo).await;
     demo.stop().await.expect("stops");
     std::fs::remove_dir_all(&folder).expect("cleared");
 }
@@ -157,6 +159,18 @@ async fn what_was_told_is_recorded(demo: &Demo) {
     }
     let numbers = demo.numbers();
     assert_eq!((numbers.unanswered, numbers.odd_refusals), (0, 0), "{numbers:?}");
+}
+
+/// What passengers paid is held for a while, and then with the drivers' bank; the books are sound.
+async fn drivers_are_paid(demo: &Demo) {
+    until(demo, "a driver is paid", |numbers| numbers.payouts >= 2).await;
+    assert!(demo.numbers().paid_out_centavos >= 2 * 950, "what is worth its fee");
+    let live = read(&format!("{}demo/live", demo.url())).await;
+    assert!(live["numbers"]["payouts"].as_u64().expect("a count") >= 2, "{live}");
+    demo.app().journal.flush().await;
+    let findings = audit(&demo.app().store.pool, |_| {}).await.expect("audits");
+    let broken: Vec<_> = findings.iter().filter(|found| found.violations > 0).collect();
+    assert!(broken.is_empty(), "promises broken: {broken:?}");
 }
 
 #[actix_web::test]

@@ -4,6 +4,7 @@
 mod books;
 mod driver;
 mod watched;
+mod whole;
 
 use actix_web::http::Method;
 use serde_json::Value;

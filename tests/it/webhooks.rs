@@ -1,6 +1,6 @@
 //! Callbacks of the Pix provider: who may call, what is kept of it, and what is not believed.
 
-mod bank;
+pub(crate) mod bank;
 mod doors;
 mod hints;
 mod intake;

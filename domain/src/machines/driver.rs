@@ -178,6 +178,14 @@ impl DriverMachine {
         }
     }
 
+    /// The offer of a wave may be told when he has given a slot for a later one: it stays taken for
+    /// both.
+    fn keep_slot(&mut self, slot: Slot) {
+        let kept = self.slots.entry(slot.ride).or_insert(slot);
+        kept.of = kept.of.max(slot.of);
+        kept.until = kept.until.max(slot.until);
+    }
+
     /// A slot is free, and whatever was said of it is settled.
     fn free_slot(&mut self, ride: RideId) {
         self.slots.remove(&ride);
@@ -339,9 +347,10 @@ impl DriverMachine {
             || is(Mutant::SlotsUnbounded);
         // The word that an earlier offer of this ride is closed would free the new one's slot.
         let room = room && !self.unwanted.contains(&slot.ride);
-        let granted = self.may_be_offered() && self.reserved.is_none() && room;
+        let late = self.slots.get(&slot.ride).is_some_and(|kept| kept.of > slot.of);
+        let granted = self.may_be_offered() && self.reserved.is_none() && room && !late;
         if granted {
-            self.slots.insert(slot.ride, slot);
+            self.keep_slot(slot);
         }
         let answer =
             DispatcherInput::SlotAnswer { ride: slot.ride, of: slot.of, driver: self.id, granted };
@@ -353,7 +362,7 @@ impl DriverMachine {
         if self.active == Some(slot.ride) || self.next == Some(slot.ride) {
             return;
         }
-        self.slots.insert(slot.ride, slot);
+        self.keep_slot(slot);
         self.answers.offered();
         if !self.may_be_offered() {
             self.unwanted.insert(slot.ride);

@@ -83,6 +83,12 @@ pub enum RideInput<R> {
         driver: DriverId,
         of: WaveId,
     },
+    /// A driver gave a slot for a wave that is made without it. Whether his offer of that wave is
+    /// open all the same, for the wave was sought twice, only the ride knows.
+    SlotUnused {
+        driver: DriverId,
+        of: WaveId,
+    },
     Position {
         driver: DriverId,
         position: DriverPosition,
@@ -411,6 +417,7 @@ impl<R> Machine for RideMachine<R> {
                 self.offers_found(turn, WaveId { search, wave }, candidates);
             }
             RideInput::OfferUnwanted { driver, of } => self.offer_unwanted(turn, driver, of),
+            RideInput::SlotUnused { driver, of } => self.slot_unused(turn, driver, of),
             RideInput::Position { driver, position } => self.position(turn, driver, position),
             RideInput::Ahead { to, eta } => self.ahead(turn, to, eta),
             RideInput::PaymentMoved { status, version } => {

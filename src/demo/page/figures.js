@@ -21,6 +21,8 @@ export function showNumbers(n, drivers) {
   put('wait50', seconds(n.wait_p50_s));
   put('wait90', seconds(n.wait_p90_s));
   put('pickup50', seconds(n.pickup_p50_s));
+  put('paid-out', money.format(n.paid_out_centavos / 100));
+  put('payouts', `${whole.format(n.payouts)} ${text.payouts}`);
   put('accept50', ms(n.accept_p50_ms));
   put('accept99', ms(n.accept_p99_ms));
   put('commit', ms(n.commit_ms));

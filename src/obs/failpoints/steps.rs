@@ -106,7 +106,9 @@ pub(crate) fn message<R>(envelope: &Envelope<R>) -> Option<Failpoint> {
             RideInput::PrecedingEnded { .. } => ToRidePrecedingEnded,
             RideInput::DoesItExist { .. } => ToRideDoesItExist,
             RideInput::Alarm => ToRideAlarm,
-            RideInput::Read { .. }
+            // A slot that nobody speaks of lapses.
+            RideInput::SlotUnused { .. }
+            | RideInput::Read { .. }
             | RideInput::Position { .. }
             | RideInput::Ahead { .. }
             | RideInput::PaymentMoved { .. } => return None,

@@ -21,7 +21,7 @@ pub(super) const KEY: &str = "ibora@example.com";
 
 /// How the provider calls the engine.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Door {
+pub(crate) enum Door {
     /// On the public listener, by the secret.
     Secret,
     /// On the listener for callbacks, by its certificate.
@@ -130,7 +130,7 @@ impl Bank {
 }
 
 /// A provider alone, and where its files are.
-pub(super) async fn simulator() -> (Simulator, PathBuf) {
+pub(crate) async fn simulator() -> (Simulator, PathBuf) {
     let dir = std::env::temp_dir().join(format!("ibora-it-{}", Uuid::now_v7().simple()));
     let rules = Rules { settle_after: Millis(0), ..Rules::default() };
     let options = SimulatorOptions { rules, ..SimulatorOptions::new(dir.clone()) };
@@ -138,7 +138,7 @@ pub(super) async fn simulator() -> (Simulator, PathBuf) {
 }
 
 /// Tells a simulator something; it must agree.
-pub(super) async fn control(simulator: &Simulator, path: &str, body: Value) -> Value {
+pub(crate) async fn control(simulator: &Simulator, path: &str, body: Value) -> Value {
     let url = format!("{}/control/{path}", simulator.control_url());
     let mut answer = awc::Client::new().post(url).send_json(&body).await.expect("an answer");
     assert!(answer.status().is_success(), "{path}: {:?}", answer.body().await);
@@ -146,7 +146,7 @@ pub(super) async fn control(simulator: &Simulator, path: &str, body: Value) -> V
 }
 
 /// What an engine has to know of a provider.
-pub(super) fn settings(simulator: &Simulator, door: Door) -> Vec<(&'static str, String)> {
+pub(crate) fn settings(simulator: &Simulator, door: Door) -> Vec<(&'static str, String)> {
     let certificates = simulator.certificates();
     let text = |path: &Path| path.display().to_string();
     let mut settings = vec![
