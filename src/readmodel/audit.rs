@@ -7,6 +7,7 @@ use ibora_domain::invariants::{self, Invariant};
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use super::patient;
 use super::replay::verify;
 
 /// What was found for one invariant.
@@ -245,9 +246,10 @@ pub async fn audit(
     mut progress: impl FnMut(&str),
 ) -> Result<Vec<Finding>, sqlx::Error> {
     let mut findings = Vec::new();
+    let mut connection = patient(pool).await?;
     for (invariant, statement) in CHECKS {
         progress(invariant.id());
-        let broken: Vec<Uuid> = sqlx::query_scalar(*statement).fetch_all(pool).await?;
+        let broken: Vec<Uuid> = sqlx::query_scalar(*statement).fetch_all(&mut connection).await?;
         findings.push(finding(*invariant, &broken));
     }
     progress("events folded into rides");
