@@ -379,6 +379,7 @@ fn is_refusable(envelope: &Envelope<Reply>) -> bool {
                 | RideInput::Cancel { .. }
                 | RideInput::Decline { .. }
                 | RideInput::Rate { .. }
+                | RideInput::Tip { .. }
                 | RideInput::Read { .. }
         ),
         Envelope::Driver(_, input) => matches!(
