@@ -147,7 +147,7 @@ fn charge_seen(charge: Charge) -> Said<ChargeSeen> {
     })
 }
 
-fn incoming(received: Received) -> Incoming {
+pub(super) fn incoming(received: Received) -> Incoming {
     Incoming { pix: received.e2e_id, txid: received.txid, amount: received.value }
 }
 
