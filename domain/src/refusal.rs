@@ -145,6 +145,13 @@ impl Refusal {
         }
     }
 
+    /// Whether this answer says that there is nothing which the command could be about: it leaves
+    /// no record, and its id is as if it had not been used.
+    #[must_use]
+    pub const fn is_of_nothing(self) -> bool {
+        matches!(self, Self::NotFound | Self::Forbidden | Self::OfferNotFound)
+    }
+
     /// The refusal of a public name, as stored results hold it.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {

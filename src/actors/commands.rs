@@ -10,7 +10,7 @@ use ibora_domain::ids::{
 };
 use ibora_domain::machines::{
     Ask, DriverCommand, DriverInput, Envelope, PassengerInput, PaymentInput, ReadAs, RideInput,
-    Verdict, WalletInput,
+    Verdict,
 };
 use ibora_domain::money::Centavos;
 use ibora_domain::person::Role;
@@ -170,8 +170,24 @@ pub(super) struct LookedUp {
     pub(super) about: OfPayout,
 }
 
-/// Turns a command into the message for the actor that it goes to first.
+/// Turns a command into the message for the actor that it goes to first. For all that a driver
+/// asks that is his own.
 pub(super) fn envelope(
+    caller: Caller,
+    command: Command,
+    ask: Ask<Reply>,
+    looked_up: LookedUp,
+) -> Envelope<Reply> {
+    let key = ask.key.clone();
+    let decided_by = addressed(caller, command, ask, looked_up);
+    match caller.role {
+        Role::Driver => decided_by.past(caller.user.into(), key),
+        Role::Passenger | Role::Admin | Role::Partner => decided_by,
+    }
+}
+
+/// The message for the actor that decides a command.
+fn addressed(
     caller: Caller,
     command: Command,
     ask: Ask<Reply>,
@@ -249,39 +265,9 @@ pub(super) fn read_as(caller: Caller) -> ReadAs {
 
 /// Answers the command in `envelope` that its actor has too much to do.
 pub(super) fn refuse_overloaded(envelope: Envelope<Reply>) {
-    let reply = match envelope {
-        Envelope::Ride(_, input) => match input {
-            RideInput::Drive { ask, .. }
-            | RideInput::Cancel { ask, .. }
-            | RideInput::Rate { ask, .. }
-            | RideInput::Decline { ask, .. } => ask.reply,
-            RideInput::Read { reply, .. } => reply,
-            _ => return,
-        },
-        Envelope::Driver(_, input) => match input {
-            DriverInput::Accept { ask, .. }
-            | DriverInput::Online { ask, .. }
-            | DriverInput::Offline { ask } => ask.reply,
-            DriverInput::Read { reply } | DriverInput::Stand { reply } => reply,
-            _ => return,
-        },
-        Envelope::Passenger(_, input) => match input {
-            PassengerInput::Request { ask, .. } => ask.reply,
-            PassengerInput::Active { reply } => reply,
-            _ => return,
-        },
-        Envelope::Payment(_, input) => match input {
-            PaymentInput::Intent { ask } | PaymentInput::GiveBack { ask, .. } => ask.reply,
-            PaymentInput::Read { reply, .. } => reply,
-            _ => return,
-        },
-        Envelope::Wallet(_, input) => match input {
-            WalletInput::Payout { ask, .. } | WalletInput::Review { ask, .. } => ask.reply,
-            _ => return,
-        },
-        Envelope::Dispatcher(..) | Envelope::PayoutLine(_) => return,
-    };
-    drop(reply.send(Err(Refusal::Overloaded)));
+    if let Some(reply) = envelope.into_reply() {
+        drop(reply.send(Err(Refusal::Overloaded)));
+    }
 }
 
 /// Commands that are being decided, by key: a second sending meanwhile is told so.

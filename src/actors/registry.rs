@@ -386,6 +386,8 @@ fn is_refusable(envelope: &Envelope<Reply>) -> bool {
             DriverInput::Accept { .. }
                 | DriverInput::Online { .. }
                 | DriverInput::Offline { .. }
+                | DriverInput::PassOn { .. }
+                | DriverInput::Claim { .. }
                 | DriverInput::Read { .. }
         ),
         Envelope::Passenger(_, input) => {

@@ -23,6 +23,7 @@ use crate::ride::{Bid, DriverPosition};
 use crate::units::{Millis, UnixMillis};
 
 mod account;
+mod ids;
 mod input;
 mod rides;
 mod standing;
@@ -450,6 +451,9 @@ impl<R> Machine for Driving<R> {
                     machine.accept(turn, ask, &Tap { ride, offer, at });
                 }
             }
+            DriverInput::PassOn { key, command } => machine.pass_on(turn, &key, *command),
+            DriverInput::Claim { key, reply } => machine.claim(turn, &key, reply),
+            DriverInput::Unused { key } => machine.known.forget(&key),
             DriverInput::Slot { slot, zone } => machine.slot(turn, slot, zone),
             DriverInput::Offered { slot } => machine.offered(turn, slot),
             DriverInput::OfferClosed { ride, of } => machine.offer_closed(ride, of),

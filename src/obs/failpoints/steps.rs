@@ -117,6 +117,7 @@ pub(crate) fn message<R>(envelope: &Envelope<R>) -> Option<Failpoint> {
             DriverInput::Online { .. } => ToDriverOnline,
             DriverInput::Offline { .. } => ToDriverOffline,
             DriverInput::Accept { .. } => ToDriverAccept,
+            DriverInput::PassOn { .. } => ToDriverPassOn,
             DriverInput::Slot { .. } => ToDriverSlot,
             DriverInput::Offered { .. } => ToDriverOffered,
             DriverInput::OfferClosed { .. } => ToDriverOfferClosed,
@@ -128,9 +129,11 @@ pub(crate) fn message<R>(envelope: &Envelope<R>) -> Option<Failpoint> {
             DriverInput::Profile(_) => ToDriverProfile,
             DriverInput::Rated(_) => ToDriverRated,
             DriverInput::Alarm => ToDriverAlarm,
-            DriverInput::Seen | DriverInput::Stand { .. } | DriverInput::Read { .. } => {
-                return None;
-            }
+            DriverInput::Seen
+            | DriverInput::Stand { .. }
+            | DriverInput::Read { .. }
+            | DriverInput::Claim { .. }
+            | DriverInput::Unused { .. } => return None,
         },
         // It goes on by its own deadline, whatever it was not told.
         Envelope::Payment(..) | Envelope::Wallet(..) | Envelope::PayoutLine(_) => return None,
