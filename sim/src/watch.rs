@@ -442,6 +442,7 @@ pub fn input_name<R>(input: &Envelope<R>) -> &'static str {
             RideInput::Precedes { .. } => "precedes",
             RideInput::PrecedingEnded { .. } => "preceding ended",
             RideInput::DoesItExist { .. } => "does it exist",
+            RideInput::Tip { .. } => "tip",
             RideInput::Alarm => "alarm",
         },
         Envelope::Driver(_, input) => match input {

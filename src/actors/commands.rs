@@ -83,6 +83,10 @@ pub enum Command {
     Intent { ride: RideId },
     #[serde(rename = "payment.refund")]
     GiveBack { payment: PaymentId, amount: Centavos, reason: String },
+    #[serde(rename = "payment.waive")]
+    Waive { payment: PaymentId, reason: String },
+    #[serde(rename = "ride.tip")]
+    Tip { ride: RideId, amount: Centavos },
 }
 
 /// A ride asked for.
@@ -117,6 +121,8 @@ impl Command {
             Self::RejectPayout { .. } => "payout.reject",
             Self::Intent { .. } => "payment.intent",
             Self::GiveBack { .. } => "payment.refund",
+            Self::Waive { .. } => "payment.waive",
+            Self::Tip { .. } => "ride.tip",
         }
     }
 
@@ -132,10 +138,13 @@ impl Command {
             | Self::Start { .. }
             | Self::Complete { .. }
             | Self::Payout { .. } => matches!(role, Role::Driver),
-            Self::Request(_) | Self::Intent { .. } => matches!(role, Role::Passenger),
-            Self::GiveBack { .. } | Self::ApprovePayout { .. } | Self::RejectPayout { .. } => {
-                matches!(role, Role::Admin)
+            Self::Request(_) | Self::Intent { .. } | Self::Tip { .. } => {
+                matches!(role, Role::Passenger)
             }
+            Self::GiveBack { .. }
+            | Self::Waive { .. }
+            | Self::ApprovePayout { .. }
+            | Self::RejectPayout { .. } => matches!(role, Role::Admin),
             Self::Rate { .. } => matches!(role, Role::Passenger | Role::Driver),
             Self::Cancel { .. } => matches!(role, Role::Passenger | Role::Driver | Role::Admin),
         }
@@ -237,20 +246,19 @@ fn addressed(
         Command::GiveBack { payment, amount, reason } => {
             Envelope::Payment(payment, PaymentInput::GiveBack { ask, amount, reason })
         }
+        Command::Waive { payment, reason } => {
+            Envelope::Payment(payment, PaymentInput::Waive { ask, reason })
+        }
+        Command::Tip { ride, amount } => Envelope::Ride(ride, RideInput::Tip { ask, amount }),
         Command::Request(_) => {
             let passenger = PassengerId::from(caller.user);
             let ride = RideId(Uuid::now_v7());
-            match order {
-                Some(order) => {
-                    let input = PassengerInput::Request { ask, ride, order };
-                    Envelope::Passenger(passenger, input)
-                }
+            let input = match order {
+                Some(order) => PassengerInput::Request { ask, ride, order },
                 // Without an order there is nothing to request; the asker hears that.
-                None => {
-                    let input = PassengerInput::Active { reply: ask.reply };
-                    Envelope::Passenger(passenger, input)
-                }
-            }
+                None => PassengerInput::Active { reply: ask.reply },
+            };
+            Envelope::Passenger(passenger, input)
         }
     }
 }

@@ -395,7 +395,10 @@ fn is_refusable(envelope: &Envelope<Reply>) -> bool {
         }
         Envelope::Payment(_, input) => matches!(
             input,
-            PaymentInput::Intent { .. } | PaymentInput::Read { .. } | PaymentInput::GiveBack { .. }
+            PaymentInput::Intent { .. }
+                | PaymentInput::Read { .. }
+                | PaymentInput::GiveBack { .. }
+                | PaymentInput::Waive { .. }
         ),
         Envelope::Wallet(_, input) => {
             matches!(input, WalletInput::Payout { .. } | WalletInput::Review { .. })

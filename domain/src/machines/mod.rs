@@ -216,6 +216,7 @@ impl<R> Envelope<R> {
                 | RideInput::Drive { ask, .. }
                 | RideInput::Cancel { ask, .. }
                 | RideInput::Rate { ask, .. }
+                | RideInput::Tip { ask, .. }
                 | RideInput::Decline { ask, .. } => Some(ask.reply),
                 RideInput::Read { reply, .. } => Some(reply),
                 _ => None,
@@ -236,9 +237,10 @@ impl<R> Envelope<R> {
                 _ => None,
             },
             Self::Payment(_, input) => match input {
-                PaymentInput::Intent { ask } | PaymentInput::GiveBack { ask, .. } => {
-                    Some(ask.reply)
-                }
+                PaymentInput::Intent { ask }
+                | PaymentInput::Tip { ask, .. }
+                | PaymentInput::Waive { ask, .. }
+                | PaymentInput::GiveBack { ask, .. } => Some(ask.reply),
                 PaymentInput::Read { reply, .. } => Some(reply),
                 _ => None,
             },

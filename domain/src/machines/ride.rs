@@ -13,6 +13,7 @@ use super::{
 };
 use crate::facts::{Attempt, CommandKey, Decision, Done, Entity, Timer};
 use crate::ids::{DriverId, OfferId, PassengerId, RideId, UserId};
+use crate::money::Centavos;
 use crate::mutants::{Mutant, is};
 use crate::payment::PaymentStatus;
 use crate::place::Coordinates;
@@ -65,6 +66,11 @@ pub enum RideInput<R> {
     Rate {
         ask: Ask<R>,
         rating: Rating,
+    },
+    /// From its passenger, for its driver.
+    Tip {
+        ask: Ask<R>,
+        amount: Centavos,
     },
     /// Asks for the ride as its reader may see it.
     Read {
@@ -412,6 +418,7 @@ impl<R> Machine for RideMachine<R> {
                 }
             }
             RideInput::Rate { ask, rating } => self.rate(turn, ask, rating),
+            RideInput::Tip { ask, amount } => self.tip(turn, ask, amount),
             RideInput::Read { by, reply } => self.read(by, turn, reply),
             RideInput::Offers { search, wave, candidates } => {
                 self.offers_found(turn, WaveId { search, wave }, candidates);

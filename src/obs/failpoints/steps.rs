@@ -108,6 +108,7 @@ pub(crate) fn message<R>(envelope: &Envelope<R>) -> Option<Failpoint> {
             RideInput::Alarm => ToRideAlarm,
             // A slot that nobody speaks of lapses.
             RideInput::SlotUnused { .. }
+            | RideInput::Tip { .. }
             | RideInput::Read { .. }
             | RideInput::Position { .. }
             | RideInput::Ahead { .. }
