@@ -81,7 +81,8 @@ async fn one(journal: &Journal, provider: &Provider, trip: Trip) -> anyhow::Resu
     let amount = Centavos(rand::random_range(500..5000));
     let fifth = Centavos(amount.0 / 5);
     let shares = Shares { driver: Centavos(amount.0 - fifth.0), platform: fifth };
-    let policy = PaymentPolicy { charges: true, expiry: A_DAY, hold: A_DAY };
+    let policy =
+        PaymentPolicy { charges: true, expiry: A_DAY, hold: A_DAY, ..PaymentPolicy::default() };
     let mut payment = Payment::owed(Debt { trip, due: Due::Fare, shares }, now, &policy);
     let txid = payment.txid(1);
     let charge = NewCharge {
