@@ -148,7 +148,7 @@ fn charge_seen(charge: Charge) -> Said<ChargeSeen> {
     })
 }
 
-fn incoming(received: Received) -> Incoming {
+pub(super) fn incoming(received: Received) -> Incoming {
     let tariff = received.extras.as_ref().and_then(|extras| extras.tariff);
     let by_bank = |refund: &Refund| {
         refund.status == RefundStatus::Returned
