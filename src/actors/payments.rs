@@ -25,9 +25,7 @@ impl Dispatch {
     /// Somebody says that a Pix came in, and perhaps for which charge. Nothing is believed: whoever
     /// it is for asks the provider. Not waited for.
     pub fn payment_hint(&self, txid: Option<&Txid>, pix: EndToEndId) {
-        let of_charge = txid.and_then(Payment::of_txid);
-        let payment = of_charge.unwrap_or_else(|| PaymentId::of_stray(&pix));
-        self.payment_came(payment, pix);
+        self.payment_came(Payment::hinted(txid, &pix), pix);
     }
 
     /// As that, of a Pix whose payment is known.

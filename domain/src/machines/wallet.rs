@@ -22,6 +22,7 @@ use crate::ids::{DriverId, PayoutId};
 use crate::ledger::{Earning, Hold, PayoutRefusal, PayoutRules, Wallet};
 use crate::machines::LineInput;
 use crate::money::Centavos;
+use crate::mutants::{Mutant, is};
 use crate::payout::{Payout, PayoutEvent, Phase, SentPayout};
 use crate::person::{Cpf, Role};
 use crate::pix::{Payee, PixKey};
@@ -324,7 +325,9 @@ impl<R> WalletMachine<R> {
         match self.payouts.get(&id).map(|payout| &payout.phase) {
             Some(Phase::Queued) => {
                 let mut decision = self.decision(turn);
-                self.happened(turn.now, id, &PayoutEvent::Sending, &mut decision);
+                if !is(Mutant::SentUnrecorded) {
+                    self.happened(turn.now, id, &PayoutEvent::Sending, &mut decision);
+                }
                 self.finish(turn, decision);
                 if let Some(payout) = self.payouts.get(&id) {
                     let order = Box::new(payout.order(self.document));

@@ -196,6 +196,22 @@ fn a_charge_is_looked_at_and_taken_back_when_its_time_is_over() {
 }
 
 #[test]
+fn a_charge_that_is_not_found_for_a_moment_has_not_ended() {
+    let (mut desk, _) = Desk::live().rebuilt();
+    let ended = |desk: &Desk| desk.machine.payment().is_some_and(|it| it.open_charge().is_none());
+    desk.charge_said(Said::Absent);
+    assert!(!ended(&desk), "the provider may show late what is new");
+    desk.now = desk.now + Millis(59_000);
+    desk.charge_said(Said::Found(seen(true)));
+    desk.now = desk.now + Millis(59_000);
+    desk.charge_said(Said::Absent);
+    assert!(!ended(&desk), "it was there in between");
+    desk.now = desk.now + Millis(60_000);
+    desk.charge_said(Said::Absent);
+    assert!(ended(&desk), "nobody can pay what the provider does not know");
+}
+
+#[test]
 fn a_pix_comes_to_the_payment_that_it_names_and_to_nobody_where_there_is_none() {
     let mut desk = Desk::live();
     let other = owed(9);
