@@ -212,6 +212,23 @@ fn a_charge_that_is_not_found_for_a_moment_has_not_ended() {
 }
 
 #[test]
+fn a_refund_that_failed_is_tried_again_after_its_own_failures_alone() {
+    let mut desk = Desk::live();
+    for pix in ["E1", "E2", "E3", "E4"] {
+        let txid = Some(desk.txid());
+        desk.confirmed(&Incoming { amount: Centavos(1), ..incoming(pix, txid) });
+    }
+    let refunds = desk.machine.payment().expect("a payment").refunds.clone();
+    for (number, refund) in refunds.iter().enumerate() {
+        let done = if number < 3 { RefundSeen::Returned } else { RefundSeen::Failed };
+        let (id, said) = (refund.id.clone(), Said::Found(done));
+        desk.step(PaymentInput::Seen(PaymentSeen::Refund { id, said }));
+    }
+    let out = effects(&desk.later(60_000));
+    assert!(matches!(&out[..], [PaymentEffect::Refund { pix, .. }] if pix.as_str() == "E4"));
+}
+
+#[test]
 fn a_pix_comes_to_the_payment_that_it_names_and_to_nobody_where_there_is_none() {
     let mut desk = Desk::live();
     let other = owed(9);

@@ -156,7 +156,9 @@ impl<R> PaymentMachine<R> {
     fn watch_refunds(&mut self, turn: &mut Turn<'_, R>, rebuilt: bool) {
         let failed = self.payment.as_ref().and_then(|payment| payment.failed_refund().cloned());
         if let Some(failed) = failed {
-            let tries = self.payment.as_ref().map_or(1, |payment| payment.refunds.len());
+            // Those of the same Pix have all failed; what became of others says nothing of it.
+            let refunds = self.payment.iter().flat_map(|payment| &payment.refunds);
+            let tries = refunds.filter(|refund| refund.pix == failed.pix).count();
             let tries = u32::try_from(tries).unwrap_or(u32::MAX);
             let after = FAILED.after(tries, u64::try_from(turn.now.0).unwrap_or(0));
             let due = turn.now + after;
