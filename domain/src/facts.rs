@@ -65,6 +65,16 @@ impl Entity {
         Shard::of(self.id())
     }
 
+    /// Whether it may have a deadline that nobody else would remind it of: one that could not be
+    /// built is asked again in a while.
+    #[must_use]
+    pub const fn goes_on(self) -> bool {
+        match self {
+            Self::Ride(_) | Self::Payment(_) | Self::Wallet(_) | Self::PayoutLine => true,
+            Self::Driver(_) | Self::Passenger(_) | Self::Dispatcher(_) => false,
+        }
+    }
+
     /// The name of its kind, for metrics and records.
     #[must_use]
     pub const fn kind(self) -> EntityKind {

@@ -67,6 +67,22 @@ mutants! {
     IdPassedOn "id-passed-on" "A driver uses the id of an accept for a command of another kind."
     IdKept "id-kept" "The id of a command that left no record stays used."
     ReadTooEarly "read-too-early" "A machine is built again before its last records are settled."
+    ToldOnce "dedup-by-e2e-alone" "Of one Pix the provider is listened to once."
+    HintBelieved "settled-without-confirming" "A word that a Pix came in posts it."
+    SecondCharge "second-charge-while-live" "A new charge is ordered beside the one that is open."
+    ChargeForgotten "expired-by-our-clock-alone" "A charge ends without the provider's word."
+    LatePixLost "late-pix-lost" "A Pix for a charge that has ended is passed over."
+    PartialSettles "partial-settles" "A Pix of any amount pays what is owed."
+    RefundAgain "refund-of-a-refund" "A refund that is under way is ordered under another id."
+    HoldTwice "hold-released-twice" "A hold that has ended ends again."
+    HoldNotWoken "hold-not-woken" "After a start, no hold rings when it ends."
+    PayoutNewId "payout-retry-with-new-id" "A payout in doubt is sent again under another id."
+    SendTwo "send-two-at-once" "The next payout goes out beside the one that is under way."
+    SentUnrecorded "sent-unrecorded" "A payout goes out that is not recorded as such."
+    FeeKept "failed-payout-fee-kept" "The fee of a payout that failed is kept."
+    PayoutNotWoken "payout-not-woken" "A payout under way gives its wallet no deadline."
+    DuplicateRefused "duplicate-taken-for-refusal" "That there is something under our id is a no."
+    PaymentNotWoken "payment-not-woken" "The end of a ride gives its payment no deadline."
 }
 
 #[cfg(feature = "mutants")]

@@ -4,10 +4,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ibora_domain::facts::{Answer, CommandKey, StreamRow};
-use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId, UserId};
+use ibora_domain::ids::{DriverId, OfferId, PassengerId, PaymentId, PayoutId, RideId, UserId};
 use ibora_domain::machines::{
-    Ask, DriverCommand, DriverInput, Envelope, PassengerInput, RideInput,
+    Ask, DriverCommand, DriverInput, Envelope, PassengerInput, PaymentInput, RideInput, Verdict,
+    WalletInput, Wanted,
 };
+use ibora_domain::money::Centavos;
+use ibora_domain::payment::BorneBy;
 use ibora_domain::ride::{Cancel, CancelAs, CancelReason, Rating, Stars, Status};
 use serde::Deserialize;
 
@@ -51,6 +54,25 @@ pub enum Command {
         ride: RideId,
         stars: Stars,
     },
+    /// He wants to pay for this ride.
+    Intent {
+        ride: RideId,
+    },
+    /// Somebody of the platform gives so much of a payment back.
+    GiveBack {
+        payment: PaymentId,
+        centavos: i64,
+    },
+    /// A driver wants so many centavos.
+    Payout {
+        centavos: i64,
+    },
+    /// Somebody of the platform lets a payout go, or not.
+    Review {
+        driver: DriverId,
+        payout: PayoutId,
+        approves: bool,
+    },
 }
 
 impl Command {
@@ -68,6 +90,10 @@ impl Command {
             Self::Complete { ride } => ("complete", Some(ride)),
             Self::Cancel { ride } => ("cancel", Some(ride)),
             Self::Rate { ride, .. } => ("rate", Some(ride)),
+            Self::Intent { ride } => ("intent", Some(ride)),
+            Self::GiveBack { .. } => ("give back", None),
+            Self::Payout { .. } => ("payout", None),
+            Self::Review { .. } => ("review", None),
         };
         ride.map_or_else(|| op.to_owned(), |ride| format!("{op} {}", people::name(ride.0)))
     }
@@ -79,18 +105,19 @@ impl Command {
         CommandKey { principal: user, id: Arc::clone(id), fingerprint }
     }
 
-    /// The message for the machine that it goes to first. `ride`: a new id, for a request.
+    /// The message for the machine that it goes to first. `ride` and `payout`: new ids, for what
+    /// begins one.
     #[must_use]
-    pub fn envelope<R>(&self, ask: Ask<R>, ride: RideId) -> Envelope<R> {
+    pub fn envelope<R>(&self, ask: Ask<R>, new: (RideId, PayoutId)) -> Envelope<R> {
         let (by, key) = (ask.by, ask.key.clone());
-        let decided_by = self.addressed(ask, ride);
+        let decided_by = self.addressed(ask, new);
         match people::is_driver(by) {
             true => decided_by.past(by.into(), key),
             false => decided_by,
         }
     }
 
-    fn addressed<R>(&self, ask: Ask<R>, ride: RideId) -> Envelope<R> {
+    fn addressed<R>(&self, ask: Ask<R>, (ride, payout): (RideId, PayoutId)) -> Envelope<R> {
         let driver = DriverId::from(ask.by);
         let drive =
             |ride, ask, command| Envelope::Ride(ride, RideInput::Drive { ask, driver, command });
@@ -136,6 +163,29 @@ impl Command {
             Self::Rate { ride, stars } => {
                 let rating = Rating { stars: *stars, comment: None };
                 Envelope::Ride(*ride, RideInput::Rate { ask, rating })
+            }
+            Self::Intent { ride } => {
+                Envelope::Payment(PaymentId::of_ride(*ride), PaymentInput::Intent { ask })
+            }
+            Self::GiveBack { payment, centavos } => {
+                let (amount, reason) = (Centavos(*centavos), "goodwill".to_owned());
+                let borne_by = BorneBy::Platform;
+                Envelope::Payment(
+                    *payment,
+                    PaymentInput::GiveBack { ask, amount, borne_by, reason },
+                )
+            }
+            Self::Review { driver, payout, approves } => {
+                let verdict = match approves {
+                    true => Verdict::Approved,
+                    false => Verdict::Rejected { reason: None },
+                };
+                Envelope::Wallet(*driver, WalletInput::Review { ask, payout: *payout, verdict })
+            }
+            Self::Payout { centavos } => {
+                let (amount, payee) = (Centavos(*centavos), people::payee(driver));
+                let wanted = Box::new(Wanted { id: payout, amount, key: None, payee });
+                Envelope::Wallet(driver, WalletInput::Payout { ask, wanted })
             }
         }
     }

@@ -103,6 +103,14 @@ kinds! {
     Alone "partition"
     Lossy "loss"
     Doubles "duplication"
+    PspShaky "psp_shaky"
+    PspDown "psp_down"
+    PspBlind "psp_blind"
+    PspSlow "psp_slow"
+    PspDenies "psp_denies"
+    HooksLost "hooks_lost"
+    HooksOdd "hooks_odd"
+    Forged "forged"
 }
 
 /// One fault: when, what, to whom, for how long.
@@ -146,7 +154,7 @@ pub fn plan(seed: u64, profile: &Profile) -> Vec<Fault> {
     let count = chance.between(least, most);
     let mut kinds: Vec<Kind> = Kind::ALL.to_vec();
     if profile.swarm {
-        let wanted = chance.between(1, 7);
+        let wanted = chance.between(1, 9);
         while kinds.len() as u64 > wanted {
             kinds.swap_remove(chance.index(kinds.len()));
         }
@@ -166,12 +174,18 @@ pub fn plan(seed: u64, profile: &Profile) -> Vec<Fault> {
                 Kind::Skew => chance.between(5 * SECOND, 60 * SECOND),
                 Kind::Tunnel | Kind::Alone => chance.between(SECOND, 40 * SECOND),
                 Kind::Lossy | Kind::Doubles => chance.between(5 * SECOND, 60 * SECOND),
+                Kind::PspDown => chance.between(SECOND, 40 * SECOND),
+                Kind::PspShaky | Kind::PspBlind => chance.between(10 * SECOND, 90 * SECOND),
+                Kind::PspSlow => chance.between(10 * SECOND, 60 * SECOND),
+                Kind::HooksLost | Kind::HooksOdd => chance.between(20 * SECOND, 120 * SECOND),
                 Kind::Stop
                 | Kind::AnswerLost
                 | Kind::WriteLost
                 | Kind::WriteLate
                 | Kind::Refused
-                | Kind::Panic => 0,
+                | Kind::Panic
+                | Kind::PspDenies
+                | Kind::Forged => 0,
             };
             let at = chance.between(5 * SECOND, profile.active);
             Fault { at, kind, whom: chance.below(1 << 16), lasts }
@@ -226,6 +240,17 @@ impl World {
             }
             Kind::Lossy => self.apps[app].lossy_until = until,
             Kind::Doubles => self.apps[app].doubles_until = until,
+            Kind::PspShaky
+            | Kind::PspDown
+            | Kind::PspBlind
+            | Kind::PspDenies
+            | Kind::HooksLost
+            | Kind::HooksOdd
+            | Kind::Forged => self.provider_fault(kind, (whom, until)),
+            Kind::PspSlow => {
+                self.provider_fault(kind, (whom, until));
+                self.at(until, Event::Heal(number));
+            }
         }
     }
 
@@ -263,6 +288,9 @@ impl World {
     /// A fault ends.
     pub fn heal(&mut self, number: usize) {
         let whom = usize::try_from(self.plan[number].whom).unwrap_or(0);
+        if self.plan[number].kind == Kind::PspSlow {
+            return self.psp_pace(self.temper.purse.settles);
+        }
         let node = whom % self.nodes.len();
         self.nodes[node].skew_ms = 0;
         // Whatever waits for a moment of the old clock looks again by the new one.

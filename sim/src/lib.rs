@@ -13,6 +13,8 @@ pub mod engine;
 pub mod faults;
 pub mod node;
 pub mod people;
+pub mod provider;
+pub mod purse;
 pub mod queue;
 pub mod run;
 pub mod shrink;

@@ -5,13 +5,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ibora_domain::facts::{CommandKey, Entity};
-use ibora_domain::journal::{Lease, RENEWALS, Standing};
+use ibora_domain::journal::{Lease, RENEWALS, Standing, due_at_start};
 use ibora_domain::mutants::{Mutant, is};
 use ibora_domain::units::{Millis, UnixMillis};
 
 use crate::command::{Rest, Up};
 use crate::database::{Fence, Took, Write, Wrote};
 use crate::engine::{Engine, LANES, Reply, Stands};
+use crate::provider::Answer;
 use crate::queue::{MS, Micros, SECOND};
 use crate::tell;
 use crate::world::{Event, World};
@@ -52,6 +53,10 @@ pub enum NodeEvent {
     Open { number: u64 },
     Deadline { reply: u64 },
     Repeat { reply: Reply, key: CommandKey },
+    Carry { number: u64 },
+    Answered { number: u64, answer: Box<Answer> },
+    Inbox,
+    Janitor,
     Stop,
     Flush,
     Exit,
@@ -368,6 +373,10 @@ impl Engine {
                 self.answer(world, reply, Err(refusal));
             }
             NodeEvent::Repeat { reply, key } => self.repeated(world, reply, &key),
+            NodeEvent::Carry { number } => self.carry_on(world, number),
+            NodeEvent::Answered { number, answer } => self.heard(world, number, *answer),
+            NodeEvent::Inbox => self.look_at_inbox(world),
+            NodeEvent::Janitor => self.janitor(world),
             NodeEvent::Stop => {
                 self.closed = true;
                 world.to_node(self.node, 20 * MS, NodeEvent::Flush);
@@ -383,7 +392,7 @@ impl Engine {
             world.kill(self.node, SECOND);
             return;
         }
-        let timers: Vec<(Entity, UnixMillis)> = world.db.timers.values().copied().collect();
+        let timers = due_at_start(world.db.timers.values().copied(), world.db.next_releases());
         let late = Millis(if is(Mutant::TimerArmedAnew) { 60_000 } else { 0 });
         for (entity, at) in &timers {
             self.set_alarm(world, *entity, Some(*at + late));
@@ -405,6 +414,7 @@ impl Engine {
         }
         self.serving = true;
         world.watch_rearmed(self);
+        self.take_up_inbox(world);
     }
 
     fn renew(&mut self, world: &mut World) {

@@ -4,18 +4,22 @@
 
 use ibora_domain::category::Category;
 use ibora_domain::fare::{Breakdown, Fare};
-use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId, UserId, VehicleId};
+use ibora_domain::ids::{
+    DriverId, OfferId, PassengerId, PaymentId, PayoutId, RideId, UserId, VehicleId,
+};
 use ibora_domain::machines::{DriverProfile, MeanRating};
 use ibora_domain::money::Centavos;
+use ibora_domain::pix::{Payee, PixKey};
 use ibora_domain::place::Coordinates;
 use ibora_domain::ride::{Order, PassengerCard, PaymentMethod, Pin, VehicleCard};
-use ibora_domain::units::{Metres, Seconds};
+use ibora_domain::units::{Metres, Seconds, UnixMillis};
 use uuid::Uuid;
 
 const DRIVER: u128 = 0xd << 100;
 const PASSENGER: u128 = 0xa << 100;
 const RIDE: u128 = 0xb << 100;
 const OFFER: u128 = 0xc << 100;
+const PAYOUT: u128 = 0xe << 100;
 
 /// The PIN of every ride, and one that is wrong.
 pub const PIN: &str = "0427";
@@ -42,18 +46,37 @@ pub const fn offer(number: u64) -> OfferId {
     OfferId(Uuid::from_u128(OFFER + number as u128))
 }
 
-/// A short name for a trace: `d3`, `p1`, `r12`, `o40`.
+#[must_use]
+pub const fn payout(number: u64) -> PayoutId {
+    PayoutId(Uuid::from_u128(PAYOUT + number as u128))
+}
+
+/// A short name for a trace: `d3` and his wallet `w3`, `p1`, `r12` and its payment `m12`, `o40`,
+/// the payout `y7`.
 #[must_use]
 pub fn name(id: Uuid) -> String {
-    let number = id.as_u128() & ((1 << 64) - 1);
-    let kind = match id.as_u128() >> 100 {
+    let number = |id: Uuid| id.as_u128() & ((1 << 64) - 1);
+    let (kind, number) = match id.as_u128() >> 100 {
+        // The number of a wallet or a payment is that of its driver or ride, with bits turned.
+        0xd if number(id) >= MANY => ('w', number(DriverId::of_wallet(id).0)),
+        0xb if number(id) >= MANY => ('m', number(PaymentId(id).ride().0)),
+        kind => (letter(kind), number(id)),
+    };
+    format!("{kind}{number}")
+}
+
+/// More than there are of anything.
+const MANY: u128 = 1 << 40;
+
+const fn letter(kind: u128) -> char {
+    match kind {
         0xd => 'd',
         0xa => 'p',
         0xb => 'r',
         0xc => 'o',
+        0xe => 'y',
         _ => 'z',
-    };
-    format!("{kind}{number}")
+    }
 }
 
 /// A place so many metres north of where rides begin, or of the first such place.
@@ -63,16 +86,28 @@ pub fn north_of_pickup(metres: u32) -> Coordinates {
     Coordinates::new(lat, -46.6339).unwrap_or_else(|_| unreachable!("within the city"))
 }
 
+/// Rides that begin here are paid in cash.
+const CASH_AT: u32 = 50;
+
+/// Whom a driver is paid to.
+#[must_use]
+pub fn payee(of: DriverId) -> Option<Payee> {
+    let key = PixKey::parse(&format!("{}@example.com", name(of.0))).ok()?;
+    Some(Payee { key, usable_from: UnixMillis(0), cpf: None })
+}
+
 /// What a passenger orders, so many metres north; `intent` tells apart the wishes behind orders.
 #[must_use]
 pub fn order(of: PassengerId, intent: &str, metres: u32) -> Order {
+    // Who begins at the border of zones pays in cash.
+    let payment_method = if metres == CASH_AT { PaymentMethod::Cash } else { PaymentMethod::Pix };
     Order {
         passenger: PassengerCard { id: of, name: name(of.0), rating: 487 },
         category: Category::Economy,
         pickup: north_of_pickup(metres),
         dropoff: north_of_pickup(3000),
         stops: vec![],
-        payment_method: PaymentMethod::Pix,
+        payment_method,
         notes: Some(intent.to_owned()),
         fare: Fare {
             estimated: Centavos(1450),

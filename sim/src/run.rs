@@ -8,7 +8,7 @@ use crate::engine::{Body, Engine};
 use crate::faults::{Fault, Profile};
 use crate::people;
 use crate::queue::{Micros, SECOND};
-use crate::watch::{LIVENESS, Violation};
+use crate::watch::{LIVENESS, Violation, unrest_of_money};
 use crate::world::{Trace, World};
 
 /// Within this long after the last fault everything is at rest.
@@ -33,7 +33,7 @@ pub struct Outcome {
 pub fn run(seed: u64, profile: Profile, plan: &[Fault], trace: Trace) -> Outcome {
     let mut world = World::new(seed, profile, plan.to_vec(), trace);
     world.run_until(profile.active);
-    world.closing = true;
+    world.close();
     let over = plan.iter().map(|fault| fault.at + fault.lasts).max().unwrap_or(0);
     let over = over.max(profile.active);
     world.run_until(over);
@@ -78,7 +78,9 @@ fn unrest(world: &World) -> Option<String> {
     if !engine.is_flushed() {
         return Some("a decision waits to be recorded".to_owned());
     }
-    unrest_of_machines(world, engine).or_else(|| unrest_of_apps(world))
+    unrest_of_machines(world, engine)
+        .or_else(|| unrest_of_apps(world))
+        .or_else(|| unrest_of_money(world, engine))
 }
 
 fn unrest_of_machines(world: &World, engine: &Engine) -> Option<String> {
@@ -100,7 +102,11 @@ fn unrest_of_machines(world: &World, engine: &Engine) -> Option<String> {
                     return Some(format!("{name} is bound to {}", people::name(ride.0)));
                 }
             }
-            Body::Ride(_) | Body::Dispatcher(_) => {}
+            Body::Ride(_)
+            | Body::Dispatcher(_)
+            | Body::Payment(_)
+            | Body::Wallet(_)
+            | Body::PayoutLine(_) => {}
         }
     }
     None

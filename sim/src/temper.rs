@@ -5,6 +5,7 @@
 
 use crate::chance::Chance;
 use crate::faults::Profile;
+use crate::purse::Purse;
 use crate::queue::{MS, Micros, SECOND};
 use crate::town::Town;
 
@@ -31,6 +32,7 @@ pub struct Temper {
     /// An app asks under an id that it has used before.
     pub reuses_ids: u64,
     pub town: Town,
+    pub purse: Purse,
 }
 
 impl Temper {
@@ -50,6 +52,7 @@ impl Temper {
             gives_back: 5,
             reuses_ids: 0,
             town: Town::PLAIN,
+            purse: Purse::PLAIN,
         }
     }
 
@@ -61,6 +64,7 @@ impl Temper {
         }
         let mut chance = Chance::new(seed, 3);
         let town = Town::drawn(&mut chance);
+        let purse = Purse::drawn(&mut chance);
         let mut one_of = |of: &[u64]| of[chance.index(of.len())];
         Self {
             drivers: one_of(&[2, 4, profile.drivers, profile.drivers, 12]),
@@ -75,6 +79,7 @@ impl Temper {
             gives_back: one_of(&[1, 5, 20]),
             reuses_ids: one_of(&[0, 0, 10]),
             town,
+            purse,
         }
     }
 }

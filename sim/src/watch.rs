@@ -26,9 +26,12 @@ use crate::people;
 use crate::queue::{Micros, SECOND};
 use crate::world::World;
 
+mod money;
+mod rest;
 mod rides;
 mod words;
 
+pub use rest::unrest_of_money;
 pub use words::Words;
 
 /// A machine built this lately may not have known of what is under way for its person: only then
@@ -71,6 +74,9 @@ pub struct Watch {
     results: BTreeSet<(UserId, Arc<str>)>,
     in_doubt: BTreeSet<(UserId, Arc<str>)>,
     said: BTreeMap<(UserId, Arc<str>), (i64, Answer)>,
+    money: money::MoneyBooks,
+    /// What no callback told.
+    pub missed: u64,
 }
 
 impl Watch {
@@ -189,6 +195,7 @@ impl World {
         }
         self.watch.streams_have_no_gap(write);
         self.watch_offers(write);
+        self.watch_money(write);
         if let Some(broken) = self.watch.broken.as_mut().filter(|broken| broken.at == 0) {
             broken.at = now;
         }
@@ -396,6 +403,13 @@ impl World {
             let rings = engine.alarms.get(&entity).and_then(|alarm| alarm.rings);
             self.watch.holds(TIMER_1, rings.is_some_and(|rings| rings <= due), || {
                 format!("{} is due at {due} and rings {rings:?}", people::name(entity.id()))
+            });
+        }
+        for (driver, ends) in self.db.next_releases() {
+            let alarm = engine.alarms.get(&Entity::Wallet(driver));
+            let rings = alarm.and_then(|alarm| alarm.rings);
+            self.watch.holds(TIMER_1, rings.is_some_and(|rings| rings <= ends), || {
+                format!("a hold of {} ends at {ends}, {rings:?} rings", people::name(driver.0))
             });
         }
         self.date();

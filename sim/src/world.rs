@@ -6,7 +6,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ibora_domain::ids::UserId;
-use ibora_domain::machines::DriverPolicy;
+use ibora_domain::ledger::funded;
+use ibora_domain::machines::{DriverPolicy, LinePolicy, WalletPolicy};
+use ibora_domain::money::Centavos;
 use ibora_domain::policy::RidePolicy;
 use ibora_domain::units::{Millis, UnixMillis};
 
@@ -18,12 +20,13 @@ use crate::engine::{Pending, Target};
 use crate::faults::{Fault, Profile};
 use crate::node::{DbEvent, Node, NodeEvent};
 use crate::people;
+use crate::provider::{Provider, ProviderEvent};
 use crate::queue::{MS, Micros, Queue, SECOND};
 use crate::temper::Temper;
 use crate::watch::Watch;
 
 /// The wall clock's time when a run begins.
-const BEGAN: i64 = 1_760_000_000_000;
+pub(crate) const BEGAN: UnixMillis = UnixMillis(1_760_000_000_000);
 
 /// How long a person's engine remembers that nobody is there.
 const PRESENCE: Millis = Millis::from_secs(45);
@@ -35,6 +38,7 @@ pub enum Event {
     App { app: usize, what: AppEvent },
     Fault(usize),
     Heal(usize),
+    Provider(ProviderEvent),
 }
 
 /// The way between an app and an engine, for the life of one session.
@@ -59,6 +63,7 @@ pub struct Ids {
     pub batch: u64,
     pub request: u64,
     pub epoch: u64,
+    pub payout: u64,
 }
 
 impl Ids {
@@ -135,6 +140,9 @@ pub struct World {
     pub shaky_until: Micros,
     pub rides: Arc<RidePolicy>,
     pub drivers: Arc<DriverPolicy>,
+    pub wallets: Arc<WalletPolicy>,
+    pub line: LinePolicy,
+    pub provider: Provider,
     /// No more rides are asked for.
     pub closing: bool,
     pub steps: u64,
@@ -145,7 +153,8 @@ impl World {
     #[must_use]
     pub fn new(seed: u64, profile: Profile, plan: Vec<Fault>, trace: Trace) -> Self {
         let temper = Temper::drawn(seed, &profile);
-        let rides = RidePolicy { zones: temper.town.zones(), ..RidePolicy::default() };
+        let (zones, payments) = (temper.town.zones(), temper.purse.payments());
+        let rides = RidePolicy { zones, payments, ..RidePolicy::default() };
         let mut world = Self {
             now: 0,
             chance: Chance::new(seed, 1),
@@ -170,9 +179,13 @@ impl World {
                 presence: PRESENCE,
                 passivate_after: Millis::from_secs(300),
             }),
+            wallets: Arc::new(temper.purse.wallets()),
+            line: LinePolicy::default(),
+            provider: Provider::new(&temper.purse),
             closing: false,
             steps: 0,
         };
+        world.fund();
         for node in 0..world.nodes.len() {
             let at = world.chance.below(SECOND);
             world.boot_at(node, at);
@@ -183,6 +196,27 @@ impl World {
             world.at(at, Event::Fault(fault));
         }
         world
+    }
+
+    /// The owner of the platform has put money in, or little.
+    fn fund(&mut self) {
+        self.deposit("start", self.temper.purse.funds);
+    }
+
+    /// No more is asked for; whoever waits for the owner's money gets it.
+    pub fn close(&mut self) {
+        self.closing = true;
+        self.deposit("end", Centavos(1_000_000));
+    }
+
+    fn deposit(&mut self, reference: &str, amount: Centavos) {
+        let at = self.wall();
+        if let (Ok(()), Ok(event)) =
+            (self.provider.books.deposit(amount, at), funded(reference, amount, at))
+        {
+            self.db.fund(&event);
+            self.watch.funded(&event);
+        }
     }
 
     fn people(&mut self) {
@@ -225,7 +259,7 @@ impl World {
     #[must_use]
     pub fn clock(&self, node: usize) -> UnixMillis {
         let now = i64::try_from(self.now / MS).unwrap_or(i64::MAX);
-        UnixMillis(BEGAN + now + self.nodes[node].skew_ms)
+        UnixMillis(BEGAN.0 + now + self.nodes[node].skew_ms)
     }
 
     /// Time that no clock can turn back, which is also the database's.
@@ -297,6 +331,7 @@ impl World {
             Event::App { app, what } => self.app_event(app, what),
             Event::Fault(fault) => self.fault(fault),
             Event::Heal(fault) => self.heal(fault),
+            Event::Provider(what) => self.provider_event(what),
         }
     }
 

@@ -38,8 +38,7 @@ impl Dispatch {
     /// back under `refund`. Nothing is believed: whoever it is for asks the provider. Not waited
     /// for.
     pub fn payment_hint(&self, txid: Option<&Txid>, pix: EndToEndId, refund: Option<RefundId>) {
-        let of_charge = txid.and_then(Payment::of_txid);
-        let payment = of_charge.unwrap_or_else(|| PaymentId::of_stray(&pix));
+        let payment = Payment::hinted(txid, &pix);
         self.registry.send(Envelope::Payment(payment, PaymentInput::Hint { pix, refund }));
     }
 

@@ -106,9 +106,9 @@ impl Registry {
                 }
             }
             Some(Entry::Quarantined) => {}
-            None if is_news(&envelope) => {}
+            None if envelope.is_news() => {}
             None => {
-                let new = is_new(&envelope);
+                let new = envelope.opens();
                 stripe.insert(entity, Entry::Activating(vec![envelope]));
                 drop(stripe);
                 self.activate(entity, if new { Build::New } else { Build::Read });
@@ -211,11 +211,7 @@ impl Registry {
     fn forget(&self, entity: Entity) {
         self.stripe(entity).lock().remove(&entity);
         let again = self.ports.clock.now() + ibora_domain::units::Millis::from_secs(5);
-        let goes_on = matches!(
-            entity,
-            Entity::Ride(_) | Entity::Payment(_) | Entity::Wallet(_) | Entity::PayoutLine
-        );
-        if goes_on {
+        if entity.goes_on() {
             self.ports.alarms.set(entity, Some(again));
         }
     }
@@ -332,25 +328,6 @@ impl Address {
 
 fn kind_index(kind: EntityKind) -> usize {
     EntityKind::ALL.iter().position(|each| *each == kind).unwrap_or(0)
-}
-
-/// Whether this opens an entity that cannot have records.
-fn is_new(envelope: &Envelope<Reply>) -> bool {
-    matches!(
-        envelope,
-        Envelope::Ride(_, RideInput::Request { .. })
-            | Envelope::Dispatcher(..)
-            | Envelope::Payment(_, PaymentInput::Opened(_))
-    )
-}
-
-/// Whether this is only news: an actor that is built later reads it.
-fn is_news(envelope: &Envelope<Reply>) -> bool {
-    matches!(
-        envelope,
-        Envelope::Ride(_, RideInput::PaymentMoved { .. })
-            | Envelope::Passenger(_, PassengerInput::Settled { .. })
-    )
 }
 
 /// How many messages may wait before this one is refused; `None` where it never is. Telemetry goes

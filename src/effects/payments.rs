@@ -6,7 +6,7 @@ use ibora_domain::machines::{PaymentEffect, PaymentSeen, RefundSeen, Said};
 use ibora_domain::money::Centavos;
 use ibora_domain::payment::{ChargeSeen, Incoming, TakenBack};
 use ibora_domain::pix::{EndToEndId, RefundId, Txid};
-use ibora_domain::provider::{Ending, Errand, Kind, Outcome, ProviderError};
+use ibora_domain::provider::{Ending, Errand, Outcome};
 use ibora_domain::units::Millis;
 
 use super::Carrier;
@@ -40,7 +40,7 @@ impl Carrier {
                     if received.e2e_id == pix {
                         Said::Found(incoming(received))
                     } else {
-                        mismatch()
+                        Said::Mismatched
                     }
                 });
                 PaymentSeen::Confirm { pix, said }
@@ -99,27 +99,17 @@ impl Carrier {
     ) -> Said<T> {
         let mut errand: Errand =
             if in_doubt { carried.errand_in_doubt() } else { carried.errand() };
-        match self.provider.carry(&mut errand, carried, PATIENCE).await {
-            Some(Ending::Done(found)) => read(found),
-            Some(Ending::Refused(error)) => {
-                tracing::error!(%error, "the provider refuses an order");
-                Said::Refused { code: code_of(&error) }
-            }
-            Some(Ending::Mismatched(_)) => mismatch(),
-            None => Said::Unfinished { in_doubt: errand.is_in_doubt() },
+        let ending = self.provider.carry(&mut errand, carried, PATIENCE).await;
+        if let Some(Ending::Refused(error)) = &ending {
+            tracing::error!(%error, "the provider refuses an order");
         }
+        heeded(Said::carried(ending, &errand, read))
     }
 }
 
 /// What comes of a question.
 fn answered<A, T>(outcome: Outcome<A>, read: impl FnOnce(A) -> Said<T>) -> Said<T> {
-    match outcome {
-        Outcome::Done(answer) => read(answer),
-        Outcome::Refused(error) if error.kind() == Kind::NotFound => Said::Absent,
-        Outcome::Refused(_) | Outcome::NotSent(_) | Outcome::Unclear(_) => {
-            Said::Unfinished { in_doubt: true }
-        }
-    }
+    heeded(Said::answered(outcome, read))
 }
 
 /// Reads a charge. A text that is no code, or asks for another amount, is shown to nobody.
@@ -129,7 +119,7 @@ fn charge_seen(charge: Charge) -> Said<ChargeSeen> {
         let good =
             BrCode::parse(text).is_ok_and(|code| code.amount.is_none_or(|amount| amount == due));
         if !good {
-            return mismatch();
+            return Said::Mismatched;
         }
     }
     Said::Found(ChargeSeen {
@@ -164,14 +154,12 @@ pub(super) fn incoming(received: Received) -> Incoming {
     }
 }
 
-fn code_of(error: &ProviderError) -> String {
-    error.code.as_ref().map_or_else(|| error.status.to_string(), |code| code.as_str().to_owned())
-}
-
-/// Somebody has to look.
-fn mismatch<T>() -> Said<T> {
-    tracing::error!(
-        "the provider has something else under an id of ours, or shows what is no code"
-    );
-    Said::Mismatched
+/// What somebody has to look at is said aloud.
+fn heeded<T>(said: Said<T>) -> Said<T> {
+    if matches!(said, Said::Mismatched) {
+        tracing::error!(
+            "the provider has something else under an id of ours, or shows what is no code"
+        );
+    }
+    said
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ibora_domain::pix::{EndToEndId, RefundId, SendId, Txid};
+use ibora_domain::provider::Told;
 use serde_json::Value;
 
 use crate::journal::Notice;
@@ -48,31 +49,30 @@ pub(super) fn hint(notice: &Notice) -> Hint {
 }
 
 /// The key of the financial event that books what a notice tells; none where nothing is booked for
-/// it: something is under way, or was not done and so is as before.
+/// it.
 pub(super) fn booked_as(notice: &Notice) -> Option<String> {
-    let Notice { e2e_id, part, status, .. } = notice;
-    match NoticeKind::from(notice.kind.clone()) {
-        NoticeKind::Received => Some(format!("pix:{e2e_id}")),
-        NoticeKind::Refunded => match RefundStatus::from(status.clone()) {
-            RefundStatus::Returned => Some(format!("dev:{e2e_id}:{part}:ok")),
-            RefundStatus::Pending | RefundStatus::Failed | RefundStatus::Unknown(_) => None,
-        },
-        NoticeKind::Returned => match RefundStatus::from(status.clone()) {
-            RefundStatus::Returned => Some(format!("payret:{part}")),
-            RefundStatus::Pending | RefundStatus::Failed | RefundStatus::Unknown(_) => None,
-        },
+    told(notice)?.booked_as(&notice.e2e_id)
+}
+
+/// What a notice tells; none where nobody knows what it means.
+fn told(notice: &Notice) -> Option<Told> {
+    let Notice { part, status, .. } = notice;
+    let id = part.clone();
+    let came_to_end = || RefundStatus::from(status.clone()) == RefundStatus::Returned;
+    Some(match NoticeKind::from(notice.kind.clone()) {
+        NoticeKind::Received => Told::Received,
+        NoticeKind::Refunded => Told::Refunded { id, done: came_to_end() },
+        NoticeKind::Returned => Told::Returned { id, done: came_to_end() },
         NoticeKind::Sent => {
-            let what = match SendStatus::from(status.clone()) {
-                SendStatus::Done => "ok",
-                SendStatus::Failed => "fail",
-                SendStatus::Pending | SendStatus::Unknown(_) => return None,
+            let done = match SendStatus::from(status.clone()) {
+                SendStatus::Done => Some(true),
+                SendStatus::Failed => Some(false),
+                SendStatus::Pending | SendStatus::Unknown(_) => None,
             };
-            // A payout of which the provider does not say which it is can be booked by nobody.
-            let id = send_id(&element(notice)).map_or_else(String::new, String::from);
-            Some(format!("payout:{id}:{what}"))
+            Told::Sent { id: send_id(&element(notice)), done }
         }
-        NoticeKind::Unknown(_) => None,
-    }
+        NoticeKind::Unknown(_) => return None,
+    })
 }
 
 fn element(notice: &Notice) -> Value {

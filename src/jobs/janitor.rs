@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ibora_domain::provider::{Window, Windows};
+use ibora_domain::provider::{NoticeKey, Window, Windows};
 use ibora_domain::units::{Millis, UnixMillis};
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ use super::{JobOptions, JobParts, Trouble, answered, now};
 use crate::journal::NoticeRow;
 use crate::pix::client::{Pages, ReceivedFilter};
 use crate::pix::wire::{
-    Dedup, Listing, Notice, Received, Refund, RefundStatus, Returned, Row, SendExtras, SendNotice,
+    Listing, Notice, Received, Refund, RefundStatus, Returned, Row, SendExtras, SendNotice,
     SendStatus, Sent, Times,
 };
 
@@ -189,7 +189,7 @@ fn last(times: Times) -> Option<UnixMillis> {
 
 fn listed(notice: &Notice, row: &impl Serialize, at: Option<UnixMillis>) -> Vec<Listed> {
     let body = serde_json::to_string(row).unwrap_or_default();
-    let row = |what: Dedup| NoticeRow {
+    let row = |what: NoticeKey| NoticeRow {
         kind: what.kind,
         e2e_id: what.e2e_id,
         part: what.part,

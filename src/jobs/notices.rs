@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use ibora_domain::provider::{Kind, Outcome};
+use ibora_domain::provider::{Fate, Kind, Outcome};
 use uuid::Uuid;
 
 use super::hint::{booked_as, hint, is_incoming};
 use super::{JobParts, Trouble};
-use crate::journal::{Fate, Notice};
+use crate::journal::Notice;
 use crate::pix::wire::{Refund, Returned};
 
 /// Notices taken at once.
@@ -27,8 +27,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const ROOM_EVERY: Duration = Duration::from_millis(20);
 /// How often those that wait are counted.
 const COUNT_EVERY: Duration = Duration::from_secs(5);
-/// The look at which one is forged that the provider does not know: it may take a moment itself.
-const FORGED_AT: i32 = 3;
 
 /// Hands on what is new.
 pub(super) async fn hand_on(parts: Arc<JobParts>) {
@@ -108,21 +106,17 @@ async fn fate(parts: &JobParts, notice: &Notice) -> Option<Fate> {
         (false, true) => knows(parts, notice).await,
         (false, false) => None,
     };
-    match known {
-        Some(true) => {
-            (parts.hand)(hint(notice));
-            Some(Fate::Parked)
-        }
-        Some(false) if notice.tries >= FORGED_AT => {
-            tracing::error!(
-                pix = %notice.e2e_id,
-                kind = notice.kind,
-                "forged: a callback tells what the provider knows nothing of"
-            );
-            Some(Fate::Forged)
-        }
-        Some(false) | None => None,
+    let fate = Fate::of(known, notice.tries);
+    match fate {
+        Some(Fate::Parked) => (parts.hand)(hint(notice)),
+        Some(Fate::Forged) => tracing::error!(
+            pix = %notice.e2e_id,
+            kind = notice.kind,
+            "forged: a callback tells what the provider knows nothing of"
+        ),
+        Some(Fate::Done) | None => {}
     }
+    fate
 }
 
 /// Whether the provider knows what a notice tells. How far a part of it is may have changed since.

@@ -59,7 +59,7 @@ pub use cursors::Cursors;
 /// Why something was not recorded, and how an engine stands with its shards.
 pub use ibora_domain::journal::{CommitError, Standing};
 pub use inbox::{Inbox, NoticeRow, NoticeSource, WebhookRow};
-pub use notices::{Fate, Notice};
+pub use notices::Notice;
 pub use reconciliation::{AtProvider, ClaimRow, ReconciliationRow, Reconciliations};
 pub use records::{InFlight, PayoutStop, Records};
 /// Why something recorded could not be read.

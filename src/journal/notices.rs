@@ -2,6 +2,7 @@
 //! they tell is booked, or known to be false.
 
 use ibora_domain::pix::EndToEndId;
+use ibora_domain::provider::Fate;
 use sqlx::{Error, FromRow};
 use uuid::Uuid;
 
@@ -36,29 +37,6 @@ pub struct Notice {
     pub tries: i32,
     /// The provider says so itself.
     pub confirmed: bool,
-}
-
-/// What becomes of a notice that was looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// What it tells is in the books, or nothing is booked for it.
-    Done,
-    /// It is true, and nobody has booked it yet.
-    Parked,
-    /// The provider knows nothing of it.
-    Forged,
-}
-
-impl Fate {
-    /// The name in records and metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Parked => "parked",
-            Self::Forged => "forged",
-        }
-    }
 }
 
 impl Inbox {

@@ -3,12 +3,13 @@
 //! Read only after the fence is raised, and for an actor that died only after its last appends are
 //! settled; then what is read here is the truth.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use ibora_domain::category::Category;
 use ibora_domain::facts::{Answer, CommandKey, Done, Entity};
 use ibora_domain::ids::{DriverId, OfferId, PassengerId, PaymentId, RideId, UserId, VehicleId};
+use ibora_domain::journal::due_at_start;
 use ibora_domain::machines::{PastCommand, RideRecords};
 use ibora_domain::refusal::Refusal;
 use ibora_domain::ride::{Offer, Ride, Status, VehicleCard};
@@ -100,7 +101,7 @@ pub struct InFlight {
     /// Who asked for which of them.
     pub asked: HashMap<PassengerId, RideId>,
     /// Durable deadlines, as they were set.
-    pub timers: Vec<(Entity, UnixMillis)>,
+    pub timers: BTreeMap<Entity, UnixMillis>,
     pub online_drivers: Vec<DriverId>,
 }
 
@@ -150,12 +151,13 @@ impl Records {
     /// # Errors
     /// Whatever the database reports.
     pub async fn load_in_flight(&self) -> Result<InFlight, sqlx::Error> {
-        let (rides, waves, attempts, commands, timers, online) = tokio::try_join!(
+        let (rides, waves, attempts, commands, timers, holds, online) = tokio::try_join!(
             self.flying_rides(),
             self.flying_waves(),
             self.flying_attempts(),
             self.flying_commands(),
             self.timers(),
+            self.next_releases(),
             self.online_drivers(),
         )?;
         let of = |driver: Option<Uuid>, id| Some((DriverId(driver?), RideId(id)));
@@ -199,7 +201,7 @@ impl Records {
             driven,
             next,
             asked,
-            timers: timers.into_iter().filter_map(timer).collect(),
+            timers: due_at_start(timers.into_iter().filter_map(timer), holds),
             online_drivers: online.into_iter().map(DriverId).collect(),
         })
     }

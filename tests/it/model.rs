@@ -6,6 +6,8 @@
 //! in the end they hold the same.
 
 mod history;
+mod money;
+mod purse;
 mod tables;
 
 use std::rc::Rc;
@@ -68,6 +70,12 @@ async fn the_model_of_the_database_says_and_keeps_what_postgresql_does() {
         "financial_events_key",
         "ledger_running_balances_floor",
         "ledger_entries_floor",
+        "payment_intents_whose",
+        "pix_charges_one_open",
+        "pix_received_pkey",
+        "pix_received_settles_once",
+        "holds_pkey",
+        "holds_whole",
     ] {
         assert!(came(&Wrote::Refused { constraint }), "never refused by {constraint}");
     }

@@ -3,6 +3,7 @@
 //! Pure, as everything here: the writer of `src/journal` and the simulator's both ask these types,
 //! and do what they say to a database or to a model of one.
 
+mod deadlines;
 mod inquiry;
 mod lease;
 mod lives;
@@ -10,6 +11,7 @@ mod numbers;
 
 use thiserror::Error;
 
+pub use deadlines::due_at_start;
 pub use inquiry::{Heard, Inquiry, Question, seal_of};
 pub use lease::{Lease, RENEWALS, Standing};
 pub use lives::{Fate, Lives, Verdict};

@@ -4,6 +4,7 @@ use super::account::Account;
 use super::event::{Draft, FinancialEvent, LedgerError, Subject};
 use crate::ids::{DriverId, PayoutId};
 use crate::money::Centavos;
+use crate::mutants::{Mutant, is};
 use crate::units::UnixMillis;
 
 /// Who is paid.
@@ -69,10 +70,11 @@ impl PayoutTerms {
     /// # Errors
     /// [`LedgerError`] for amounts that do not fit.
     pub fn failed(&self, at: UnixMillis) -> Result<FinancialEvent, LedgerError> {
+        let fee = if is(Mutant::FeeKept) { Centavos::ZERO } else { self.fee };
         self.draft("payout_failed", "fail", at)
             .debit(Account::PayoutInTransit, self.net())
-            .debit(Account::PayoutFees, self.fee)
-            .credit(self.payee.account(), self.amount)
+            .debit(Account::PayoutFees, fee)
+            .credit(self.payee.account(), Centavos(self.net().0.saturating_add(fee.0)))
             .close()
     }
 

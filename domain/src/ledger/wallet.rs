@@ -13,6 +13,7 @@ use super::refunds::Taken;
 use super::rides::Due;
 use crate::ids::{DriverId, PayoutId, RideId};
 use crate::money::Centavos;
+use crate::mutants::{Mutant, is};
 use crate::units::UnixMillis;
 
 /// What a hold is of: a ride's fare, its fee, or a tip that came later.
@@ -204,7 +205,7 @@ impl Wallet {
             let left = hold.left();
             let key = earning.key(hold.released);
             released.events.push(ended(self.driver, earning.ride, (&key, left), now)?);
-            if let Some(hold) = next.holds.get_mut(&earning) {
+            if let Some(hold) = next.holds.get_mut(&earning).filter(|_| !is(Mutant::HoldTwice)) {
                 hold.released.0 += left.0;
             }
             let available = next.available.checked_add(left);

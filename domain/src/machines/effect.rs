@@ -10,6 +10,7 @@ use crate::money::Centavos;
 use crate::payment::{ChargeSeen, Incoming};
 use crate::payout::{Heard, PayoutCall};
 use crate::pix::{EndToEndId, RefundId, Txid};
+use crate::provider::{Ending, Errand, Kind, Outcome, ProviderError};
 use crate::units::Millis;
 
 /// A call to the provider, and for whom.
@@ -72,6 +73,31 @@ pub enum Said<T> {
 }
 
 impl<T> Said<T> {
+    /// What comes of a question.
+    pub fn answered<A>(outcome: Outcome<A>, read: impl FnOnce(A) -> Self) -> Self {
+        match outcome {
+            Outcome::Done(answer) => read(answer),
+            Outcome::Refused(error) if error.kind() == Kind::NotFound => Self::Absent,
+            Outcome::Refused(_) | Outcome::NotSent(_) | Outcome::Unclear(_) => {
+                Self::Unfinished { in_doubt: true }
+            }
+        }
+    }
+
+    /// What came of carrying an order on, so far.
+    pub fn carried<S>(
+        ending: Option<Ending<S>>,
+        errand: &Errand,
+        read: impl FnOnce(S) -> Self,
+    ) -> Self {
+        match ending {
+            Some(Ending::Done(found)) => read(found),
+            Some(Ending::Refused(error)) => Self::Refused { code: code_of(&error) },
+            Some(Ending::Mismatched(_)) => Self::Mismatched,
+            None => Self::Unfinished { in_doubt: errand.is_in_doubt() },
+        }
+    }
+
     /// The name in metrics.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
@@ -83,6 +109,10 @@ impl<T> Said<T> {
             Self::Unfinished { .. } => "unfinished",
         }
     }
+}
+
+fn code_of(error: &ProviderError) -> String {
+    error.code.as_ref().map_or_else(|| error.status.to_string(), |code| code.as_str().to_owned())
 }
 
 /// How far a refund is, by the provider.

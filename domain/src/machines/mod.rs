@@ -184,6 +184,27 @@ impl<R> From<EffectEnded> for Envelope<R> {
 }
 
 impl<R> Envelope<R> {
+    /// Whether this opens an entity that cannot have records.
+    #[must_use]
+    pub const fn opens(&self) -> bool {
+        matches!(
+            self,
+            Self::Ride(_, RideInput::Request { .. })
+                | Self::Dispatcher(..)
+                | Self::Payment(_, PaymentInput::Opened(_))
+        )
+    }
+
+    /// Whether this is only news: an actor that is built later reads it.
+    #[must_use]
+    pub const fn is_news(&self) -> bool {
+        matches!(
+            self,
+            Self::Ride(_, RideInput::PaymentMoved { .. })
+                | Self::Passenger(_, PassengerInput::Settled { .. })
+        )
+    }
+
     /// To whom it goes.
     #[must_use]
     pub fn entity(&self) -> Entity {

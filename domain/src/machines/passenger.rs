@@ -170,6 +170,12 @@ impl PassengerMachine {
         turn.alarm(outcome.into_iter().chain(ride).min());
     }
 
+    /// What he has to pay, as far as he knows. For those who watch machines.
+    #[must_use]
+    pub const fn owes(&self) -> &BTreeSet<PaymentId> {
+        &self.owed
+    }
+
     /// The ride that he has, or is about to have. For those who watch machines.
     #[must_use]
     pub fn bound_to(&self) -> Option<RideId> {

@@ -16,6 +16,7 @@ use crate::facts::{Decision, Entity, EventRow, HoldRow, Row, Timer};
 use crate::ids::{DisputeId, PaymentId};
 use crate::ledger::{Hold, Trip};
 use crate::money::Centavos;
+use crate::mutants::{Mutant, is};
 use crate::payment::{
     BankSays, BorneBy, ChargeSeen, Incoming, Payment, PaymentEvent, PaymentPolicy, Receipt,
     RefundStage, Stage,
@@ -253,6 +254,7 @@ impl<R> PaymentMachine<R> {
         let mut decision = self.decision(turn);
         let event = match said {
             Said::Found(seen) => {
+                self.charge.iter_mut().for_each(Watch::is_found);
                 for incoming in &seen.paid_by {
                     self.take_in(turn, incoming, &mut decision);
                 }
@@ -262,8 +264,11 @@ impl<R> PaymentMachine<R> {
             Said::Mismatched => {
                 Some(PaymentEvent::ChargeRefused { number, code: "mismatched".to_owned() })
             }
-            // One that the provider does not know nobody can pay.
-            Said::Absent => Some(PaymentEvent::ChargeEnded { number }),
+            // One that the provider does not know nobody can pay. It may show late what is new.
+            Said::Absent if self.charge.as_mut().is_none_or(|watch| watch.is_absent(turn.now)) => {
+                Some(PaymentEvent::ChargeEnded { number })
+            }
+            Said::Absent => None,
             Said::Unfinished { in_doubt } => {
                 if let Some(watch) = &mut self.charge {
                     watch.again(turn.now, TRIES, in_doubt);
@@ -349,7 +354,9 @@ impl<R> PaymentMachine<R> {
 /// Tells a driver's wallet what he has earned; should the word be lost, it wakes at the hold's end.
 fn hand_on<R>(turn: &mut Turn<'_, R>, decision: &mut Decision, hold: &HoldRow) {
     let earned = Hold::of(hold.amount, hold.release_at);
-    decision.wakes.push((Entity::Wallet(hold.driver), hold.release_at));
+    if !is(Mutant::HoldNotWoken) {
+        decision.wakes.push((Entity::Wallet(hold.driver), hold.release_at));
+    }
     turn.tell_wallet(hold.driver, WalletInput::Earned { earning: hold.earning, hold: earned });
 }
 
@@ -386,6 +393,7 @@ impl<R> Machine for PaymentMachine<R> {
             PaymentInput::Contest { ask, opening } => self.contest(turn, ask, opening),
             PaymentInput::Wallet { dispute, status } => self.wallet(turn, dispute, status),
             PaymentInput::Bank(says) => self.bank(turn, &says),
+            PaymentInput::Hint { pix, .. } if is(Mutant::HintBelieved) => self.believe(turn, pix),
             PaymentInput::Hint { pix, refund } => self.hint(now, pix, refund.as_ref()),
             PaymentInput::Claimed(incoming) => self.came_in(turn, incoming),
             PaymentInput::Unclaimed(incoming) => self.unclaimed(turn, &incoming),

@@ -291,7 +291,7 @@ impl<R> PayoutLineMachine<R> {
                     continue;
                 }
                 way::Next::Send if self.holder.is_some_and(|(holder, _)| holder == *id) => {
-                    PayoutCall::Send(Box::new(way.order.clone()))
+                    PayoutCall::Send(Box::new(way.to_send()))
                 }
                 way::Next::Send => {
                     sends.push(Waiting {

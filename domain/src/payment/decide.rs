@@ -3,6 +3,7 @@
 use super::{Cause, Incoming, Payment, PaymentEvent, PaymentPolicy, RefundStage, Stage, Use};
 use crate::ids::PaymentId;
 use crate::money::Centavos;
+use crate::mutants::{Mutant, is};
 use crate::pix::RefundId;
 use crate::units::UnixMillis;
 
@@ -21,7 +22,8 @@ impl Payment {
     /// A charge is wanted: a new one, where something is owed and none is open.
     #[must_use]
     pub fn order_charge(&self, at: UnixMillis, policy: &PaymentPolicy) -> Option<PaymentEvent> {
-        if !policy.charges || !self.status.is_payable() || self.open_charge().is_some() {
+        let open = self.open_charge().is_some() && !is(Mutant::SecondCharge);
+        if !policy.charges || !self.status.is_payable() || open {
             return None;
         }
         let (number, expires_at) = (self.next_charge(), at + policy.expiry);
@@ -58,10 +60,11 @@ impl Payment {
     #[must_use]
     pub fn receive(&self, incoming: &Incoming) -> Vec<PaymentEvent> {
         let known = self.receipts.iter().any(|known| known.pix == incoming.pix);
-        if known || incoming.amount <= Centavos::ZERO {
+        let good_for = self.good_for(incoming);
+        let lost = is(Mutant::LatePixLost) && good_for == Use::SettledLate;
+        if known || lost || incoming.amount <= Centavos::ZERO {
             return Vec::new();
         }
-        let good_for = self.good_for(incoming);
         let paid = self.charge_of(incoming).filter(|charge| charge.is_open());
         let ended = paid.map(|charge| PaymentEvent::ChargeEnded { number: charge.number });
         let Incoming { pix, txid, amount, .. } = incoming.clone();
@@ -89,7 +92,9 @@ impl Payment {
             _ if self.settled_by().is_some() => Use::Duplicate,
             // Nobody asks for it any more.
             _ if !self.status.is_payable() => Use::Stray,
-            _ if incoming.amount != debt.amount() => Use::WrongAmount,
+            _ if incoming.amount != debt.amount() && !is(Mutant::PartialSettles) => {
+                Use::WrongAmount
+            }
             Some(charge) if charge.is_open() => Use::Settled,
             Some(_) | None => Use::SettledLate,
         }

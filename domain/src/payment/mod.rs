@@ -436,6 +436,12 @@ impl Payment {
         Some(PaymentId(id))
     }
 
+    /// Which payment is to be told of a Pix that is said to have come in for `txid`.
+    #[must_use]
+    pub fn hinted(txid: Option<&Txid>, pix: &EndToEndId) -> PaymentId {
+        txid.and_then(Self::of_txid).unwrap_or_else(|| PaymentId::of_stray(pix))
+    }
+
     /// The Pix that paid it.
     #[must_use]
     pub fn settled_by(&self) -> Option<&Receipt> {

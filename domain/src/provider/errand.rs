@@ -14,6 +14,7 @@
 use super::outcome::{Hindrance, Kind, Outcome, ProviderError, Why};
 use super::retry::Backoff;
 use crate::money::Centavos;
+use crate::mutants::{Mutant, is};
 use crate::pix::PixKey;
 use crate::units::{Millis, UnixMillis};
 
@@ -182,7 +183,7 @@ impl Errand {
             }
             Outcome::Refused(error) => match error.kind() {
                 Kind::NotNow => self.wait(now, Obstacle::Refused(error), dice),
-                Kind::Duplicate => {
+                Kind::Duplicate if !is(Mutant::DuplicateRefused) => {
                     self.doubts(now).there = true;
                     self.wait(now, Obstacle::Refused(error), dice);
                 }
@@ -191,7 +192,9 @@ impl Errand {
                     self.refused = Some(error.clone());
                     self.wait(now, Obstacle::Refused(error), dice);
                 }
-                Kind::NotFound | Kind::Rejected => return Some(Ending::Refused(error)),
+                Kind::NotFound | Kind::Rejected | Kind::Duplicate => {
+                    return Some(Ending::Refused(error));
+                }
             },
         }
         None

@@ -7,6 +7,7 @@
 
 mod errand;
 mod lease;
+mod notice;
 mod outcome;
 mod pace;
 mod retry;
@@ -14,6 +15,7 @@ mod windows;
 
 pub use errand::{Ending, Errand, Obstacle, Order, Patience, Seen, Step};
 pub use lease::{Lease, State};
+pub use notice::{Fate, NoticeKey, Told};
 pub use outcome::{Code, Hindrance, Kind, Outcome, ProviderError, Shape, TlsFault, Violation, Why};
 pub use pace::Pace;
 pub use retry::{Backoff, Budget};

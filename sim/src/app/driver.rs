@@ -12,6 +12,9 @@ impl World {
     pub(super) fn driver_thinks(&mut self, app: usize) {
         let after = self.chance.between(8 * SECOND, 20 * SECOND);
         self.to_app(app, after, AppEvent::Think);
+        if !self.closing && self.chance.percent(self.temper.purse.wants_payout) {
+            self.wants_payout(app);
+        }
         let phone = &self.apps[app];
         let (online, busy) = (phone.online, phone.ride.is_some());
         let reaches = phone.old || phone.welcomed;

@@ -6,6 +6,7 @@
 mod driver;
 mod link;
 mod passenger;
+mod payer;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -319,6 +320,8 @@ impl World {
                 self.apps[app].online = matches!(command, Command::Online);
             }
             Command::Decline { ride } => drop(self.apps[app].offers.remove(ride)),
+            Command::Intent { .. } => self.billed(body),
+            Command::Payout { .. } | Command::GiveBack { .. } | Command::Review { .. } => {}
             Command::Request { .. }
             | Command::Accept { .. }
             | Command::Arrive { .. }
@@ -339,7 +342,14 @@ impl World {
                 self.apps[app].offers.remove(ride);
             }
             Command::Start { .. } if refusal == Refusal::PinWrong => {}
-            Command::Rate { .. } => {}
+            Command::Rate { .. }
+            | Command::Intent { .. }
+            | Command::GiveBack { .. }
+            | Command::Payout { .. }
+            | Command::Review { .. } => {}
+            Command::Request { .. } if refusal == Refusal::DebtOutstanding => {
+                self.asks_what_he_owes(app);
+            }
             Command::Arrive { ride, .. }
             | Command::Start { ride, .. }
             | Command::Complete { ride }
@@ -391,6 +401,8 @@ impl World {
                     self.offered(app, RideId(row.key), body.offer_id);
                 }
             }
+            "payment.updated" => self.billed_by_event(row),
+            "payout.updated" => {}
             "offer.withdrawn" => drop(self.apps[app].offers.remove(&RideId(row.key))),
             _ => self.apps[app].online = row.body.contains(r#""status":"online""#),
         }

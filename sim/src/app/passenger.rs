@@ -15,6 +15,7 @@ impl World {
     pub(super) fn passenger_thinks(&mut self, app: usize) {
         let after = self.chance.between(3 * SECOND, 20 * SECOND);
         self.to_app(app, after, AppEvent::Think);
+        self.looks_after_money(app);
         let phone = &self.apps[app];
         let asks = phone.is_doing(|doing| matches!(doing, Command::Request { .. }));
         if self.closing || phone.ride.is_some() || asks {

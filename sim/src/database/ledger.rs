@@ -46,6 +46,12 @@ impl Ledger {
 }
 
 impl Database {
+    /// Books what was there before the first engine.
+    pub fn fund(&mut self, event: &FinancialEvent) {
+        // Nothing was booked before it, so nothing can refuse it.
+        self.ledger.insert(event).unwrap_or(());
+    }
+
     /// Books all of them, or says what refuses them.
     pub(super) fn insert_money<'a>(
         &mut self,

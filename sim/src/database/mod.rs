@@ -4,7 +4,9 @@
 //! histories here and on PostgreSQL. What must hold: [`Database::write`] says and keeps what the
 //! SQL function `journal_write` would, in the same order of checks; a refused one leaves no trace.
 
+mod inbox;
 mod ledger;
+mod money;
 mod read;
 mod tenure;
 
@@ -23,7 +25,9 @@ use ibora_domain::ride::Status;
 use ibora_domain::units::UnixMillis;
 use uuid::Uuid;
 
+pub use inbox::{Inbox, NoticeRec};
 pub use ledger::Ledger;
+pub use money::Money;
 pub use read::OpenOffer;
 pub use tenure::{Fence, Took};
 
@@ -110,6 +114,8 @@ pub struct Database {
     pub streams: BTreeMap<Uuid, Arc<str>>,
     pub stream_events: BTreeMap<Uuid, Vec<(i64, StreamRow)>>,
     pub ledger: Ledger,
+    pub money: Money,
+    pub inbox: Inbox,
 }
 
 impl Default for Database {
@@ -133,6 +139,8 @@ impl Default for Database {
             streams: BTreeMap::new(),
             stream_events: BTreeMap::new(),
             ledger: Ledger::default(),
+            money: Money::default(),
+            inbox: Inbox::default(),
         }
     }
 }
@@ -150,6 +158,7 @@ enum Undo {
     Stream(Uuid),
     StreamEvent(Uuid),
     Money(Arc<str>),
+    Rows(money::MoneyUndo),
 }
 
 type Step = Result<(), &'static str>;
@@ -240,7 +249,7 @@ impl Database {
                     let before = self.drivers.insert(row.id, row.clone());
                     undo.push(Undo::Driver(row.id, before));
                 }
-                // Of money nothing is read back here.
+                // Those of money come last.
                 _ => {}
             }
         }
@@ -260,7 +269,8 @@ impl Database {
         for (row, seq) in rows.zip(&write.seqs) {
             self.insert_stream_event(row, *seq, undo)?;
         }
-        self.insert_money(&decisions().flat_map(|decision| &decision.money), undo)
+        self.insert_money(&decisions().flat_map(|decision| &decision.money), undo)?;
+        self.write_payments(&decisions(), undo)
     }
 
     fn insert_events(&mut self, decision: &Decision, fence: &Fence, undo: &mut Vec<Undo>) -> Step {
@@ -413,6 +423,7 @@ impl Database {
     fn take_back(&mut self, step: Undo) {
         match step {
             Undo::Money(key) => self.ledger.take_back(&key),
+            Undo::Rows(step) => self.money.take_back(step),
             Undo::Batch(id) => drop(self.batches.remove(&id)),
             Undo::Event(id) => pop(&mut self.events, &id),
             Undo::Ride(id, before) => self.put_ride(id, before),

@@ -55,6 +55,7 @@ impl Database {
             preceding_ended: ride.as_ref().is_some_and(waits) && !indexed,
             ride,
             offers: self.offers(id),
+            payment: self.payment_of(id),
             commands,
             ..RideRecords::default()
         }

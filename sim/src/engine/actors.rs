@@ -8,8 +8,8 @@ use ibora_domain::facts::Entity;
 use ibora_domain::ids::{DriverId, PassengerId, RideId};
 use ibora_domain::machines::{
     DispatcherInput, DispatcherMachine, DriverInput, DriverMachine, Driving, Envelope, LineInput,
-    Machine, Output, Outputs, PassengerInput, PassengerMachine, PaymentInput, RideInput,
-    RideMachine, RideRecords, Riding, WalletInput,
+    Output, Outputs, PassengerInput, PassengerMachine, PaymentInput, RideInput, RideMachine,
+    RideRecords, Riding, WalletInput,
 };
 use ibora_domain::mutants::{Mutant, is};
 use ibora_domain::units::{Millis, UnixMillis};
@@ -36,12 +36,10 @@ impl Engine {
             }
             Some(Entry::Activating { waiting, .. }) => waiting.push(envelope),
             Some(Entry::Quarantined) => {}
+            // Only news: an actor that is built later reads it.
+            None if envelope.is_news() => {}
             None => {
-                let new = matches!(
-                    envelope,
-                    Envelope::Ride(_, RideInput::Request { .. }) | Envelope::Dispatcher(..)
-                );
-                let build = if new { Build::New } else { Build::Read };
+                let build = if envelope.opens() { Build::New } else { Build::Read };
                 self.activate(world, entity, build, vec![envelope]);
             }
         }
@@ -104,11 +102,13 @@ impl Engine {
         let first = match entity {
             Entity::Driver(id) => Read::Driver(Box::new(world.db.driver_stands(id))),
             Entity::Passenger(id) => Read::Passenger(world.db.active_passengers.get(&id).copied()),
-            Entity::Ride(_)
-            | Entity::Dispatcher(_)
-            | Entity::Payment(_)
-            | Entity::Wallet(_)
-            | Entity::PayoutLine => return false,
+            Entity::Wallet(id) => {
+                let (available, owed) = world.db.wallet_balances(id);
+                Read::Wallet(available, owed)
+            }
+            Entity::Ride(_) | Entity::Dispatcher(_) | Entity::Payment(_) | Entity::PayoutLine => {
+                return false;
+            }
         };
         if let Some(Entry::Activating { read, .. }) = self.entries.get_mut(&entity) {
             *read = first;
@@ -133,7 +133,9 @@ impl Engine {
             (Entity::Driver(id), first) => {
                 let mut known = match first {
                     Read::Driver(records) => *records,
-                    Read::Nothing | Read::Passenger(_) => world.db.driver_stands(id),
+                    Read::Nothing | Read::Passenger(_) | Read::Wallet(..) => {
+                        world.db.driver_stands(id)
+                    }
                 };
                 world.db.driver_has(id, now, &mut known);
                 let policy = Arc::clone(&world.drivers);
@@ -144,19 +146,23 @@ impl Engine {
             (Entity::Passenger(id), first) => {
                 let active = match first {
                     Read::Passenger(active) => active,
-                    Read::Nothing | Read::Driver(_) => world.db.active_passengers.get(&id).copied(),
+                    Read::Nothing | Read::Driver(_) | Read::Wallet(..) => {
+                        world.db.active_passengers.get(&id).copied()
+                    }
                 };
                 let commands = world.db.past_commands(id.0);
                 let idle = world.drivers.passivate_after;
-                let machine = PassengerMachine::new(id, active, commands, vec![], idle);
+                let owed = world.db.owed_by(id);
+                let machine = PassengerMachine::new(id, active, commands, owed, idle);
                 Body::Passenger(Riding(machine, PhantomData))
             }
             (Entity::Dispatcher(zone), _) => {
                 let policy = world.rides.dispatch_policy(zone);
                 Body::Dispatcher(DispatcherMachine::new(zone, policy))
             }
-            // Nothing is charged here.
-            (Entity::Payment(_) | Entity::Wallet(_) | Entity::PayoutLine, _) => return,
+            (Entity::Payment(_) | Entity::Wallet(_) | Entity::PayoutLine, first) => {
+                self.build_of_money(world, (entity, read), &first, &mut out)
+            }
         };
         let mut actor = Actor::new(body, life, out, world.now);
         actor.last_active = now;
@@ -232,10 +238,10 @@ impl Engine {
         }
     }
 
-    /// Drops an entry whose actor could not be built; a ride is asked for again.
+    /// Drops an entry whose actor could not be built; whoever may have a deadline is asked again.
     fn forget(&mut self, world: &mut World, entity: Entity) {
         self.entries.remove(&entity);
-        if matches!(entity, Entity::Ride(_)) {
+        if entity.goes_on() {
             let again = world.clock(self.node) + Millis::from_secs(5);
             self.set_alarm(world, entity, Some(again));
         }
@@ -348,13 +354,8 @@ fn alarm_of(entity: Entity) -> Envelope<Reply> {
 }
 
 impl Actor {
-    fn new(body: Body, life: u64, out: Outputs<Reply>, built_at: Micros) -> Self {
-        let passivate_after = match &body {
-            Body::Ride(machine) => machine.passivate_after(),
-            Body::Driver(machine) => machine.passivate_after(),
-            Body::Passenger(machine) => machine.passivate_after(),
-            Body::Dispatcher(machine) => machine.passivate_after(),
-        };
+    fn new(mut body: Body, life: u64, out: Outputs<Reply>, built_at: Micros) -> Self {
+        let passivate_after = body.idle_for();
         Self {
             body,
             life,
@@ -367,7 +368,7 @@ impl Actor {
             settled_at: 0,
             broken: false,
             last_active: UnixMillis(0),
-            passivate_after: passivate_after.0,
+            passivate_after,
             built_at,
         }
     }

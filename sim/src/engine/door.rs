@@ -104,7 +104,8 @@ impl Engine {
         world.to_node(self.node, COMMAND_DEADLINE, NodeEvent::Deadline { reply: reply.id });
         let ask = Ask { by: user, key: Some(key), if_version: None, origin: None, reply };
         let ride = people::ride(Ids::next(&mut world.ids.ride));
-        self.send(world, command.envelope(ask, ride));
+        let payout = people::payout(Ids::next(&mut world.ids.payout));
+        self.send(world, command.envelope(ask, (ride, payout)));
     }
 
     /// An answer leaves.

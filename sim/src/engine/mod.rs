@@ -6,7 +6,10 @@
 
 mod actors;
 mod door;
+mod effects;
+mod inbox;
 mod lane;
+mod purse;
 mod sessions;
 mod turns;
 
@@ -19,9 +22,10 @@ use ibora_domain::facts::{CommandKey, Entity, RideRow};
 use ibora_domain::ids::{DriverId, RideId, UserId};
 use ibora_domain::journal::{Lease, Numbers};
 use ibora_domain::machines::{
-    DispatcherMachine, DriverRecords, Driving, Envelope, Machine, Market, Outputs, RideMachine,
-    Riding, Turns,
+    DispatcherMachine, DriverRecords, Driving, Envelope, Machine, Market, Outputs, PaymentMachine,
+    PayoutLineMachine, RideMachine, Riding, Turns, WalletMachine,
 };
+use ibora_domain::money::Centavos;
 use ibora_domain::ride::Status;
 use ibora_domain::units::UnixMillis;
 use uuid::Uuid;
@@ -73,6 +77,9 @@ pub enum Body {
     Driver(Box<Driving<Reply>>),
     Passenger(Riding<Reply>),
     Dispatcher(DispatcherMachine<Reply>),
+    Payment(Box<PaymentMachine<Reply>>),
+    Wallet(Box<WalletMachine<Reply>>),
+    PayoutLine(Box<PayoutLineMachine<Reply>>),
 }
 
 impl Body {
@@ -87,8 +94,22 @@ impl Body {
             (Self::Dispatcher(machine), Envelope::Dispatcher(_, input)) => {
                 machine.step(now, input, out);
             }
+            (Self::Payment(machine), Envelope::Payment(_, input)) => machine.step(now, input, out),
+            (Self::Wallet(machine), Envelope::Wallet(_, input)) => machine.step(now, input, out),
+            (Self::PayoutLine(machine), Envelope::PayoutLine(input)) => {
+                machine.step(now, input, out);
+            }
             // An entity's kind is part of its name.
-            (Self::Ride(_) | Self::Driver(_) | Self::Passenger(_) | Self::Dispatcher(_), _) => {}
+            (
+                Self::Ride(_)
+                | Self::Driver(_)
+                | Self::Passenger(_)
+                | Self::Dispatcher(_)
+                | Self::Payment(_)
+                | Self::Wallet(_)
+                | Self::PayoutLine(_),
+                _,
+            ) => {}
         }
     }
 
@@ -98,7 +119,14 @@ impl Body {
             Self::Driver(machine) => &mut **machine,
             Self::Passenger(machine) => machine,
             Self::Dispatcher(machine) => machine,
+            Self::Payment(machine) => &mut **machine,
+            Self::Wallet(machine) => &mut **machine,
+            Self::PayoutLine(machine) => &mut **machine,
         }
+    }
+
+    fn idle_for(&mut self) -> u64 {
+        self.machine().passivate_after()
     }
 }
 
@@ -157,6 +185,7 @@ pub enum Read {
     Nothing,
     Driver(Box<DriverRecords>),
     Passenger(Option<RideId>),
+    Wallet(Centavos, Centavos),
 }
 
 /// From what an actor is built.
@@ -238,6 +267,10 @@ pub struct Engine {
     pub sessions: BTreeMap<u64, Session>,
     pub hub: BTreeMap<UserId, Vec<u64>>,
     openings: sessions::Openings,
+    /// Calls to the provider that are out.
+    carrying: BTreeMap<u64, effects::Carrying>,
+    /// When it next looks at what the provider told.
+    inbox_at: Option<Micros>,
     /// What was in flight is loaded.
     pub serving: bool,
     /// It stops in order: takes no new command, lets no deadline ring.
@@ -266,6 +299,8 @@ impl Engine {
             sessions: BTreeMap::new(),
             hub: BTreeMap::new(),
             openings: sessions::Openings::new(),
+            carrying: BTreeMap::new(),
+            inbox_at: None,
             serving: false,
             closed: false,
             began,

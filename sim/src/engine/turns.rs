@@ -205,8 +205,9 @@ impl Engine {
                     }
                     self.send(world, envelope);
                 }
+                Leave::Effect(effect) => self.carry(world, effect),
                 // Shown and forgotten: nobody may rely on it.
-                Leave::Push(_) | Leave::Rated(_) | Leave::Effect(_) => {}
+                Leave::Push(_) | Leave::Rated(_) => {}
             }
         }
     }
@@ -334,7 +335,12 @@ impl Engine {
         match self.entries.get(&entity)? {
             super::Entry::Live(actor) => match &actor.body {
                 Body::Ride(machine) => Some(machine),
-                Body::Driver(_) | Body::Passenger(_) | Body::Dispatcher(_) => None,
+                Body::Driver(_)
+                | Body::Passenger(_)
+                | Body::Dispatcher(_)
+                | Body::Payment(_)
+                | Body::Wallet(_)
+                | Body::PayoutLine(_) => None,
             },
             super::Entry::Activating { .. } | super::Entry::Quarantined => None,
         }

@@ -101,6 +101,17 @@ impl Records {
         Ok(rows.into_iter().filter_map(hold).collect())
     }
 
+    /// When the next hold of each driver ends.
+    pub(super) async fn next_releases(&self) -> Result<Vec<(DriverId, UnixMillis)>, sqlx::Error> {
+        let rows: Vec<(Uuid, OffsetDateTime)> = sqlx::query_as(
+            "SELECT driver_id, min(release_at) FROM holds WHERE taken + released < amount
+             GROUP BY driver_id",
+        )
+        .fetch_all(self.read_all())
+        .await?;
+        Ok(rows.into_iter().map(|(driver, end)| (DriverId(driver), moment(end))).collect())
+    }
+
     /// What he has asked for since then and was not refused.
     async fn asked_since(
         &self,

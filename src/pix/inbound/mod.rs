@@ -18,6 +18,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::future::BoxFuture;
+use ibora_domain::provider::NoticeKey;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
@@ -26,7 +27,7 @@ use sha2::{Digest, Sha256};
 use self::body::Body;
 use self::secret::Secrets;
 use crate::obs::Metrics;
-use crate::pix::wire::{Callback, Dedup, Notice};
+use crate::pix::wire::{Callback, Notice};
 
 pub use self::tls::server;
 pub use crate::pix::client::IdentityError;
@@ -47,7 +48,7 @@ pub struct Delivery {
 
 /// One thing that it tells, and the element that tells it, in JSON. What it says is personal.
 pub struct Told {
-    pub what: Dedup,
+    pub what: NoticeKey,
     pub element: String,
 }
 
@@ -206,7 +207,7 @@ impl Callbacks {
 }
 
 /// New states are kept, whatever they are called, as long as that is a name.
-fn is_name(what: &Dedup) -> bool {
+fn is_name(what: &NoticeKey) -> bool {
     let short = what.status.len() <= STATUS_CHARS_MAX;
     short && what.status.bytes().all(|byte| byte.is_ascii_graphic())
 }

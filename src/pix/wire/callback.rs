@@ -4,6 +4,7 @@
 //! sense does not take the others with it.
 
 use ibora_domain::pix::{EndToEndId, PixKey};
+use ibora_domain::provider::NoticeKey;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
@@ -33,17 +34,6 @@ pub enum Notice {
     Sent(SendNotice),
     /// A payout that was done came back, whole or in parts.
     Returned(SendNotice),
-}
-
-/// What makes two notices the same. A receipt and its refunds have one number from end to end, so
-/// that number alone does not.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Dedup {
-    pub kind: String,
-    pub e2e_id: EndToEndId,
-    /// Of the refund or return; empty where there is none.
-    pub part: String,
-    pub status: String,
 }
 
 impl Notice {
@@ -97,12 +87,9 @@ impl Notice {
     /// What this notice tells, piece by piece: one for a receipt or the end of a payout, one a
     /// refund or return otherwise.
     #[must_use]
-    pub fn pieces(&self) -> Vec<Dedup> {
-        let piece = |part: &str, status: &str| Dedup {
-            kind: self.kind().into(),
-            e2e_id: self.e2e_id().clone(),
-            part: part.to_owned(),
-            status: status.to_owned(),
+    pub fn pieces(&self) -> Vec<NoticeKey> {
+        let piece = |part: &str, status: &str| {
+            NoticeKey::new(self.kind().as_str(), self.e2e_id().clone(), (part, status))
         };
         match self {
             Self::Received(_) => vec![piece("", "")],

@@ -21,7 +21,7 @@ pub use account::{
     Balance, Blocks, Defence, Infraction, InfractionAnalysis, NewWebhook, Resend, TokenAnswer,
     TokenRequest, Webhook,
 };
-pub use callback::{Callback, CallbackError, Dedup, Notice};
+pub use callback::{Callback, CallbackError, Notice};
 pub use charge::{
     Calendar, Charge, ChargeRevision, ChargeValue, Expiry, Location, LocationRef, NewCharge, Note,
 };

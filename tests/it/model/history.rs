@@ -20,6 +20,8 @@ use ibora_sim::database::{Fence, Write};
 use ibora_sim::people;
 use uuid::Uuid;
 
+use super::purse;
+
 /// What a history has come to.
 #[derive(Default)]
 pub(super) struct History {
@@ -80,6 +82,9 @@ impl History {
 
     fn decision(&self, chance: &mut Chance) -> Decision {
         let at = UnixMillis(1_760_000_000_000 + self.now);
+        if chance.percent(35) {
+            return purse::decision(chance, (self.batches, at));
+        }
         if chance.percent(20) {
             let id = people::driver(chance.below(3));
             let mut decision = Decision::new(Entity::Driver(id), at);

@@ -15,6 +15,8 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::money::{OF_PAYMENTS, OF_PAYOUTS};
+
 /// Arguments of `journal_write`, and of `ledger_write` beside its slot.
 const OF_JOURNAL: usize = 64;
 const OF_LEDGER: usize = 14;
@@ -74,23 +76,23 @@ fn rows(write: &Write) -> Rows<'_> {
     rows
 }
 
-fn moment(at: UnixMillis) -> OffsetDateTime {
+pub(super) fn moment(at: UnixMillis) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.0) * 1_000_000).expect("a moment")
 }
 
-fn shard_of(id: Uuid) -> i16 {
+pub(super) fn shard_of(id: Uuid) -> i16 {
     i16::try_from(ibora_domain::ids::Shard::of(id).number()).expect("small")
 }
 
-fn signed(number: u64) -> i64 {
+pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).expect("small")
 }
 
-fn each<T, U>(rows: &[T], field: impl FnMut(&T) -> U) -> Vec<U> {
+pub(super) fn each<T, U>(rows: &[T], field: impl FnMut(&T) -> U) -> Vec<U> {
     rows.iter().map(field).collect()
 }
 
-type Query<'q> = sqlx::query::QueryScalar<
+pub(super) type Query<'q> = sqlx::query::QueryScalar<
     'q,
     sqlx::Postgres,
     bool,
@@ -127,10 +129,15 @@ async fn journal_write(connection: &mut PgConnection, write: &Write) -> Wrote {
     let numbers = |range: std::ops::RangeInclusive<usize>| {
         range.map(|number| format!("${number}")).collect::<Vec<_>>().join(",")
     };
-    let (journal, ledger) =
-        (numbers(1..=OF_JOURNAL), numbers(OF_JOURNAL + 1..=OF_JOURNAL + OF_LEDGER));
+    let mut last = 0;
+    let [journal, ledger, payments, payouts] = [OF_JOURNAL, OF_LEDGER, OF_PAYMENTS, OF_PAYOUTS]
+        .map(|count| {
+            last += count;
+            numbers(last - count + 1..=last)
+        });
     let call = format!(
-        "SELECT CASE WHEN journal_write({journal}) THEN ledger_write($3,{ledger}) ELSE false END"
+        "SELECT CASE WHEN journal_write({journal}) THEN ledger_write($3,{ledger})
+             AND payment_write({payments}) AND payout_write({payouts}) ELSE false END"
     );
     let rows = rows(write);
     let query = sqlx::query_scalar(AssertSqlSafe(call))
@@ -145,7 +152,7 @@ async fn journal_write(connection: &mut PgConnection, write: &Write) -> Wrote {
     let query = bind_drivers_and_timers(query, &rows);
     let query = bind_results(query, &rows);
     let query = bind_streams(query, &rows, write);
-    match bind_money(query, write).fetch_one(connection).await {
+    match super::money::bind(bind_money(query, write), write).fetch_one(connection).await {
         Ok(true) => Wrote::Written,
         Ok(false) => Wrote::Already,
         Err(error) => refused(&error),
@@ -319,7 +326,7 @@ const TABLES: [(&str, &str); 15] = [
 
 /// Both hold the same.
 pub(super) async fn agree(pool: &PgPool, model: &Database, seed: u64) {
-    for (name, query) in TABLES {
+    for (name, query) in TABLES.into_iter().chain(super::money::TABLES) {
         let mut truth: Vec<String> =
             sqlx::query_scalar(query).fetch_all(pool).await.expect("a table");
         truth.sort_unstable();
@@ -388,6 +395,9 @@ fn lines(model: &Database, table: &str) -> Vec<String> {
             rows.map(|((node, lane), incarnation)| format!("{node} {lane} {incarnation}")).collect()
         }
         "shards" => model.shards.iter().enumerate().map(shard_line).collect(),
+        name if super::money::TABLES.iter().any(|(table, _)| *table == name) => {
+            super::money::lines(model, name)
+        }
         "streams" => model.streams.iter().map(|(user, epoch)| format!("{user} {epoch}")).collect(),
         _ => {
             let rows = model.stream_events.iter();

@@ -7,6 +7,7 @@ use crate::facts::Act;
 use crate::machines::effect::{RefundSeen, Said};
 use crate::machines::{Ask, Turn};
 use crate::money::Centavos;
+use crate::mutants::{Mutant, is};
 use crate::payment::BorneBy;
 use crate::person::Role;
 use crate::pix::RefundId;
@@ -57,6 +58,7 @@ impl<R> PaymentMachine<R> {
         let done = match said {
             Said::Found(RefundSeen::Returned) => true,
             Said::Found(RefundSeen::Failed) | Said::Refused { .. } => false,
+            Said::Found(RefundSeen::Pending) if is(Mutant::RefundAgain) => false,
             Said::Found(RefundSeen::Pending) | Said::Absent | Said::Mismatched => {
                 if let Some(watch) = self.refunds.get_mut(id) {
                     watch.again(turn.now, TRIES, true);

@@ -6,6 +6,7 @@ use super::*;
 use crate::facts::{CommandKey, Row};
 use crate::ids::{DriverId, PassengerId, RideId, UserId};
 use crate::ledger::{Due, Rate, Shares, Trip};
+use crate::machines::RefundSeen;
 use crate::machines::{Envelope, Output};
 use crate::payment::Debt;
 use crate::pix::Txid;
@@ -200,6 +201,39 @@ fn a_charge_is_looked_at_and_taken_back_when_its_time_is_over() {
     let payment = desk.machine.payment().expect("a payment");
     assert!(!payment.status.is_owed(), "a payment may win");
     assert_eq!(effects(&desk.later(600_000)), [], "nothing is left to ask for");
+}
+
+#[test]
+fn a_charge_that_is_not_found_for_a_moment_has_not_ended() {
+    let (mut desk, _) = Desk::live().rebuilt();
+    let ended = |desk: &Desk| desk.machine.payment().is_some_and(|it| it.open_charge().is_none());
+    desk.charge_said(Said::Absent);
+    assert!(!ended(&desk), "the provider may show late what is new");
+    desk.now = desk.now + Millis(59_000);
+    desk.charge_said(Said::Found(seen(true)));
+    desk.now = desk.now + Millis(59_000);
+    desk.charge_said(Said::Absent);
+    assert!(!ended(&desk), "it was there in between");
+    desk.now = desk.now + Millis(60_000);
+    desk.charge_said(Said::Absent);
+    assert!(ended(&desk), "nobody can pay what the provider does not know");
+}
+
+#[test]
+fn a_refund_that_failed_is_tried_again_after_its_own_failures_alone() {
+    let mut desk = Desk::live();
+    for pix in ["E1", "E2", "E3", "E4"] {
+        let txid = Some(desk.txid());
+        desk.confirmed(&Incoming { amount: Centavos(1), ..incoming(pix, txid) });
+    }
+    let refunds = desk.machine.payment().expect("a payment").refunds.clone();
+    for (number, refund) in refunds.iter().enumerate() {
+        let done = if number < 3 { RefundSeen::Returned } else { RefundSeen::Failed };
+        let (id, said) = (refund.id.clone(), Said::Found(done));
+        desk.step(PaymentInput::Seen(PaymentSeen::Refund { id, said }));
+    }
+    let out = effects(&desk.later(60_000));
+    assert!(matches!(&out[..], [PaymentEffect::Refund { pix, .. }] if pix.as_str() == "E4"));
 }
 
 #[test]

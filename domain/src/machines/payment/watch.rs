@@ -1,12 +1,17 @@
 //! What a payment waits for from the provider, and when it asks again.
 
 use super::{
-    Backoff, Effect, EndToEndId, FAILED, HINTS_MAX, LOOKS, Millis, Payment, PaymentEffect,
-    PaymentMachine, Receipt, RefundId, RefundStage, Stage, Turn, UnixMillis,
+    Backoff, Centavos, Effect, EndToEndId, FAILED, HINTS_MAX, Incoming, LOOKS, Millis, Mutant,
+    Payment, PaymentEffect, PaymentEvent, PaymentMachine, Receipt, RefundId, RefundStage, Stage,
+    Turn, UnixMillis, is,
 };
 
 /// An effect whose outcome was not told for so long is wanted again: the word of it was lost.
 const LOST_AFTER: Millis = Millis::from_secs(120);
+
+/// A charge that the provider has shown is there, though it may not be found for a moment: ended
+/// too early, it could be paid beside the one that follows it.
+const ABSENT_FOR: Millis = Millis::from_secs(60);
 
 /// One thing that is asked of the provider until its end is known.
 #[derive(Debug, Clone, Copy)]
@@ -18,16 +23,30 @@ pub(super) struct Watch {
     pub(super) tries: u32,
     /// The order may be there.
     pub(super) in_doubt: bool,
+    /// Since when the provider says that there is nothing.
+    absent_since: Option<UnixMillis>,
 }
 
 impl Watch {
     pub(super) fn new(due: UnixMillis, in_doubt: bool) -> Self {
-        Self { due, out_since: None, tries: 0, in_doubt }
+        Self { due, out_since: None, tries: 0, in_doubt, absent_since: None }
     }
 
     /// Whether an answer is awaited.
     pub(super) const fn is_out(&self) -> bool {
         self.out_since.is_some()
+    }
+
+    /// The provider says that there is nothing: whether that is believed, having been so for a
+    /// while.
+    pub(super) fn is_absent(&mut self, now: UnixMillis) -> bool {
+        let since = *self.absent_since.get_or_insert(now);
+        now.since(since) >= ABSENT_FOR
+    }
+
+    /// The provider has it.
+    pub(super) const fn is_found(&mut self) {
+        self.absent_since = None;
     }
 
     /// It was answered and has no end yet: asks again after a while.
@@ -81,6 +100,18 @@ impl<R> PaymentMachine<R> {
         }
     }
 
+    /// A planted bug: what somebody says is taken for what the provider says.
+    pub(super) fn believe(&mut self, turn: &mut Turn<'_, R>, pix: EndToEndId) {
+        let said = self.payment.as_ref().and_then(|payment| {
+            let txid = Some(payment.txid(payment.charges.last()?.number));
+            let (amount, tariff) = (payment.row().amount, Some(Centavos::ZERO));
+            Some(Incoming { pix, txid, amount, tariff, taken_back: vec![] })
+        });
+        if let Some(said) = said {
+            self.came_in(turn, said);
+        }
+    }
+
     /// Sees to it that everything under way is asked for, and comes back when the next is due.
     /// `rebuilt`: an earlier life may have ordered it.
     pub(super) fn attend(&mut self, turn: &mut Turn<'_, R>, rebuilt: bool) {
@@ -113,6 +144,11 @@ impl<R> PaymentMachine<R> {
         if live && !over {
             watch.due = watch.due.min(charge.expires_at);
         }
+        if live && over && is(Mutant::ChargeForgotten) {
+            let (mut decision, number) = (self.decision(turn), charge.number);
+            self.record(turn, &PaymentEvent::ChargeEnded { number }, &mut decision);
+            return self.finish(turn, decision);
+        }
         if !watch.fires(turn.now) {
             return;
         }
@@ -132,7 +168,9 @@ impl<R> PaymentMachine<R> {
     fn watch_refunds(&mut self, turn: &mut Turn<'_, R>, rebuilt: bool) {
         let failed = self.payment.as_ref().and_then(|payment| payment.failed_refund().cloned());
         if let Some(failed) = failed {
-            let tries = self.payment.as_ref().map_or(1, |payment| payment.refunds.len());
+            // Those of the same Pix have all failed; what became of others says nothing of it.
+            let refunds = self.payment.iter().flat_map(|payment| &payment.refunds);
+            let tries = refunds.filter(|refund| refund.pix == failed.pix).count();
             let tries = u32::try_from(tries).unwrap_or(u32::MAX);
             let after = FAILED.after(tries, u64::try_from(turn.now.0).unwrap_or(0));
             let due = turn.now + after;

@@ -2,6 +2,7 @@
 
 use super::{ANSWER_WITHIN, PayoutCall, PayoutLineMachine, Turn, Waiting, WalletInput};
 use crate::machines::{Effect, Note};
+use crate::mutants::{Mutant, is};
 use crate::payout::Cleared;
 use crate::units::{Millis, UnixMillis};
 
@@ -30,7 +31,7 @@ impl<R> PayoutLineMachine<R> {
             None => {}
         }
         self.pauses_until.take_if(|until| turn.now >= *until);
-        if self.holder.is_some() || self.pauses_until.is_some() {
+        if self.is_held() || self.pauses_until.is_some() {
             return self.pauses_until;
         }
         let amount = self.waiting.front()?.amount;
@@ -40,6 +41,11 @@ impl<R> PayoutLineMachine<R> {
         Some(turn.now + ANSWER_WITHIN)
     }
 
+    /// Whether one is on its way that is waited for.
+    fn is_held(&self) -> bool {
+        self.holder.is_some() && !is(Mutant::SendTwo)
+    }
+
     /// Whether the first that waits may be paid.
     pub(super) fn cleared(&mut self, turn: &mut Turn<'_, R>, call: u64, cleared: Cleared) {
         if !matches!(self.head, Some(Head::Clearing { call: asked, .. }) if asked == call) {
@@ -47,7 +53,7 @@ impl<R> PayoutLineMachine<R> {
         }
         self.head = None;
         let Some(Waiting { payout, driver, .. }) = self.waiting.front().copied() else { return };
-        if self.holder.is_some() {
+        if self.is_held() {
             return;
         }
         if cleared != Cleared::Yes {

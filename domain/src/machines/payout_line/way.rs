@@ -1,7 +1,10 @@
 //! The way of one payout that may be with the provider: sent or asked for until it has ended.
 
+use uuid::Uuid;
+
 use super::{ANSWER_WITHIN, LinePolicy};
-use crate::ids::DriverId;
+use crate::ids::{DriverId, PayoutId};
+use crate::mutants::{Mutant, is};
 use crate::payout::{Heard, SendOrder, SendState, SentPayout};
 use crate::provider::{Backoff, Ending, Errand, Outcome, Seen, Step, Why};
 use crate::units::UnixMillis;
@@ -51,6 +54,15 @@ impl Way {
         Self { order, driver, stage, call: None, aside: false, tells_aside: false }
     }
 
+    /// The order, under its one id.
+    pub(super) fn to_send(&self) -> SendOrder {
+        let mut order = self.order.clone();
+        if is(Mutant::PayoutNewId) && self.stage.is_in_doubt() {
+            order.payout = PayoutId(Uuid::from_u128(order.payout.0.as_u128() ^ 1));
+        }
+        order
+    }
+
     pub(super) fn is_called(&self, call: u64) -> bool {
         self.call.is_some_and(|(known, _)| known == call)
     }
@@ -82,6 +94,10 @@ impl Stage {
     /// Of one that may have been.
     pub(super) fn in_doubt(policy: &LinePolicy, order: &SendOrder, now: UnixMillis) -> Self {
         Self::Errand(Box::new(Errand::in_doubt(order.order(), policy.patience, now)))
+    }
+
+    fn is_in_doubt(&self) -> bool {
+        matches!(self, Self::Errand(errand) if errand.is_in_doubt())
     }
 
     pub(super) const fn is_look(&self) -> bool {

@@ -6,6 +6,7 @@ use crate::facts::{Decision, Entity};
 use crate::ids::PaymentId;
 use crate::ledger;
 use crate::machines::PaymentInput;
+use crate::mutants::{Mutant, is};
 use crate::payment::{Debt, Payment};
 use crate::policy::RidePolicy;
 use crate::ride::{Ride, RideEvent};
@@ -23,8 +24,10 @@ pub(super) fn open<R>(
     let payment = Payment::owed(Debt { trip, due, shares }, turn.now, &policy.payments);
     decision.rows.extend(payment.first_rows());
     if payment.is_busy() {
-        decision.wakes.push((Entity::Payment(payment.id), turn.now));
         let id = payment.id;
+        if !is(Mutant::PaymentNotWoken) {
+            decision.wakes.push((Entity::Payment(id), turn.now));
+        }
         turn.tell_payment(id, PaymentInput::Opened(Box::new(payment)));
     }
 }

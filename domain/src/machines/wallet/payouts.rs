@@ -8,6 +8,7 @@ use crate::ids::PayoutId;
 use crate::ledger::PayoutRefusal;
 use crate::machines::{Ask, LineInput, Note, Turn};
 use crate::money::Centavos;
+use crate::mutants::{Mutant, is};
 use crate::payout::{Payout, PayoutEvent, Phase};
 use crate::person::Role;
 use crate::refusal::Refusal;
@@ -135,7 +136,9 @@ impl<R> WalletMachine<R> {
         match self.payouts.get(&id).map(|payout| &payout.phase) {
             Some(Phase::Queued) => {
                 let mut decision = self.decision(turn);
-                self.happened(turn.now, id, &PayoutEvent::Sending, &mut decision);
+                if !is(Mutant::SentUnrecorded) {
+                    self.happened(turn.now, id, &PayoutEvent::Sending, &mut decision);
+                }
                 self.finish(turn, decision);
                 if let Some(payout) = self.payouts.get(&id) {
                     let order = Box::new(payout.order(self.document));

@@ -6,6 +6,7 @@ use crate::facts::{Decision, Done, EventRow, HeldRow, PayoutRow, Row, StreamId, 
 use crate::ids::{DisputeId, PayoutId, RideId};
 use crate::ledger::Earning;
 use crate::machines::Note;
+use crate::mutants::{Mutant, is};
 use crate::payout::{Payout, PayoutEvent};
 
 impl<R> WalletMachine<R> {
@@ -104,9 +105,11 @@ impl<R> WalletMachine<R> {
 
     /// What has to ring after a start: a payout that is under way at once, or the next hold's end.
     fn deadline(&self) -> Timer {
-        let under_way = self.payouts.values().filter(|payout| payout.is_under_way());
+        let payouts = self.payouts.values().filter(|_| !is(Mutant::PayoutNotWoken));
+        let under_way = payouts.filter(|payout| payout.is_under_way());
         let asked = under_way.map(|payout| payout.asked_at).min();
-        let due = asked.into_iter().chain(self.wallet.next_release()).chain(self.next_dispute());
+        let release = self.wallet.next_release().filter(|_| !is(Mutant::HoldNotWoken));
+        let due = asked.into_iter().chain(release).chain(self.next_dispute());
         due.min().map_or(Timer::Off, Timer::Due)
     }
 }
