@@ -225,3 +225,24 @@ fn a_payment_is_what_is_stored_of_it_and_the_fold_of_its_events() {
     assert_eq!(folded, desk.payment);
     assert_eq!(folded.version, u64::try_from(desk.events.len()).expect("few"));
 }
+
+#[test]
+fn what_went_back_is_not_given_back_again() {
+    let mut desk = Desk::live();
+    desk.comes("E1", 1, 2000);
+    desk.comes("E2", 1, 2000);
+    let twice = desk.payment.refunds[0].id.clone();
+    desk.happen(desk.payment.refund_ended(&twice, true));
+    let given = desk.payment.give_back(Centavos(2000)).expect("what paid it");
+    assert!(matches!(&given, PaymentEvent::RefundAsked { pix, .. } if pix.as_str() == "E1"));
+    desk.happen([given]);
+    for amount in [1, 2000, i64::MAX] {
+        let more = desk.payment.give_back(Centavos(amount));
+        assert_eq!(more, Err(Refusal::RefundTooHigh), "{amount}");
+    }
+    let pix = EndToEndId::parse("E9").expect("a number");
+    desk.payment = Payment::stray(&pix, NOW);
+    let incoming = Incoming { pix, txid: None, amount: Centavos(500) };
+    desk.happen(desk.payment.receive(&incoming));
+    assert_eq!(desk.payment.give_back(Centavos(500)), Err(Refusal::IllegalTransition));
+}
