@@ -112,7 +112,16 @@ impl DriverId {
 /// moment and the version stay.
 const PAYMENT_OF_RIDE: u128 = 0x0000_0000_0000_0000_2B5C_91E7_46D3_0A8F;
 
+/// As that, of the tip of a ride.
+const TIP_OF_RIDE: u128 = 0x0000_0000_0000_0000_0E94_37D8_B16A_5C23;
+
 impl PaymentId {
+    /// The tip of a ride.
+    #[must_use]
+    pub const fn of_tip(ride: RideId) -> Self {
+        Self(Uuid::from_u128(ride.0.as_u128() ^ TIP_OF_RIDE))
+    }
+
     /// The payment of a ride: each has one, whoever thinks of it first.
     #[must_use]
     pub const fn of_ride(ride: RideId) -> Self {
@@ -173,6 +182,9 @@ mod tests {
         assert_ne!(payment.0, ride.0);
         assert_eq!(payment.0.get_version_num(), 7, "a public id is a UUIDv7");
         assert_eq!(payment.0.get_variant(), ride.0.get_variant());
+        let tip = PaymentId::of_tip(ride);
+        assert!(tip != payment && tip.0 != ride.0);
+        assert_eq!((tip.0.get_version_num(), tip.0.get_variant()), (7, ride.0.get_variant()));
     }
 
     #[test]

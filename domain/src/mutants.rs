@@ -64,6 +64,8 @@ mutants! {
     NeverUnchained "never-unchained" "A chained ride does not hear that the one before it ended."
     ZoneIgnored "zone-ignored" "A ride is dispatched by the town's policy, not by its zone's."
     IdReused "id-reused" "A driver uses the id of one accept for another."
+    IdPassedOn "id-passed-on" "A driver uses the id of an accept for a command of another kind."
+    IdKept "id-kept" "The id of a command that left no record stays used."
     ReadTooEarly "read-too-early" "A machine is built again before its last records are settled."
 }
 

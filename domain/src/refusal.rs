@@ -31,6 +31,8 @@ pub enum Refusal {
     DebtOutstanding,
     #[error("more than is left of what was paid")]
     RefundTooHigh,
+    #[error("less than can be paid so, or more")]
+    AmountOutOfRange,
     #[error("the ride's state does not allow this")]
     IllegalTransition,
     #[error("the ride has changed since the version you named")]
@@ -86,6 +88,7 @@ impl Refusal {
             Self::ActiveRideExists => "active_ride_exists",
             Self::DebtOutstanding => "debt_outstanding",
             Self::RefundTooHigh => "refund_too_high",
+            Self::AmountOutOfRange => "amount_out_of_range",
             Self::IllegalTransition => "illegal_transition",
             Self::VersionConflict => "version_conflict",
             Self::TooFar => "too_far",
@@ -121,6 +124,7 @@ impl Refusal {
             | Self::ActiveRideExists
             | Self::DebtOutstanding
             | Self::RefundTooHigh
+            | Self::AmountOutOfRange
             | Self::IllegalTransition
             | Self::VersionConflict
             | Self::TooFar
@@ -145,6 +149,13 @@ impl Refusal {
         }
     }
 
+    /// Whether this answer says that there is nothing which the command could be about: it leaves
+    /// no record, and its id is as if it had not been used.
+    #[must_use]
+    pub const fn is_of_nothing(self) -> bool {
+        matches!(self, Self::NotFound | Self::Forbidden | Self::OfferNotFound)
+    }
+
     /// The refusal of a public name, as stored results hold it.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
@@ -152,7 +163,7 @@ impl Refusal {
     }
 
     /// Every refusal.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::NotFound,
         Self::Forbidden,
         Self::OfferNotFound,
@@ -165,6 +176,7 @@ impl Refusal {
         Self::ActiveRideExists,
         Self::DebtOutstanding,
         Self::RefundTooHigh,
+        Self::AmountOutOfRange,
         Self::IllegalTransition,
         Self::VersionConflict,
         Self::TooFar,

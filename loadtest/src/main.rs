@@ -7,8 +7,10 @@
 mod backoff;
 mod chaos;
 mod client;
+mod closed;
 mod engine;
 mod facts;
+mod ledger;
 mod locations;
 mod offers;
 mod peers;
@@ -51,6 +53,8 @@ enum Bench {
     Race(race::Options),
     /// Rides go from request to end; every step is durable before it is answered.
     Transitions(transitions::Options),
+    /// Journals of double entry, beside a plain SQL ledger; then the audit of all of them.
+    Ledger(ledger::Options),
     /// Positions of drivers, and who of them is nearest.
     Locations(locations::Options),
     /// An engine is killed with rides in flight, and started again.
@@ -110,6 +114,7 @@ async fn until_stopped(bench: Bench) -> Ended {
         match bench {
             Bench::Race(options) => race::run(options).await,
             Bench::Transitions(options) => transitions::run(options).await,
+            Bench::Ledger(options) => ledger::run(options).await,
             Bench::Locations(options) => locations::run(options).await,
             Bench::Recovery(options) => recovery::run(options).await,
             Bench::Replay(options) => replay::run(options).await,

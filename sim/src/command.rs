@@ -82,6 +82,15 @@ impl Command {
     /// The message for the machine that it goes to first. `ride`: a new id, for a request.
     #[must_use]
     pub fn envelope<R>(&self, ask: Ask<R>, ride: RideId) -> Envelope<R> {
+        let (by, key) = (ask.by, ask.key.clone());
+        let decided_by = self.addressed(ask, ride);
+        match people::is_driver(by) {
+            true => decided_by.past(by.into(), key),
+            false => decided_by,
+        }
+    }
+
+    fn addressed<R>(&self, ask: Ask<R>, ride: RideId) -> Envelope<R> {
         let driver = DriverId::from(ask.by);
         let drive =
             |ride, ask, command| Envelope::Ride(ride, RideInput::Drive { ask, driver, command });

@@ -28,7 +28,7 @@ pub struct Temper {
     pub wavers: u64,
     /// A driver gives a ride back, at each step of it.
     pub gives_back: u64,
-    /// A driver's app accepts under an id that it has used before.
+    /// An app asks under an id that it has used before.
     pub reuses_ids: u64,
     pub town: Town,
 }

@@ -12,6 +12,7 @@ use ibora_domain::invariants::{
 };
 use ibora_domain::journal::CommitError;
 use ibora_domain::machines::{DriverInput, Envelope, PassengerInput, RideInput};
+use ibora_domain::refusal::Refusal;
 use ibora_domain::ride::{Ride, Status};
 use ibora_domain::units::{Millis, UnixMillis};
 use uuid::Uuid;
@@ -66,8 +67,9 @@ pub struct Watch {
     intents: BTreeMap<(PassengerId, String), RideId>,
     epochs: BTreeMap<Uuid, i64>,
     seqs: BTreeMap<Uuid, i64>,
-    /// Keys under which something was recorded.
+    /// Keys under which something was recorded, and those of which somebody was told to ask again.
     results: BTreeSet<(UserId, Arc<str>)>,
+    in_doubt: BTreeSet<(UserId, Arc<str>)>,
     said: BTreeMap<(UserId, Arc<str>), (i64, Answer)>,
 }
 
@@ -300,11 +302,23 @@ impl World {
 
     /// An answer leaves: it rests on what is recorded, and is what it was before.
     pub fn watch_answer(&mut self, asked: &Asked, answer: &Answer) {
-        let stored = answer.as_ref().map_or_else(|refusal| refusal.is_result(), |_| true);
-        if !stored {
-            return;
-        }
         let key = &asked.key;
+        let id = (asked.user, Arc::clone(&key.id));
+        match answer {
+            Err(Refusal::Unavailable | Refusal::Overloaded | Refusal::NotOwner) => {
+                self.watch.in_doubt.insert(id);
+                return;
+            }
+            Err(Refusal::IdempotencyKeyReused) => {
+                let used = self.watch.results.contains(&id) || self.watch.in_doubt.contains(&id);
+                self.watch.holds(RESULT_1, used, || {
+                    format!("{} {} is of no command", people::name(asked.user.0), key.id)
+                });
+                return self.date();
+            }
+            Err(refusal) if !refusal.is_result() => return,
+            Ok(_) | Err(_) => {}
+        }
         let recorded = match (self.db.result(key), &*asked.command, answer) {
             (Some(result), _, _) => result.answer == *answer,
             (None, Command::Accept { ride, .. }, Err(refusal)) => {
@@ -328,7 +342,7 @@ impl World {
             let his = self.watch.assigned.contains(&(asked.user.into(), *ride));
             self.watch.holds(RIDE_1, his, || format!("{}, and it is not his", who()));
         }
-        let earlier = self.watch.said.entry((asked.user, Arc::clone(&key.id)));
+        let earlier = self.watch.said.entry(id);
         let (fingerprint, first) =
             earlier.or_insert_with(|| (key.fingerprint, answer.clone())).clone();
         let same = fingerprint == key.fingerprint && first == *answer;
@@ -420,6 +434,7 @@ pub fn input_name<R>(input: &Envelope<R>) -> &'static str {
             RideInput::Read { .. } => "read",
             RideInput::Offers { .. } => "offers",
             RideInput::OfferUnwanted { .. } => "offer unwanted",
+            RideInput::SlotUnused { .. } => "slot unused",
             RideInput::Position { .. } => "position",
             RideInput::Ahead { .. } => "ahead",
             RideInput::PaymentMoved { .. } => "payment moved",
@@ -427,12 +442,16 @@ pub fn input_name<R>(input: &Envelope<R>) -> &'static str {
             RideInput::Precedes { .. } => "precedes",
             RideInput::PrecedingEnded { .. } => "preceding ended",
             RideInput::DoesItExist { .. } => "does it exist",
+            RideInput::Tip { .. } => "tip",
             RideInput::Alarm => "alarm",
         },
         Envelope::Driver(_, input) => match input {
             DriverInput::Online { .. } => "online",
             DriverInput::Offline { .. } => "offline",
             DriverInput::Accept { .. } => "accept",
+            DriverInput::PassOn { command, .. } => input_name(command),
+            DriverInput::Claim { .. } => "claim",
+            DriverInput::Unused { .. } => "unused",
             DriverInput::Slot { .. } => "slot",
             DriverInput::Offered { .. } => "offered",
             DriverInput::OfferClosed { .. } => "offer closed",

@@ -10,7 +10,7 @@ use ibora_domain::ids::{
 };
 use ibora_domain::machines::{
     Ask, DriverCommand, DriverInput, Envelope, PassengerInput, PaymentInput, ReadAs, RideInput,
-    Verdict, WalletInput,
+    Verdict,
 };
 use ibora_domain::money::Centavos;
 use ibora_domain::person::Role;
@@ -83,6 +83,10 @@ pub enum Command {
     Intent { ride: RideId },
     #[serde(rename = "payment.refund")]
     GiveBack { payment: PaymentId, amount: Centavos, reason: String },
+    #[serde(rename = "payment.waive")]
+    Waive { payment: PaymentId, reason: String },
+    #[serde(rename = "ride.tip")]
+    Tip { ride: RideId, amount: Centavos },
 }
 
 /// A ride asked for.
@@ -117,6 +121,8 @@ impl Command {
             Self::RejectPayout { .. } => "payout.reject",
             Self::Intent { .. } => "payment.intent",
             Self::GiveBack { .. } => "payment.refund",
+            Self::Waive { .. } => "payment.waive",
+            Self::Tip { .. } => "ride.tip",
         }
     }
 
@@ -132,10 +138,13 @@ impl Command {
             | Self::Start { .. }
             | Self::Complete { .. }
             | Self::Payout { .. } => matches!(role, Role::Driver),
-            Self::Request(_) | Self::Intent { .. } => matches!(role, Role::Passenger),
-            Self::GiveBack { .. } | Self::ApprovePayout { .. } | Self::RejectPayout { .. } => {
-                matches!(role, Role::Admin)
+            Self::Request(_) | Self::Intent { .. } | Self::Tip { .. } => {
+                matches!(role, Role::Passenger)
             }
+            Self::GiveBack { .. }
+            | Self::Waive { .. }
+            | Self::ApprovePayout { .. }
+            | Self::RejectPayout { .. } => matches!(role, Role::Admin),
             Self::Rate { .. } => matches!(role, Role::Passenger | Role::Driver),
             Self::Cancel { .. } => matches!(role, Role::Passenger | Role::Driver | Role::Admin),
         }
@@ -170,8 +179,24 @@ pub(super) struct LookedUp {
     pub(super) about: OfPayout,
 }
 
-/// Turns a command into the message for the actor that it goes to first.
+/// Turns a command into the message for the actor that it goes to first. For all that a driver
+/// asks that is his own.
 pub(super) fn envelope(
+    caller: Caller,
+    command: Command,
+    ask: Ask<Reply>,
+    looked_up: LookedUp,
+) -> Envelope<Reply> {
+    let key = ask.key.clone();
+    let decided_by = addressed(caller, command, ask, looked_up);
+    match caller.role {
+        Role::Driver => decided_by.past(caller.user.into(), key),
+        Role::Passenger | Role::Admin | Role::Partner => decided_by,
+    }
+}
+
+/// The message for the actor that decides a command.
+fn addressed(
     caller: Caller,
     command: Command,
     ask: Ask<Reply>,
@@ -221,20 +246,19 @@ pub(super) fn envelope(
         Command::GiveBack { payment, amount, reason } => {
             Envelope::Payment(payment, PaymentInput::GiveBack { ask, amount, reason })
         }
+        Command::Waive { payment, reason } => {
+            Envelope::Payment(payment, PaymentInput::Waive { ask, reason })
+        }
+        Command::Tip { ride, amount } => Envelope::Ride(ride, RideInput::Tip { ask, amount }),
         Command::Request(_) => {
             let passenger = PassengerId::from(caller.user);
             let ride = RideId(Uuid::now_v7());
-            match order {
-                Some(order) => {
-                    let input = PassengerInput::Request { ask, ride, order };
-                    Envelope::Passenger(passenger, input)
-                }
+            let input = match order {
+                Some(order) => PassengerInput::Request { ask, ride, order },
                 // Without an order there is nothing to request; the asker hears that.
-                None => {
-                    let input = PassengerInput::Active { reply: ask.reply };
-                    Envelope::Passenger(passenger, input)
-                }
-            }
+                None => PassengerInput::Active { reply: ask.reply },
+            };
+            Envelope::Passenger(passenger, input)
         }
     }
 }
@@ -249,39 +273,9 @@ pub(super) fn read_as(caller: Caller) -> ReadAs {
 
 /// Answers the command in `envelope` that its actor has too much to do.
 pub(super) fn refuse_overloaded(envelope: Envelope<Reply>) {
-    let reply = match envelope {
-        Envelope::Ride(_, input) => match input {
-            RideInput::Drive { ask, .. }
-            | RideInput::Cancel { ask, .. }
-            | RideInput::Rate { ask, .. }
-            | RideInput::Decline { ask, .. } => ask.reply,
-            RideInput::Read { reply, .. } => reply,
-            _ => return,
-        },
-        Envelope::Driver(_, input) => match input {
-            DriverInput::Accept { ask, .. }
-            | DriverInput::Online { ask, .. }
-            | DriverInput::Offline { ask } => ask.reply,
-            DriverInput::Read { reply } | DriverInput::Stand { reply } => reply,
-            _ => return,
-        },
-        Envelope::Passenger(_, input) => match input {
-            PassengerInput::Request { ask, .. } => ask.reply,
-            PassengerInput::Active { reply } => reply,
-            _ => return,
-        },
-        Envelope::Payment(_, input) => match input {
-            PaymentInput::Intent { ask } | PaymentInput::GiveBack { ask, .. } => ask.reply,
-            PaymentInput::Read { reply, .. } => reply,
-            _ => return,
-        },
-        Envelope::Wallet(_, input) => match input {
-            WalletInput::Payout { ask, .. } | WalletInput::Review { ask, .. } => ask.reply,
-            _ => return,
-        },
-        Envelope::Dispatcher(..) | Envelope::PayoutLine(_) => return,
-    };
-    drop(reply.send(Err(Refusal::Overloaded)));
+    if let Some(reply) = envelope.into_reply() {
+        drop(reply.send(Err(Refusal::Overloaded)));
+    }
 }
 
 /// Commands that are being decided, by key: a second sending meanwhile is told so.

@@ -249,6 +249,7 @@ impl Dispatch {
             _ => None,
         };
         let at = self.last_position(caller.user.into());
+        let sent_as = key.clone();
         let Sent { id: _, if_version, command } = sent;
         let answer = self
             .ask(|reply| {
@@ -259,6 +260,11 @@ impl Dispatch {
             .await;
         if let (Some(place), Ok(_)) = (online_at, &answer) {
             self.registry.ports.index.update(caller.user.into(), place, self.now());
+        }
+        if let (Some(key), Err(refusal)) = (sent_as, &answer)
+            && refusal.is_of_nothing()
+        {
+            self.unused(caller, key);
         }
         answer
     }

@@ -2,18 +2,40 @@
 
 use ibora_domain::facts::{Answer, CommandKey};
 use ibora_domain::ids::DriverId;
+use ibora_domain::machines::{DriverInput, Envelope};
+use ibora_domain::person::Role;
 use ibora_domain::refusal::Refusal;
 
 use super::commands::RunningGuard;
-use super::{Command, Dispatch};
+use super::{Caller, Command, Dispatch};
 
 impl Dispatch {
-    /// Takes a key for as long as the guard lives; no other command runs under it meanwhile.
+    /// Takes a key for as long as the guard lives; no other command runs under it meanwhile. A
+    /// driver's is this command's from now on: his actor knows all his keys.
     ///
     /// # Errors
-    /// `IdempotencyInProgress` where one does.
-    pub fn running(&self, key: &CommandKey) -> Result<RunningGuard<'_>, Refusal> {
-        self.running.enter(key).ok_or(Refusal::IdempotencyInProgress)
+    /// `IdempotencyInProgress` where another command runs, `IdempotencyKeyReused` where another one
+    /// had this key, `NotOwner`, `Unavailable`.
+    pub async fn claim(
+        &self,
+        caller: Caller,
+        key: &CommandKey,
+    ) -> Result<RunningGuard<'_>, Refusal> {
+        let running = self.running.enter(key).ok_or(Refusal::IdempotencyInProgress)?;
+        if caller.role == Role::Driver {
+            self.may_act()?;
+            let (driver, key) = (caller.user.into(), key.clone());
+            self.ask(|reply| Envelope::Driver(driver, DriverInput::Claim { key, reply })).await?;
+        }
+        Ok(running)
+    }
+
+    /// A command left no record: its key is as if it had not been used.
+    pub fn unused(&self, caller: Caller, key: CommandKey) {
+        if caller.role == Role::Driver {
+            let unused = DriverInput::Unused { key };
+            self.registry.send(Envelope::Driver(caller.user.into(), unused));
+        }
     }
 
     /// The recorded answer to a command; `None` where there is none.

@@ -386,6 +386,8 @@ fn is_refusable(envelope: &Envelope<Reply>) -> bool {
             DriverInput::Accept { .. }
                 | DriverInput::Online { .. }
                 | DriverInput::Offline { .. }
+                | DriverInput::PassOn { .. }
+                | DriverInput::Claim { .. }
                 | DriverInput::Read { .. }
         ),
         Envelope::Passenger(_, input) => {
@@ -393,7 +395,10 @@ fn is_refusable(envelope: &Envelope<Reply>) -> bool {
         }
         Envelope::Payment(_, input) => matches!(
             input,
-            PaymentInput::Intent { .. } | PaymentInput::Read { .. } | PaymentInput::GiveBack { .. }
+            PaymentInput::Intent { .. }
+                | PaymentInput::Read { .. }
+                | PaymentInput::GiveBack { .. }
+                | PaymentInput::Waive { .. }
         ),
         Envelope::Wallet(_, input) => {
             matches!(input, WalletInput::Payout { .. } | WalletInput::Review { .. })

@@ -5,7 +5,7 @@ use ibora_domain::ids::{DriverId, UserId};
 use ibora_domain::person::{Approval, Scope};
 use serde_json::json;
 
-use super::auth::ADMIN;
+use super::auth::{ADMIN, caller};
 use super::idempotency::{self, Once, once};
 use super::query;
 use super::route::{self, Answered, Call, Entry, known};
@@ -43,7 +43,7 @@ async fn review(op: &'static str, to: Approval, call: Call, who: Identity) -> An
     let review = form.close(Some(Review { to, reason }))?;
     let (api, accounts) = (&call.api, &call.api.accounts);
     let asked = Once {
-        user: who.user,
+        caller: caller(&who),
         id: idempotency::key(call.request.headers())?,
         command: &json!({ "op": op, "driver": driver, "reason": review.reason }),
         status: StatusCode::OK,

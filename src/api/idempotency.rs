@@ -9,14 +9,13 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, IF_MATCH};
 use ibora_domain::facts::{Answer, CommandKey};
 use ibora_domain::field::FieldError;
-use ibora_domain::ids::UserId;
 use serde_json::Value;
 
 use super::Api;
 use super::problem::Problem;
 use super::route::done;
 use crate::accounts::AccountError;
-use crate::actors::Command;
+use crate::actors::{Caller, Command};
 
 const KEY: &str = "Idempotency-Key";
 const KEY_CHARS_MAX: usize = 255;
@@ -49,7 +48,7 @@ pub(super) fn if_version(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
 
 /// A command that no actor decides.
 pub(super) struct Once<'a> {
-    pub(super) user: UserId,
+    pub(super) caller: Caller,
     pub(super) id: Option<String>,
     /// Op, entity and parsed fields.
     pub(super) command: &'a Value,
@@ -66,11 +65,11 @@ pub(super) async fn once<F>(
 where
     F: Future<Output = Result<HttpResponse, AccountError>>,
 {
-    let Once { user, id, command, status } = once;
+    let Once { caller, id, command, status } = once;
     let Some(id) = id else { return Ok(work(None).await?) };
     let fingerprint = Command::fingerprint_of(command);
-    let key = CommandKey { principal: user, id: Arc::from(id), fingerprint };
-    let _running = api.dispatch.running(&key)?;
+    let key = CommandKey { principal: caller.user, id: Arc::from(id), fingerprint };
+    let _running = api.dispatch.claim(caller, &key).await?;
     if let Some(answer) = api.dispatch.answered(&key).await? {
         return again(answer, status);
     }
@@ -80,7 +79,13 @@ where
             Some(answer) => again(answer, status),
             None => Err(AccountError::Unavailable.into()),
         },
-        answer => Ok(answer?),
+        Err(error) => {
+            if matches!(error, AccountError::Invalid(_) | AccountError::NotFound) {
+                api.dispatch.unused(caller, key);
+            }
+            Err(error.into())
+        }
+        Ok(response) => Ok(response),
     }
 }
 

@@ -63,7 +63,7 @@ async fn add_vehicle(call: Call, who: Identity) -> Answered {
     let driver = DriverId::from(who.user);
     let (api, accounts) = (&call.api, &call.api.accounts);
     let asked = Once {
-        user: who.user,
+        caller: caller(&who),
         id: idempotency::key(call.request.headers())?,
         command: &json!({ "op": "driver.add_vehicle", "vehicle": form }),
         status: StatusCode::CREATED,

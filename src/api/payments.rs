@@ -1,8 +1,9 @@
-//! `/payments`: what a passenger has to pay by Pix, the code to pay it, and what goes back.
+//! `/payments`: what a passenger has to pay by Pix, the code to pay it, what he gives on top, what
+//! he is let off, and what goes back.
 
 use actix_web::HttpResponse;
 use actix_web::http::{Method, StatusCode};
-use ibora_domain::ids::PaymentId;
+use ibora_domain::ids::{PaymentId, RideId};
 use ibora_domain::person::{Role, Scope};
 use ibora_domain::refusal::Refusal;
 use serde::Deserialize;
@@ -27,6 +28,8 @@ pub(super) fn entries() -> Vec<Entry> {
         known((Method::GET, "/v1/payments/{id}/qrcode.png"), PAYERS, Scope::Read, png),
         known((Method::GET, "/v1/payments/{id}/qrcode.svg"), PAYERS, Scope::Read, svg),
         known((Method::POST, "/v1/payments/{id}/refund"), ADMIN, Scope::Admin, refund),
+        known((Method::POST, "/v1/payments/{id}/waive"), ADMIN, Scope::Admin, waive),
+        known((Method::POST, "/v1/rides/{id}/tip"), PASSENGER, Scope::Write, tip),
     ]
 }
 
@@ -54,6 +57,16 @@ async fn payment(call: Call, who: Identity) -> Answered {
 async fn refund(call: Call, who: Identity) -> Answered {
     let command = parse::payment_refund(PaymentId(call.id()?), &call.json()?)?;
     send(&call, &who, command, StatusCode::OK).await
+}
+
+async fn waive(call: Call, who: Identity) -> Answered {
+    let command = parse::payment_waiver(PaymentId(call.id()?), &call.json()?)?;
+    send(&call, &who, command, StatusCode::OK).await
+}
+
+async fn tip(call: Call, who: Identity) -> Answered {
+    let command = parse::tip(RideId(call.id()?), &call.json()?)?;
+    send(&call, &who, command, StatusCode::CREATED).await
 }
 
 /// The code of a charge, for as long as it can be paid.

@@ -221,7 +221,8 @@ pub(super) fn status(code: &str) -> u16 {
         | "limit_exceeded"
         | "outside_service_area"
         | "pix_key_mismatch"
-        | "refund_too_high" => 422,
+        | "refund_too_high"
+        | "amount_out_of_range" => 422,
         "pin_locked" => 423,
         "rate_limited" => 429,
         "not_owner" | "overloaded" | "unavailable" => 503,

@@ -105,6 +105,7 @@ impl Language {
             "pix_received" | "pix_resolved" => {
                 self.pick("Corrida paga por Pix", "Ride paid by Pix")
             }
+            "tip_paid" => self.pick("Gorjeta", "Tip"),
             "ride_fare_prepaid" => self.pick("Corrida paga com crédito", "Ride paid with credit"),
             "cash_commission" => {
                 self.pick("Comissão de corrida em dinheiro", "Commission of a ride in cash")

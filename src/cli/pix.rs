@@ -1,5 +1,6 @@
-//! `ibora pix check`: whether the provider of Pix can be called as configured, call by call; and
-//! `ibora pix reconcile`: whether its balance is the ledger's.
+//! `ibora pix check`: whether the provider of Pix can be called as configured, call by call;
+//! `ibora pix reconcile`: whether its balance is the ledger's; and `ibora pix payouts`: the switch
+//! that stops all payouts.
 //!
 //! Nothing is charged, paid or registered. So the rights to order are not tried: the provider has
 //! no call that would tell of them and do nothing.
@@ -8,13 +9,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use ibora_domain::provider::{Outcome, Window};
 use ibora_domain::units::{Millis, UnixMillis};
 use time::OffsetDateTime;
 
 use super::print;
-use crate::app::{Store, provider_options};
+use crate::accounts::Caller;
+use crate::app::{self, Store, provider_options};
 use crate::config::Config;
 use crate::jobs::reconcile;
 use crate::journal::Journal;
@@ -27,15 +29,55 @@ pub(super) enum PixCommand {
     Check,
     /// Compare the provider's balance with the ledger and record it; exit code 3 if they differ
     Reconcile,
+    /// The switch that stops all payouts, and lets them go out again; each turn is audited
+    #[command(subcommand)]
+    Payouts(PayoutsCommand),
+}
+
+#[derive(Subcommand)]
+pub(super) enum PayoutsCommand {
+    /// Say whether payouts go out
+    Show,
+    /// Send none any more; those asked for wait
+    Stop(Turn),
+    /// Let them go out again
+    Start(Turn),
+}
+
+#[derive(Args)]
+pub(super) struct Turn {
+    /// Why, for the audit trail
+    #[arg(long)]
+    reason: String,
 }
 
 pub(super) async fn run(command: &PixCommand, config: &Config) -> anyhow::Result<ExitCode> {
-    let options = provider_options(config).context("pix.base_url is not set")?;
-    let provider = Provider::new(&options, Metrics::new())?;
+    let provider = || -> anyhow::Result<Provider> {
+        let options = provider_options(config).context("pix.base_url is not set")?;
+        Ok(Provider::new(&options, Metrics::new())?)
+    };
     match command {
-        PixCommand::Check => check(&provider).await,
-        PixCommand::Reconcile => compare(&provider, config).await,
+        PixCommand::Check => check(&provider()?).await,
+        PixCommand::Reconcile => compare(&provider()?, config).await,
+        PixCommand::Payouts(command) => payouts(command, config).await,
     }
+}
+
+async fn payouts(command: &PayoutsCommand, config: &Config) -> anyhow::Result<ExitCode> {
+    let store = Store::open_beside(config).await?;
+    let accounts = app::accounts_for_tools(config, &store).await?;
+    let system = Caller::system();
+    let switch = match command {
+        PayoutsCommand::Show => accounts.payout_switch().await,
+        PayoutsCommand::Stop(turn) => accounts.switch_payouts(&system, true, &turn.reason).await,
+        PayoutsCommand::Start(turn) => accounts.switch_payouts(&system, false, &turn.reason).await,
+    };
+    store.close().await?;
+    let switch = switch?;
+    let stands = if switch.stopped { "stopped" } else { "going out" };
+    let why = switch.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    print(&format!("payouts are {stands}{why}"));
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn compare(provider: &Provider, config: &Config) -> anyhow::Result<ExitCode> {

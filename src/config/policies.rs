@@ -6,7 +6,7 @@ use ibora_domain::category::Category;
 use ibora_domain::fare::Tariff;
 use ibora_domain::ledger::{PayoutRules, Terms};
 use ibora_domain::machines::{LinePolicy, WalletPolicy};
-use ibora_domain::payment::PaymentPolicy;
+use ibora_domain::payment::{PaymentPolicy, TipPolicy};
 use ibora_domain::policy::RidePolicy;
 use ibora_domain::provider::Patience;
 use ibora_domain::zones::{Circle, ZoneRules, Zones};
@@ -46,6 +46,12 @@ impl Config {
                 charges: self.charges(),
                 expiry: self.money.charge_expiry_ms,
                 hold: self.money.hold_ms,
+                tips: TipPolicy {
+                    min: self.money.tip_min,
+                    max: self.money.tip_max,
+                    within: self.money.tip_within_ms,
+                },
+                write_off_after: self.money.write_off_after_ms,
             },
             arriving_within: rides.arriving_m,
             arrived_within: rides.arrived_m,

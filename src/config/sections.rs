@@ -258,6 +258,12 @@ section! {
         charge_expiry_ms: Millis,
         hold_ms: Millis,
         #[serde(deserialize_with = "amount")]
+        tip_min: Centavos,
+        #[serde(deserialize_with = "amount")]
+        tip_max: Centavos,
+        tip_within_ms: Millis,
+        write_off_after_ms: Millis,
+        #[serde(deserialize_with = "amount")]
         payout_fee: Centavos,
         #[serde(deserialize_with = "amount")]
         payout_minimum: Centavos,

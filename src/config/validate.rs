@@ -145,6 +145,8 @@ fn domain_ranges(config: &Config) -> Vec<Range> {
         ("rides.rating_within_ms", rides.rating_within_ms.0, 0..=MS_MAX),
         ("money.charge_expiry_ms", config.money.charge_expiry_ms.0, 1000..=MS_MAX),
         ("money.hold_ms", config.money.hold_ms.0, 0..=MS_MAX),
+        ("money.tip_within_ms", money.tip_within_ms.0, 0..=MS_MAX),
+        ("money.write_off_after_ms", money.write_off_after_ms.0, 1000..=MS_MAX),
         ("money.payout_held_ms", config.money.payout_held_ms.0, 1000..=MS_MAX),
         ("money.payout_absent_ms", config.money.payout_absent_ms.0, 1000..=MS_MAX),
         ("money.payout_look_ms", config.money.payout_look_ms.0, 100..=MS_MAX),
@@ -293,7 +295,7 @@ impl Found {
 
     /// Pairs of which the first must not be above the second.
     fn order(&mut self, config: &Config) {
-        let Config { session, dispatch, rides, journal, auth, pix, .. } = config;
+        let Config { session, dispatch, rides, journal, auth, pix, money, .. } = config;
         let pairs = [
             (
                 "pix.connect_timeout_ms",
@@ -328,6 +330,12 @@ impl Found {
                 wide(journal.queue_max),
             ),
             ("auth.access_ttl_s", auth.access_ttl_s, "auth.refresh_ttl_s", auth.refresh_ttl_s),
+            (
+                "money.tip_min",
+                money.tip_min.0.unsigned_abs(),
+                "money.tip_max",
+                money.tip_max.0.unsigned_abs(),
+            ),
         ];
         for (key, value, other, bound) in pairs {
             self.unless(value <= bound, key, Why::Above { other });

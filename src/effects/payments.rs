@@ -148,7 +148,8 @@ fn charge_seen(charge: Charge) -> Said<ChargeSeen> {
 }
 
 fn incoming(received: Received) -> Incoming {
-    Incoming { pix: received.e2e_id, txid: received.txid, amount: received.value }
+    let tariff = received.extras.as_ref().and_then(|extras| extras.tariff);
+    Incoming { pix: received.e2e_id, txid: received.txid, amount: received.value, tariff }
 }
 
 fn code_of(error: &ProviderError) -> String {

@@ -21,7 +21,7 @@ use crate::readmodel::{Ledger, ReadError, Seen, Watch, is_of_the_books};
 
 /// What no window can tell of is checked this often.
 const WHOLE_EVERY: Duration = Duration::from_secs(3600);
-/// Months of the ledger that are made ahead.
+/// Months of ledger and trail that are made ahead.
 const MONTHS_AHEAD: i32 = 14;
 
 /// Stops all payouts, for this reason. True once that is recorded.

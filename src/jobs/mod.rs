@@ -11,6 +11,8 @@ mod janitor;
 mod notices;
 mod reconcile;
 mod registration;
+mod tariffs;
+mod write_offs;
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -80,6 +82,8 @@ impl Jobs {
             Box::pin(notices::count(Arc::clone(&parts))),
             Box::pin(claims::run(Arc::clone(&parts), options.janitor_every)),
             Box::pin(reconcile::run(Arc::clone(&parts))),
+            Box::pin(write_offs::run(Arc::clone(&parts), options.janitor_every)),
+            Box::pin(tariffs::run(Arc::clone(&parts), options.janitor_every)),
             Box::pin(janitor::run(Arc::clone(&parts), options.clone())),
         ];
         if let Some(address) = options.webhook {

@@ -29,7 +29,7 @@ mod tenure;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ibora_domain::facts::{Entity, StreamId, StreamRow};
+use ibora_domain::facts::{Decision, Entity, StreamId, StreamRow};
 use ibora_domain::ids::{Shard, UserId};
 use ibora_domain::session::MISSED_MAX;
 use ibora_domain::units::UnixMillis;
@@ -304,6 +304,20 @@ impl Journal {
             tenure::leave(&self.db, &self.fence).await?;
         }
         Ok(())
+    }
+
+    /// Records a decision that stands alone, of an entity that no actor is for: a measurement's, or
+    /// a tool's. Returns once it is durable.
+    ///
+    /// # Errors
+    /// [`CommitError`]; after [`CommitError::Unavailable`] it may be recorded all the same.
+    pub async fn record(&self, decision: Decision) -> Result<(), CommitError> {
+        let (sender, done) = oneshot::channel();
+        // A life of its own: nothing later rests on it.
+        self.append(Append::decision(Box::new(decision), rand::random(), move |outcome| {
+            sender.send(outcome).ok();
+        }));
+        done.await.map_err(|_| CommitError::Unavailable)?
     }
 
     /// Records account rows, all or none.

@@ -7,6 +7,7 @@ use ibora_domain::invariants::{self, Invariant};
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use super::patient;
 use super::replay::verify;
 
 /// What was found for one invariant.
@@ -192,7 +193,8 @@ pub(super) const CHECKS: &[(Invariant, &str)] = &[
             <> (SELECT coalesce(sum(amount - (state::json ->> 'fee')::bigint), 0) FROM payouts
                 WHERE status IN ('awaiting_approval', 'queued', 'in_flight', 'unclear'))",
     ),
-    // By the ride's events, which make it owe, and by the payment's own, which end that.
+    // By the ride's events, which make it owe, and by the payment's own, which end that. Of a tip
+    // all of them are its own.
     (
         invariants::MONEY_9,
         "WITH owed AS (
@@ -202,6 +204,7 @@ pub(super) const CHECKS: &[(Invariant, &str)] = &[
              WHERE e.code = 1100 GROUP BY f.subject_id)
          SELECT p.id FROM payment_intents p
          LEFT JOIN owed r ON r.subject_id = p.ride_id
+             AND p.state::json -> 'debt' ->> 'due' <> 'tip'
          LEFT JOIN owed s ON s.subject_id = p.id
          WHERE p.ride_id IS NOT NULL AND coalesce(r.amount, 0) + coalesce(s.amount, 0)
              <> CASE WHEN p.status IN ('pending', 'expired') THEN p.amount ELSE 0 END",
@@ -215,6 +218,23 @@ pub(super) const CHECKS: &[(Invariant, &str)] = &[
             OR r.good_for NOT IN ('settled', 'settled_late') AND NOT EXISTS (
                 SELECT FROM pix_refunds g WHERE g.end_to_end = r.end_to_end)",
     ),
+    (
+        invariants::MONEY_11,
+        "SELECT p.id FROM payment_intents p
+         JOIN (SELECT payment_id, count(*) FILTER (WHERE good_for LIKE 'settled%') AS settled
+               FROM pix_received GROUP BY payment_id) i ON i.payment_id = p.id
+         WHERE p.status IN ('waived', 'lapsed') AND i.settled > 0
+         UNION ALL
+         SELECT p.id FROM payment_intents p
+         WHERE p.state::json -> 'debt' ->> 'due' = 'tip' AND p.status IN ('paid', 'refunded')
+           AND NOT EXISTS (SELECT FROM holds h WHERE h.ride_id = p.ride_id AND h.due = 'tip'
+                           AND h.driver_id = p.driver_id AND h.amount = p.amount)
+         UNION ALL
+         SELECT p.id FROM payment_intents p
+         WHERE p.status = 'waived' AND NOT EXISTS (
+             SELECT FROM audit_logs a
+             WHERE a.entity_id = p.id AND a.action = 'payment.waive')",
+    ),
 ];
 
 /// Checks everything; `progress` is told what is being checked and is given a chance to show it.
@@ -226,9 +246,10 @@ pub async fn audit(
     mut progress: impl FnMut(&str),
 ) -> Result<Vec<Finding>, sqlx::Error> {
     let mut findings = Vec::new();
+    let mut connection = patient(pool).await?;
     for (invariant, statement) in CHECKS {
         progress(invariant.id());
-        let broken: Vec<Uuid> = sqlx::query_scalar(*statement).fetch_all(pool).await?;
+        let broken: Vec<Uuid> = sqlx::query_scalar(*statement).fetch_all(&mut connection).await?;
         findings.push(finding(*invariant, &broken));
     }
     progress("events folded into rides");

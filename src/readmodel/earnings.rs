@@ -135,9 +135,10 @@ const BY_DAY: &str = "
                sum(amount) FILTER (WHERE kind IN ('ride_fare', 'ride_fare_prepaid')) AS fares,
                -sum(amount) FILTER (WHERE kind = 'cash_commission') AS commission,
                sum(amount) FILTER (WHERE kind LIKE 'cancel_fee%') AS fees,
-               sum(amount) FILTER (WHERE kind = 'tip') AS tips,
-               sum(amount) FILTER (WHERE kind NOT LIKE 'cancel_fee%' AND kind NOT IN
-                   ('ride_fare', 'ride_fare_prepaid', 'cash_commission', 'tip')) AS adjustments
+               sum(amount) FILTER (WHERE kind LIKE 'tip%') AS tips,
+               sum(amount) FILTER (WHERE kind NOT LIKE 'cancel_fee%' AND kind NOT LIKE 'tip%'
+                   AND kind NOT IN ('ride_fare', 'ride_fare_prepaid', 'cash_commission'))
+                   AS adjustments
         FROM booked GROUP BY day
     )
     SELECT coalesce(s.day, d.day) AS day, coalesce(d.rides, 0)::bigint AS rides,

@@ -17,6 +17,7 @@ mod wallet;
 mod watch;
 
 use serde::Serialize;
+use sqlx::{PgConnection, PgPool};
 use thiserror::Error;
 use tracing::warn;
 
@@ -32,6 +33,14 @@ pub use timeline::Step;
 pub use trail::{AuditEntry, AuditFilter};
 pub use wallet::{DriverBalance, LINES_MAX, Pocket, Span, StatementLine};
 pub use watch::{Seen, Watch, is_of_the_books};
+
+/// A connection for what looks at everything there is, for as long as that takes; closed when it is
+/// dropped.
+async fn patient(pool: &PgPool) -> Result<PgConnection, sqlx::Error> {
+    let mut connection = pool.acquire().await?.detach();
+    sqlx::query("SET statement_timeout = 0").execute(&mut connection).await?;
+    Ok(connection)
+}
 
 /// Why a question has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

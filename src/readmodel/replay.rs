@@ -13,6 +13,8 @@ use sqlx::PgPool;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::patient;
+
 pub use story::{Replay, Told, replay};
 
 /// How a ride differs from what its events make of it.
@@ -126,11 +128,12 @@ type Line =
 /// # Errors
 /// Whatever the database reports.
 pub async fn verify(pool: &PgPool, mut progress: impl FnMut(u64)) -> Result<Verified, sqlx::Error> {
+    let mut connection = patient(pool).await?;
     let mut lines = sqlx::query_as::<_, Line>(
         "SELECT r.id, r.status, r.version, r.driver_id, r.state, e.seq, e.at, e.body
          FROM rides r LEFT JOIN events e ON e.entity_id = r.id ORDER BY r.id, e.seq",
     )
-    .fetch(pool);
+    .fetch(&mut connection);
     let mut verified = Verified::default();
     let mut current: Option<(Fold, Stored)> = None;
     while let Some((id, status, version, driver, state, seq, at, body)) = lines.try_next().await? {

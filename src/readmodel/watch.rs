@@ -231,7 +231,8 @@ impl Watch {
     /// # Errors
     /// [`ReadError`].
     pub async fn make_months(&self, months: i32) -> Result<i32, ReadError> {
-        let made = sqlx::query_scalar("SELECT ledger_make_months(now(), $1)");
+        let made = "SELECT ledger_make_months(now(), $1) + audit_make_months(now(), $1)";
+        let made = sqlx::query_scalar(made);
         Ok(made.bind(months).fetch_one(&self.db).await?)
     }
 }

@@ -107,6 +107,30 @@ async fn the_chart_in_the_database_is_the_one_in_the_code() {
     assert_eq!(chart, known.map(line).collect::<Vec<_>>());
 }
 
+#[actix_web::test]
+async fn the_trail_lies_in_months_and_what_is_ahead_of_them_beside() {
+    let pool = PgPool::connect_with(pg::database().await).await.expect("connects");
+    let lies = async |at: &str| -> bool {
+        sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+            "INSERT INTO audit_logs (id, shard, action, entity_type, entity_id, user_type, changes,
+                                     at)
+             VALUES (gen_random_uuid(), 0, 'test', 'platform', {NOBODY}, 'system', '{{}}', {at})
+             RETURNING tableoid::regclass::text = 'audit_logs_' || to_char({at}, 'YYYY_MM')"
+        )))
+        .fetch_one(&pool)
+        .await
+        .expect("an entry")
+    };
+    assert!(lies("now()").await);
+    assert!(lies("now() + interval '1 year'").await);
+    assert!(!lies("now() + interval '9 years'").await);
+    for statement in ["DELETE FROM audit_logs", "UPDATE audit_logs SET action = 'other'"] {
+        let month = refusal(&pool, statement).await;
+        assert!(month.starts_with("audit_logs"), "{statement}: {month}");
+    }
+    assert_eq!(refusal(&pool, "TRUNCATE audit_logs_default").await, "audit_logs_default");
+}
+
 /// The platform, as owner of accounts.
 const NOBODY: &str = "'00000000-0000-0000-0000-000000000000'::uuid";
 

@@ -5,6 +5,9 @@ mod charged;
 #[cfg(feature = "failpoints")]
 mod crashed;
 mod expired;
+mod relieved;
 mod returned;
 mod settled;
+mod tariffs;
 mod till;
+mod tips;

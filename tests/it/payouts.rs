@@ -4,3 +4,4 @@ mod desk;
 mod lost;
 mod paid;
 mod rest;
+mod switch;

@@ -20,7 +20,7 @@ fn from_to() -> Value {
 }
 
 /// An everyday request for a ride.
-fn ride_request() -> Value {
+pub(crate) fn ride_request() -> Value {
     let mut body = from_to();
     body["category"] = json!("economy");
     body["payment_method"] = json!("pix");

@@ -244,9 +244,10 @@ export interface Payment {
   ride_id: string | null;
   /**
    * `expired`: owed, and a new charge has to be asked for; `unmatched`: nobody asked for it, it
-   * goes back.
+   * goes back; `waived`: he was let off; `lapsed`: a tip that nobody paid in time; `written_off`:
+   * owed for so long that it is not counted on, and to be paid all the same.
    */
-  status: 'pending' | 'expired' | 'paid' | 'refunded' | 'unmatched';
+  status: 'pending' | 'expired' | 'paid' | 'refunded' | 'unmatched' | 'waived' | 'lapsed' | 'written_off';
   /** What it is for. */
   due: 'fare' | 'cancel_fee' | 'tip' | null;
   /** Reais with two places. */

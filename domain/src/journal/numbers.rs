@@ -2,7 +2,9 @@
 //!
 //! A person's stream may be written by any lane, for rides are pinned to lanes, not people. A lane
 //! claims the streams of its batch until the commit is known; what touches a stream that another
-//! lane has claimed waits for the next batch. A batch that is refused gives its numbers back.
+//! lane has claimed waits for the next batch. So it is with accounts that have a floor, whose rows
+//! lanes would else wait for inside the database, each time for all of the other's commit. A batch
+//! that is refused gives its numbers back.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasherDefault;
@@ -11,6 +13,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::facts::{Decision, Entity};
+use crate::ledger::{FinancialEvent, Guard};
 use crate::machines::KeyHasher;
 use crate::mutants::{Mutant, is};
 
@@ -49,9 +52,9 @@ pub struct Numbered {
 }
 
 impl Numbers {
-    /// Splits what may be committed now, its streams claimed, from what must wait: an append whose
-    /// stream another lane holds, and all later ones of the same entity. An append without a
-    /// decision overtakes nothing.
+    /// Splits what may be committed now, its streams and accounts claimed, from what must wait: an
+    /// append of which another lane holds one, and all later ones of the same entity. An append
+    /// without a decision overtakes nothing.
     pub fn claim<A>(
         &mut self,
         lane: usize,
@@ -66,17 +69,16 @@ impl Numbers {
                 queue.push(append);
                 continue;
             };
-            let users = || decision.streams.iter().map(|row| row.stream.user().0);
             let held = |user: Uuid| {
                 let claim = self.counters.get(&user).and_then(|counter| counter.claimed_by);
                 claim.is_some_and(|holder| holder != lane && !is(Mutant::ClaimsIgnored))
             };
-            if waiting.contains(&decision.entity) || users().any(held) {
+            if waiting.contains(&decision.entity) || claimed(decision).any(held) {
                 waiting.insert(decision.entity);
                 later.push(append);
                 continue;
             }
-            for user in users() {
+            for user in claimed(decision) {
                 self.counters.entry(user).or_default().claimed_by = Some(lane);
             }
             now.push(append);
@@ -84,10 +86,10 @@ impl Numbers {
         (now, later)
     }
 
-    /// Ends the claims on the streams of `decisions`.
+    /// Ends the claims of `decisions`.
     pub fn release<'a>(&mut self, decisions: impl Iterator<Item = &'a Decision>) {
-        for row in decisions.flat_map(|decision| &decision.streams) {
-            if let Some(counter) = self.counters.get_mut(&row.stream.user().0) {
+        for user in decisions.flat_map(claimed) {
+            if let Some(counter) = self.counters.get_mut(&user) {
                 counter.claimed_by = None;
             }
         }
@@ -183,10 +185,20 @@ impl Numbers {
     }
 }
 
+/// What a decision's lane claims: people, by their streams and by their accounts with a floor.
+fn claimed(decision: &Decision) -> impl Iterator<Item = Uuid> {
+    let streams = decision.streams.iter().map(|row| row.stream.user().0);
+    let postings = decision.money.iter().flat_map(FinancialEvent::postings);
+    let floored = postings.filter(|posting| posting.account.guard() == Guard::Floor);
+    streams.chain(floored.map(|posting| posting.account.owner()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::facts::{StreamId, StreamRow};
+    use crate::ledger::goodwill;
+    use crate::money::Centavos;
     use crate::ride::sample;
 
     fn told(ride: u32, passengers: &[u32]) -> Decision {
@@ -227,6 +239,24 @@ mod tests {
         let (now, later) = numbers.claim(1, other, itself);
         assert_eq!(now, [told(2, &[3]), told(4, &[3])]);
         assert_eq!(later, [told(3, &[2]), told(3, &[3])], "in the order of their entity");
+        numbers.release(first.iter());
+        assert!(numbers.claim(1, later, itself).1.is_empty());
+    }
+
+    #[test]
+    fn what_touches_a_claimed_account_waits_and_accounts_without_a_floor_are_claimed_by_nobody() {
+        let given = |passenger: u32| {
+            let mut decision = told(passenger, &[]);
+            let passenger = sample::passenger(passenger);
+            let credit = goodwill("1", passenger, Centavos(5), sample::START);
+            decision.money.push(credit.expect("an event"));
+            decision
+        };
+        let mut numbers = numbers();
+        let (first, _) = numbers.claim(0, vec![given(1)], itself);
+        let (now, later) = numbers.claim(1, vec![given(1), told(5, &[1]), given(2)], itself);
+        assert_eq!(now, [given(2)], "promotions are on both sides");
+        assert_eq!(later, [given(1), told(5, &[1])]);
         numbers.release(first.iter());
         assert!(numbers.claim(1, later, itself).1.is_empty());
     }

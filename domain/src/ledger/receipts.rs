@@ -39,6 +39,16 @@ impl Receipt<'_> {
         collected(draft, trip, shares)?.close()
     }
 
+    /// It pays exactly a tip of `trip` (E2 of E20): all of it is its driver's.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unbalanced`] where it is not exactly that.
+    pub fn pays_tip(&self, trip: &Trip, amount: Centavos) -> Result<FinancialEvent, LedgerError> {
+        let shares = Shares { driver: amount, platform: Centavos::ZERO };
+        let draft = self.draft("tip_paid", "").debit(Account::PspClearing, self.amount);
+        collected(draft, trip, shares)?.close()
+    }
+
     /// The passenger has paid before his ride (E2c).
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::account::Account;
 use super::event::{Draft, FinancialEvent, LedgerError, Subject};
 use super::share::Shares;
-use crate::ids::{DriverId, PassengerId, RideId};
+use crate::ids::{DriverId, PassengerId, PaymentId, RideId};
 use crate::money::Centavos;
 use crate::units::UnixMillis;
 
@@ -66,7 +66,7 @@ impl Due {
 }
 
 impl Trip {
-    /// The passenger owes `shares` (E1, E9, E20). Of it the platform pays `promotion` itself, all
+    /// The passenger owes `shares` (E1, E9). Of it the platform pays `promotion` itself, all
     /// of it at most (E1p).
     ///
     /// # Errors
@@ -85,6 +85,26 @@ impl Trip {
             .debit(Account::Promotions, promotion)
             .credit(Account::DriverUncollected(self.driver), shares.driver)
             .credit(due.revenue(), shares.platform)
+            .close()
+    }
+
+    /// The passenger gives his driver `amount` on top (E20), for the `count`th time: those before
+    /// it have lapsed.
+    ///
+    /// # Errors
+    /// [`LedgerError`] for amounts that do not fit.
+    pub fn tipped(
+        &self,
+        count: u16,
+        amount: Centavos,
+        at: UnixMillis,
+    ) -> Result<FinancialEvent, LedgerError> {
+        let again = if count > 1 { format!(":{count}") } else { String::new() };
+        let key = format!("ride:{}:tip{again}", self.ride.0.simple());
+        let subject = Subject::Payment(PaymentId::of_tip(self.ride));
+        Draft::new(Due::Tip.kind(), key, subject, at)
+            .debit(Account::PassengerReceivable(self.passenger), amount)
+            .credit(Account::DriverUncollected(self.driver), amount)
             .close()
     }
 

@@ -283,12 +283,13 @@ fn cash_tips_goodwill_and_funds() {
     expect(cash, "ride:{ride}:cash", &[(DriverReceivable(DRIVER), 400), (Commission, -400)]);
     let free = Shares { driver: Centavos(2000), platform: NOTHING };
     assert_eq!(TRIP.cash(free, AT), Ok(None), "nothing is owed, nothing is booked");
-    let tip = Shares { driver: Centavos(300), platform: NOTHING };
     expect(
-        TRIP.owed(Due::Tip, tip, NOTHING, AT),
+        TRIP.tipped(1, Centavos(300), AT),
         "ride:{ride}:tip",
         &[(PassengerReceivable(PASSENGER), 300), (DriverUncollected(DRIVER), -300)],
     );
+    let again = TRIP.tipped(2, Centavos(300), AT).expect("an event");
+    assert!(again.key().ends_with(":tip:2"), "after the first has lapsed");
     expect(
         goodwill("g1", PASSENGER, Centavos(300), AT),
         "goodwill:g1",

@@ -228,7 +228,7 @@ impl<R> DispatcherMachine<R> {
             self.close_if_complete(turn, ride);
         } else if slot.granted && !self.counts_on(ride, slot.driver) {
             // Too late for its wave, and no later one counts on it: the slot goes back.
-            turn.tell_driver(slot.driver, DriverInput::OfferClosed { ride, of });
+            turn.tell_ride(ride, RideInput::SlotUnused { driver: slot.driver, of });
         }
     }
 
@@ -329,10 +329,11 @@ struct Answered {
     granted: bool,
 }
 
+/// Those who have not answered yet will be too late.
 fn give_back<R>(turn: &mut Turn<'_, R>, wave: &Wave) {
     let (ride, of) = (wave.seek.ride, wave.seek.id());
-    for candidate in wave.granted.iter().chain(&wave.asked) {
-        turn.tell_driver(candidate.driver, DriverInput::OfferClosed { ride, of });
+    for candidate in &wave.granted {
+        turn.tell_ride(ride, RideInput::SlotUnused { driver: candidate.driver, of });
     }
 }
 

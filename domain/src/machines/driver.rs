@@ -23,6 +23,7 @@ use crate::ride::{Bid, DriverPosition};
 use crate::units::{Millis, UnixMillis};
 
 mod account;
+mod ids;
 mod input;
 mod rides;
 mod standing;
@@ -176,6 +177,14 @@ impl DriverMachine {
                 self.refuse_offer(turn, ride, of);
             }
         }
+    }
+
+    /// The offer of a wave may be told when he has given a slot for a later one: it stays taken for
+    /// both.
+    fn keep_slot(&mut self, slot: Slot) {
+        let kept = self.slots.entry(slot.ride).or_insert(slot);
+        kept.of = kept.of.max(slot.of);
+        kept.until = kept.until.max(slot.until);
     }
 
     /// A slot is free, and whatever was said of it is settled.
@@ -339,9 +348,10 @@ impl DriverMachine {
             || is(Mutant::SlotsUnbounded);
         // The word that an earlier offer of this ride is closed would free the new one's slot.
         let room = room && !self.unwanted.contains(&slot.ride);
-        let granted = self.may_be_offered() && self.reserved.is_none() && room;
+        let late = self.slots.get(&slot.ride).is_some_and(|kept| kept.of > slot.of);
+        let granted = self.may_be_offered() && self.reserved.is_none() && room && !late;
         if granted {
-            self.slots.insert(slot.ride, slot);
+            self.keep_slot(slot);
         }
         let answer =
             DispatcherInput::SlotAnswer { ride: slot.ride, of: slot.of, driver: self.id, granted };
@@ -353,7 +363,7 @@ impl DriverMachine {
         if self.active == Some(slot.ride) || self.next == Some(slot.ride) {
             return;
         }
-        self.slots.insert(slot.ride, slot);
+        self.keep_slot(slot);
         self.answers.offered();
         if !self.may_be_offered() {
             self.unwanted.insert(slot.ride);
@@ -441,6 +451,9 @@ impl<R> Machine for Driving<R> {
                     machine.accept(turn, ask, &Tap { ride, offer, at });
                 }
             }
+            DriverInput::PassOn { key, command } => machine.pass_on(turn, &key, *command),
+            DriverInput::Claim { key, reply } => machine.claim(turn, &key, reply),
+            DriverInput::Unused { key } => machine.known.forget(&key),
             DriverInput::Slot { slot, zone } => machine.slot(turn, slot, zone),
             DriverInput::Offered { slot } => machine.offered(turn, slot),
             DriverInput::OfferClosed { ride, of } => machine.offer_closed(ride, of),

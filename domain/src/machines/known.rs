@@ -50,6 +50,14 @@ impl Elsewhere {
         let UsedId { id, fingerprint } = UsedId::new(&key.id, key.fingerprint);
         self.fingerprints.get(&id).is_some_and(|first| *first != fingerprint)
     }
+
+    fn forget(&mut self, key: &CommandKey) {
+        let UsedId { id, fingerprint } = UsedId::new(&key.id, key.fingerprint);
+        if self.fingerprints.get(&id) == Some(&fingerprint) {
+            self.fingerprints.remove(&id);
+            self.oldest_first.retain(|known| *known != id);
+        }
+    }
 }
 
 /// A command's id in few bytes, and what makes the command the same: there are many of them.
@@ -107,6 +115,21 @@ impl Known {
     /// The command goes to another machine, which decides it.
     pub(super) fn goes_elsewhere(&mut self, key: &CommandKey) {
         self.elsewhere.add(UsedId::new(&key.id, key.fingerprint));
+    }
+
+    /// Whether a command may go elsewhere under this id, which from now on is its own.
+    pub(super) fn claim(&mut self, key: &CommandKey) -> bool {
+        let here = self.find(key).is_some_and(|known| known.fingerprint != key.fingerprint);
+        let reused = (here || self.elsewhere.is_of_another(key)) && !is(Mutant::IdPassedOn);
+        if !reused {
+            self.goes_elsewhere(key);
+        }
+        !reused
+    }
+
+    /// A command that went elsewhere left no record: its id is as if it had never been used.
+    pub(super) fn forget(&mut self, key: &CommandKey) {
+        self.elsewhere.forget(key);
     }
 
     /// These went to other machines, oldest first.
@@ -225,6 +248,23 @@ mod tests {
         assert!(passes(&known, "b", 8));
         let again = Known::default().with_elsewhere([UsedId::new("a", 7)]);
         assert!(passes(&again, "a", 7) && !passes(&again, "a", 8), "as read back");
+    }
+
+    #[test]
+    fn an_id_is_free_again_once_its_command_is_known_to_have_left_no_record() {
+        let mut known = Known::default();
+        let key = |fingerprint| {
+            let principal = sample::driver(1).into();
+            CommandKey { principal, id: "a".into(), fingerprint }
+        };
+        assert!(known.claim(&key(7)) && known.claim(&key(7)) && !known.claim(&key(8)));
+        known.forget(&key(8));
+        assert!(!known.claim(&key(8)), "it was another command that left no record");
+        known.forget(&key(7));
+        assert!(known.claim(&key(8)) && !known.claim(&key(7)));
+        known.remember(&key(8), None);
+        known.forget(&key(8));
+        assert!(!known.claim(&key(7)), "what was answered here is answered for ever");
     }
 
     #[test]

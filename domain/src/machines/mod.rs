@@ -193,6 +193,66 @@ impl<R> Envelope<R> {
             Self::Payment(id, _) => Entity::Payment(*id),
         }
     }
+
+    /// The way of a command of `driver` that somebody else decides: past his own machine, which
+    /// knows what he has used its id for.
+    #[must_use]
+    pub fn past(self, driver: DriverId, key: Option<CommandKey>) -> Self {
+        match (self, key) {
+            (command @ Self::Driver(..), _) | (command, None) => command,
+            (command, Some(key)) => {
+                Self::Driver(driver, DriverInput::PassOn { key, command: Box::new(command) })
+            }
+        }
+    }
+
+    /// Who waits for an answer to it.
+    #[must_use]
+    pub fn into_reply(self) -> Option<R> {
+        match self {
+            Self::Ride(_, input) => match input {
+                RideInput::Request { ask, .. }
+                | RideInput::Accept { ask, .. }
+                | RideInput::Drive { ask, .. }
+                | RideInput::Cancel { ask, .. }
+                | RideInput::Rate { ask, .. }
+                | RideInput::Tip { ask, .. }
+                | RideInput::Decline { ask, .. } => Some(ask.reply),
+                RideInput::Read { reply, .. } => Some(reply),
+                _ => None,
+            },
+            Self::Driver(_, input) => match input {
+                DriverInput::Accept { ask, .. }
+                | DriverInput::Online { ask, .. }
+                | DriverInput::Offline { ask } => Some(ask.reply),
+                DriverInput::PassOn { command, .. } => command.into_reply(),
+                DriverInput::Claim { reply, .. }
+                | DriverInput::Read { reply }
+                | DriverInput::Stand { reply } => Some(reply),
+                _ => None,
+            },
+            Self::Passenger(_, input) => match input {
+                PassengerInput::Request { ask, .. } => Some(ask.reply),
+                PassengerInput::Active { reply } => Some(reply),
+                _ => None,
+            },
+            Self::Payment(_, input) => match input {
+                PaymentInput::Intent { ask }
+                | PaymentInput::Tip { ask, .. }
+                | PaymentInput::Waive { ask, .. }
+                | PaymentInput::GiveBack { ask, .. } => Some(ask.reply),
+                PaymentInput::Read { reply, .. } => Some(reply),
+                _ => None,
+            },
+            Self::Wallet(_, input) => match input {
+                WalletInput::Payout { ask, .. } | WalletInput::Review { ask, .. } => {
+                    Some(ask.reply)
+                }
+                _ => None,
+            },
+            Self::Dispatcher(..) | Self::PayoutLine(_) => None,
+        }
+    }
 }
 
 /// A command's sender, id and place to answer to.

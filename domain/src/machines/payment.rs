@@ -15,10 +15,10 @@ use super::known::{Known, PastCommand, done};
 use super::{Ask, Machine, Outputs, PassengerInput, ReadAs, RideInput, Turn, WalletInput};
 use crate::facts::{Act, Decision, Entity, EventRow, HoldRow, Row, Timer};
 use crate::ids::PaymentId;
-use crate::ledger::Hold;
+use crate::ledger::{Hold, Trip};
 use crate::money::Centavos;
 use crate::payment::{
-    ChargeSeen, Incoming, Payment, PaymentEvent, PaymentPolicy, RefundStage, Stage,
+    ChargeSeen, Incoming, Payment, PaymentEvent, PaymentPolicy, Receipt, RefundStage, Stage,
 };
 use crate::person::Role;
 use crate::pix::{EndToEndId, RefundId};
@@ -27,8 +27,11 @@ use crate::refusal::Refusal;
 use crate::ride::json_text;
 use crate::units::{Millis, UnixMillis};
 
+mod incoming;
+mod relief;
 #[cfg(test)]
 mod tests;
+mod tip;
 mod watch;
 
 use watch::Watch;
@@ -67,6 +70,19 @@ pub enum PaymentInput<R> {
         amount: Centavos,
         reason: String,
     },
+    /// From the ride, which its passenger may tip: answered once there is a charge.
+    Tip {
+        ask: Ask<R>,
+        trip: Trip,
+        amount: Centavos,
+    },
+    /// An admin lets the passenger off a fee.
+    Waive {
+        ask: Ask<R>,
+        reason: String,
+    },
+    /// It may be time to write it off.
+    WriteOff,
     /// Somebody says that this Pix came in.
     Hint {
         pix: EndToEndId,
@@ -155,19 +171,25 @@ impl<R> PaymentMachine<R> {
             return;
         };
         let ordered = payment.order_charge(turn.now, &self.policy);
-        let waits = payment.status.is_owed() && payment.copy_paste().is_none();
         let mut decision = self.decision(turn);
         if let Some(event) = ordered {
             self.record(turn, &event, &mut decision);
         }
-        if waits && self.policy.charges {
+        self.answer_with_charge(turn, ask, &mut decision);
+        self.finish(turn, decision);
+    }
+
+    /// Answers with the payment, once it can be paid, or has no need to be.
+    fn answer_with_charge(&mut self, turn: &mut Turn<'_, R>, ask: Ask<R>, decision: &mut Decision) {
+        let no_code = |payment: &Payment| payment.copy_paste().is_none();
+        let waits = |payment: &Payment| payment.status.is_payable() && no_code(payment);
+        if self.policy.charges && self.payment.as_ref().is_some_and(waits) {
             // Asked again under its id, the earlier asker has gone.
             self.waiting.retain(|earlier| ask.key.is_none() || earlier.key != ask.key);
             self.waiting.push(ask);
         } else {
-            self.answer(turn, ask, &mut decision);
+            self.answer(turn, ask, decision);
         }
-        self.finish(turn, decision);
     }
 
     /// Answers with the payment as it is.
@@ -267,7 +289,7 @@ impl<R> PaymentMachine<R> {
     /// Answers those who wait for a charge, once there is one, or there will be none.
     fn answer_waiting(&mut self, turn: &mut Turn<'_, R>, decision: &mut Decision) {
         let Some(payment) = &self.payment else { return };
-        if payment.status.is_owed() && payment.copy_paste().is_none() {
+        if payment.status.is_payable() && payment.copy_paste().is_none() {
             if payment.open_charge().is_none() {
                 for ask in self.waiting.drain(..) {
                     turn.reply(ask.reply, Err(Refusal::Unavailable));
@@ -277,63 +299,6 @@ impl<R> PaymentMachine<R> {
         }
         for ask in std::mem::take(&mut self.waiting) {
             self.answer(turn, ask, decision);
-        }
-    }
-
-    fn confirmed(&mut self, turn: &mut Turn<'_, R>, pix: &EndToEndId, said: Said<Incoming>) {
-        let incoming = match said {
-            Said::Found(incoming) => incoming,
-            // The provider does not know it: a forged word, or an early one.
-            Said::Absent | Said::Unfinished { .. } => {
-                if let Some(watch) = self.hints.get_mut(pix) {
-                    watch.again(turn.now, TRIES, false);
-                }
-                self.hints.retain(|_, watch| watch.tries < HINT_TRIES);
-                return;
-            }
-            Said::Refused { .. } | Said::Mismatched => {
-                self.hints.remove(pix);
-                return;
-            }
-        };
-        self.hints.remove(pix);
-        let named = incoming.txid.as_ref().and_then(Payment::of_txid);
-        match named.filter(|payment| *payment != self.id) {
-            Some(payment) => turn.tell_payment(payment, PaymentInput::Claimed(incoming)),
-            None => self.came_in(turn, incoming),
-        }
-    }
-
-    /// Takes in a Pix that names this payment, or none.
-    fn came_in(&mut self, turn: &mut Turn<'_, R>, incoming: Incoming) {
-        let claims = self.payment.as_ref().is_some_and(|payment| payment.claims(&incoming));
-        let stray = PaymentId::of_stray(&incoming.pix);
-        if claims {
-            let mut decision = self.decision(turn);
-            self.take_in(turn, &incoming, &mut decision);
-            self.answer_waiting(turn, &mut decision);
-            self.finish(turn, decision);
-        } else if stray == self.id {
-            self.unclaimed(turn, &incoming);
-        } else {
-            turn.tell_payment(stray, PaymentInput::Unclaimed(incoming));
-        }
-    }
-
-    /// Takes in a Pix that is for nobody.
-    fn unclaimed(&mut self, turn: &mut Turn<'_, R>, incoming: &Incoming) {
-        if self.payment.is_none() && incoming.amount > Centavos::ZERO {
-            self.payment = Some(Payment::stray(&incoming.pix, turn.now));
-        }
-        let mut decision = self.decision(turn);
-        self.take_in(turn, incoming, &mut decision);
-        self.finish(turn, decision);
-    }
-
-    fn take_in(&mut self, turn: &mut Turn<'_, R>, incoming: &Incoming, decision: &mut Decision) {
-        let events = self.payment.as_ref().map(|payment| payment.receive(incoming));
-        for event in events.into_iter().flatten() {
-            self.record(turn, &event, decision);
         }
     }
 
@@ -365,7 +330,7 @@ impl<R> PaymentMachine<R> {
     /// Applies `event` and adds it to `decision`: its row, what is booked, whom it is told.
     fn record(&mut self, turn: &mut Turn<'_, R>, event: &PaymentEvent, decision: &mut Decision) {
         let Some(payment) = self.payment.as_mut() else { return };
-        let owed = payment.status.is_owed();
+        let payable = payment.status.is_payable();
         payment.apply(event, turn.now);
         let body = json_text(event, EVENT_JSON).into();
         let (seq, kind, at) = (payment.version, event.kind(), turn.now);
@@ -377,11 +342,12 @@ impl<R> PaymentMachine<R> {
         decision.rows.extend(rows);
         // What the provider confirmed is an amount, so there is nothing that could not be booked.
         decision.money.extend(payment.booked(event, turn.now).into_iter().flatten());
-        if let Some(trip) = payment.debt.map(|debt| debt.trip) {
+        // A ride's own payment, and what its passenger must pay: a tip is neither.
+        if let Some(trip) = payment.debt.filter(|_| !payment.is_tip()).map(|debt| debt.trip) {
             let (id, status) = (self.id, payment.status);
             let version = payment.version;
             turn.tell_ride(trip.ride, RideInput::PaymentMoved { status, version });
-            if owed && !status.is_owed() {
+            if payable && !status.is_payable() {
                 turn.tell_passenger(trip.passenger, PassengerInput::Settled { payment: id });
             }
         }
@@ -390,6 +356,9 @@ impl<R> PaymentMachine<R> {
     /// Completes a decision with the current row, the deadline and the event for the passenger, and
     /// hands it over.
     fn finish(&mut self, turn: &mut Turn<'_, R>, mut decision: Decision) {
+        if let Some(lapses) = self.payment.as_ref().and_then(Payment::lapse) {
+            self.record(turn, &lapses, &mut decision);
+        }
         if let Some(payment) = &self.payment
             && !decision.events.is_empty()
         {
@@ -433,6 +402,17 @@ impl<R> Machine for PaymentMachine<R> {
                     self.give_back(turn, ask, (amount, reason));
                 }
             }
+            PaymentInput::Tip { ask, trip, amount } => {
+                if let Some(ask) = self.known.replay(turn, ask) {
+                    self.tip(turn, ask, (trip, amount));
+                }
+            }
+            PaymentInput::Waive { ask, reason } => {
+                if let Some(ask) = self.known.replay(turn, ask) {
+                    self.waive(turn, ask, &reason);
+                }
+            }
+            PaymentInput::WriteOff => self.write_off(turn),
             PaymentInput::Hint { pix } => self.hint(now, pix),
             PaymentInput::Claimed(incoming) => self.came_in(turn, incoming),
             PaymentInput::Unclaimed(incoming) => self.unclaimed(turn, &incoming),

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::facts::{Attempt, CommandKey, Decision, Done, Entity, Timer};
 use crate::ids::{DriverId, OfferId, PassengerId, RideId, UserId};
+use crate::money::Centavos;
 use crate::mutants::{Mutant, is};
 use crate::payment::PaymentStatus;
 use crate::place::Coordinates;
@@ -66,6 +67,11 @@ pub enum RideInput<R> {
         ask: Ask<R>,
         rating: Rating,
     },
+    /// From its passenger, for its driver.
+    Tip {
+        ask: Ask<R>,
+        amount: Centavos,
+    },
     /// Asks for the ride as its reader may see it.
     Read {
         by: ReadAs,
@@ -80,6 +86,12 @@ pub enum RideInput<R> {
     /// A driver's machine cannot take the offer: he got another ride, or is offline. Answered by
     /// a freed slot.
     OfferUnwanted {
+        driver: DriverId,
+        of: WaveId,
+    },
+    /// A driver gave a slot for a wave that is made without it. Whether his offer of that wave is
+    /// open all the same, for the wave was sought twice, only the ride knows.
+    SlotUnused {
         driver: DriverId,
         of: WaveId,
     },
@@ -406,11 +418,13 @@ impl<R> Machine for RideMachine<R> {
                 }
             }
             RideInput::Rate { ask, rating } => self.rate(turn, ask, rating),
+            RideInput::Tip { ask, amount } => self.tip(turn, ask, amount),
             RideInput::Read { by, reply } => self.read(by, turn, reply),
             RideInput::Offers { search, wave, candidates } => {
                 self.offers_found(turn, WaveId { search, wave }, candidates);
             }
             RideInput::OfferUnwanted { driver, of } => self.offer_unwanted(turn, driver, of),
+            RideInput::SlotUnused { driver, of } => self.slot_unused(turn, driver, of),
             RideInput::Position { driver, position } => self.position(turn, driver, position),
             RideInput::Ahead { to, eta } => self.ahead(turn, to, eta),
             RideInput::PaymentMoved { status, version } => {

@@ -22,16 +22,24 @@ impl Payment {
                     amount: *amount,
                     at,
                 };
+                let mut booked = Vec::with_capacity(3);
+                if good_for.settles() {
+                    booked.extend(self.back_in_the_books(at)?);
+                }
                 match (good_for, &self.debt) {
+                    (Use::Settled, Some(debt)) if self.is_tip() => {
+                        booked.push(receipt.pays_tip(&debt.trip, debt.amount())?);
+                    }
                     (Use::Settled, Some(debt)) => {
-                        Ok(vec![receipt.settles(&debt.trip, debt.shares)?])
+                        booked.push(receipt.settles(&debt.trip, debt.shares)?);
                     }
                     (Use::SettledLate, Some(debt)) => {
                         let how = Resolved::Ride(&debt.trip, debt.shares);
-                        Ok(vec![receipt.suspended()?, receipt.resolved(how, at)?])
+                        booked.extend([receipt.suspended()?, receipt.resolved(how, at)?]);
                     }
-                    (_, _) => Ok(vec![receipt.suspended()?]),
+                    (_, _) => booked.push(receipt.suspended()?),
                 }
+                Ok(booked)
             }
             PaymentEvent::RefundAsked { id, .. }
             | PaymentEvent::RefundDone { id }
@@ -39,6 +47,16 @@ impl Payment {
                 let refund = self.refunds.iter().find(|refund| refund.id == *id);
                 refund.map_or(Ok(vec![]), |refund| self.of_refund(event, refund, at))
             }
+            PaymentEvent::PixStated { pix, tariff } => {
+                let receipt = self.receipts.iter().find(|receipt| receipt.pix == *pix);
+                let stated = receipt.map(|receipt| self.stated(receipt, *tariff, at));
+                Ok(stated.transpose()?.into_iter().collect())
+            }
+            PaymentEvent::TipGiven { .. } => {
+                let owed = self.debt.map(|debt| debt.owed(self.tips, at)).transpose()?;
+                Ok(owed.into_iter().collect())
+            }
+            PaymentEvent::Relieved { why, counted_on } => self.relieved((*why, *counted_on), at),
             PaymentEvent::ChargeOrdered { .. }
             | PaymentEvent::ChargeMade { .. }
             | PaymentEvent::ChargeRefused { .. }

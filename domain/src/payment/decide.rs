@@ -24,11 +24,16 @@ impl Payment {
     /// A charge is wanted: a new one, where something is owed and none is open.
     #[must_use]
     pub fn order_charge(&self, at: UnixMillis, policy: &PaymentPolicy) -> Option<PaymentEvent> {
-        if !policy.charges || !self.status.is_owed() || self.open_charge().is_some() {
+        if !policy.charges || !self.status.is_payable() || self.open_charge().is_some() {
             return None;
         }
-        let number = self.charges.iter().map(|charge| charge.number).max().unwrap_or(0) + 1;
-        Some(PaymentEvent::ChargeOrdered { number, expires_at: at + policy.expiry })
+        let (number, expires_at) = (self.next_charge(), at + policy.expiry);
+        Some(PaymentEvent::ChargeOrdered { number, expires_at })
+    }
+
+    /// The number of the next charge.
+    pub(super) fn next_charge(&self) -> u16 {
+        self.charges.iter().map(|charge| charge.number).max().unwrap_or(0) + 1
     }
 
     /// What the provider has under the reference of charge `number`: perhaps the charge is made, or
@@ -62,7 +67,7 @@ impl Payment {
         let good_for = self.good_for(incoming);
         let paid = self.charge_of(incoming).filter(|charge| charge.is_open());
         let ended = paid.map(|charge| PaymentEvent::ChargeEnded { number: charge.number });
-        let Incoming { pix, txid, amount } = incoming.clone();
+        let Incoming { pix, txid, amount, tariff: _ } = incoming.clone();
         let mut events =
             vec![PaymentEvent::PixReceived { pix: pix.clone(), txid, amount, good_for }];
         events.extend(ended);
@@ -78,6 +83,8 @@ impl Payment {
         let charge = self.charge_of(incoming);
         match charge {
             _ if self.settled_by().is_some() => Use::Duplicate,
+            // Nobody asks for it any more.
+            _ if !self.status.is_payable() => Use::Stray,
             _ if incoming.amount != debt.amount() => Use::WrongAmount,
             Some(charge) if charge.is_open() => Use::Settled,
             Some(_) | None => Use::SettledLate,

@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cause, Charge, Payment, PaymentStatus, Receipt, Refund, RefundStage, Stage, Use, numbered,
+    Cause, Charge, Payment, PaymentStatus, Receipt, Refund, RefundStage, Relief, Stage, Use,
+    numbered,
 };
+use crate::ledger::Shares;
 use crate::money::Centavos;
 use crate::pix::{EndToEndId, RefundId, Txid};
 use crate::units::UnixMillis;
@@ -51,6 +53,20 @@ pub enum PaymentEvent {
     RefundFailed {
         id: RefundId,
     },
+    /// The provider took so much of a Pix; the rest is in its balance.
+    PixStated {
+        pix: EndToEndId,
+        tariff: Centavos,
+    },
+    /// The passenger gives so much on top. Its charge is ordered next.
+    TipGiven {
+        amount: Centavos,
+    },
+    /// Nobody counts on it any more; `counted_on`: until now the books did.
+    Relieved {
+        why: Relief,
+        counted_on: bool,
+    },
 }
 
 impl PaymentEvent {
@@ -66,6 +82,9 @@ impl PaymentEvent {
             Self::RefundAsked { .. } => "refund_asked",
             Self::RefundDone { .. } => "refund_done",
             Self::RefundFailed { .. } => "refund_failed",
+            Self::PixStated { .. } => "pix_stated",
+            Self::TipGiven { .. } => "tip_given",
+            Self::Relieved { .. } => "relieved",
         }
     }
 }
@@ -89,7 +108,7 @@ impl Payment {
             PaymentEvent::PixReceived { pix, txid, amount, good_for } => {
                 let (pix, txid) = (pix.clone(), txid.clone());
                 let (amount, good_for) = (*amount, *good_for);
-                self.receipts.push(Receipt { pix, txid, amount, at, good_for });
+                self.receipts.push(Receipt { pix, txid, amount, at, good_for, tariff: None });
                 if good_for.settles() {
                     self.paid_at = Some(at);
                 }
@@ -107,6 +126,19 @@ impl Payment {
             }
             PaymentEvent::RefundDone { id } => self.refund_is(id, RefundStage::Done),
             PaymentEvent::RefundFailed { id } => self.refund_is(id, RefundStage::Failed),
+            PaymentEvent::PixStated { pix, tariff } => {
+                if let Some(receipt) = self.receipts.iter_mut().find(|known| known.pix == *pix) {
+                    receipt.tariff = Some(*tariff);
+                }
+            }
+            PaymentEvent::TipGiven { amount } => {
+                if let Some(debt) = &mut self.debt {
+                    debt.shares = Shares { driver: *amount, platform: Centavos::ZERO };
+                }
+                self.tips += 1;
+                (self.opened_at, self.relief) = (at, None);
+            }
+            PaymentEvent::Relieved { why, .. } => self.relief = Some(*why),
         }
         self.status = self.status_now();
     }
@@ -125,11 +157,14 @@ impl Payment {
 
     fn status_now(&self) -> PaymentStatus {
         let Some(debt) = self.debt else { return PaymentStatus::Unmatched };
-        match self.settled_by() {
-            Some(paid) if self.given_back(&paid.pix) >= debt.amount() => PaymentStatus::Refunded,
-            Some(_) => PaymentStatus::Paid,
-            None if self.open_charge().is_some() => PaymentStatus::Pending,
-            None => PaymentStatus::Expired,
+        match (self.settled_by(), self.relief) {
+            (Some(paid), _) if self.given_back(&paid.pix) >= debt.amount() => {
+                PaymentStatus::Refunded
+            }
+            (Some(_), _) => PaymentStatus::Paid,
+            (None, Some(relief)) => relief.status(),
+            (None, None) if self.open_charge().is_some() => PaymentStatus::Pending,
+            (None, None) => PaymentStatus::Expired,
         }
     }
 

@@ -8,22 +8,30 @@
 mod books;
 mod decide;
 mod event;
+mod relief;
 mod rows;
+mod stated;
 #[cfg(test)]
 mod tests;
+mod tip;
+#[cfg(test)]
+mod unpaid_tests;
 mod view;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::ids::{PassengerId, PaymentId};
-use crate::ledger::{Due, Shares, Trip};
+use crate::ledger::{Due, FinancialEvent, LedgerError, Shares, Trip};
 use crate::money::Centavos;
 use crate::pix::{EndToEndId, RefundId, Txid};
 use crate::units::{Millis, UnixMillis};
 
 pub use decide::ChargeSeen;
 pub use event::PaymentEvent;
+pub use relief::Relief;
+pub use stated::STATED_AFTER;
+pub use tip::TipPolicy;
 
 /// The numbers by which payments are decided. All come from configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,13 +42,17 @@ pub struct PaymentPolicy {
     pub expiry: Millis,
     /// How long a driver's share is held, from its payment.
     pub hold: Millis,
+    pub tips: TipPolicy,
+    /// After so long what is owed is not counted on any more.
+    pub write_off_after: Millis,
 }
 
 impl Default for PaymentPolicy {
     /// The defaults of the design, for tests; a running engine reads its configuration.
     fn default() -> Self {
         let (expiry, hold) = (Millis::from_secs(600), Millis::from_secs(24 * 3600));
-        Self { charges: false, expiry, hold }
+        let write_off_after = Millis::from_secs(90 * 24 * 3600);
+        Self { charges: false, expiry, hold, tips: TipPolicy::default(), write_off_after }
     }
 }
 
@@ -57,6 +69,12 @@ pub enum PaymentStatus {
     Refunded,
     /// Nobody asked for it: it goes back.
     Unmatched,
+    /// The passenger was let off: nothing is owed.
+    Waived,
+    /// A tip that was not paid while it could be: nothing is owed.
+    Lapsed,
+    /// Owed for so long that the books do not count on it; it can be paid all the same.
+    WrittenOff,
 }
 
 impl PaymentStatus {
@@ -69,13 +87,22 @@ impl PaymentStatus {
             Self::Paid => "paid",
             Self::Refunded => "refunded",
             Self::Unmatched => "unmatched",
+            Self::Waived => "waived",
+            Self::Lapsed => "lapsed",
+            Self::WrittenOff => "written_off",
         }
     }
 
-    /// Whether it is owed.
+    /// Whether it is owed, by what the books say.
     #[must_use]
     pub const fn is_owed(self) -> bool {
         matches!(self, Self::Pending | Self::Expired)
+    }
+
+    /// Whether the passenger has it to pay, whatever the books count on.
+    #[must_use]
+    pub const fn is_payable(self) -> bool {
+        self.is_owed() || matches!(self, Self::WrittenOff)
     }
 }
 
@@ -93,6 +120,14 @@ impl Debt {
     pub fn amount(&self) -> Centavos {
         // It was booked as one amount, so it is one.
         self.shares.whole().unwrap_or(Centavos(i64::MAX))
+    }
+
+    /// What is booked when it becomes owed; of tips, the `tips`th of the ride.
+    fn owed(&self, tips: u16, at: UnixMillis) -> Result<FinancialEvent, LedgerError> {
+        match self.due {
+            Due::Tip => self.trip.tipped(tips, self.amount(), at),
+            Due::Fare | Due::CancelFee => self.trip.owed(self.due, self.shares, Centavos::ZERO, at),
+        }
     }
 }
 
@@ -171,6 +206,8 @@ pub struct Incoming {
     pub pix: EndToEndId,
     pub txid: Option<Txid>,
     pub amount: Centavos,
+    /// What the provider took of it, where it says so.
+    pub tariff: Option<Centavos>,
 }
 
 /// A Pix that came in.
@@ -181,6 +218,9 @@ pub struct Receipt {
     pub amount: Centavos,
     pub at: UnixMillis,
     pub good_for: Use,
+    /// What the provider took of it, once that is booked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tariff: Option<Centavos>,
 }
 
 /// Why money goes back.
@@ -253,6 +293,17 @@ pub struct Payment {
     pub charges: Vec<Charge>,
     pub receipts: Vec<Receipt>,
     pub refunds: Vec<Refund>,
+    /// Why it is not counted on any more, unless it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relief: Option<Relief>,
+    /// Of the tip of a ride: how many were given, the lapsed ones too.
+    #[serde(default, skip_serializing_if = "is_none_given")]
+    pub tips: u16,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_none_given(tips: &u16) -> bool {
+    *tips == 0
 }
 
 impl Payment {
@@ -286,6 +337,8 @@ impl Payment {
             charges: Vec::new(),
             receipts: Vec::new(),
             refunds: Vec::new(),
+            relief: None,
+            tips: 0,
         }
     }
 

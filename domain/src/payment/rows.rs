@@ -72,6 +72,9 @@ impl Payment {
                 });
                 row.into_iter().collect()
             }
+            PaymentEvent::PixStated { .. }
+            | PaymentEvent::TipGiven { .. }
+            | PaymentEvent::Relieved { .. } => vec![],
         }
     }
 

@@ -69,7 +69,7 @@ impl Desk {
         let before = self.payment.receipts.len();
         let txid = Some(self.payment.txid(number));
         let pix = EndToEndId::parse(pix).expect("a number");
-        let incoming = Incoming { pix, txid, amount: Centavos(amount) };
+        let incoming = Incoming { pix, txid, amount: Centavos(amount), tariff: None };
         self.happen(self.payment.receive(&incoming));
         self.payment.receipts.get(before).map(|receipt| receipt.good_for)
     }
@@ -131,7 +131,7 @@ fn what_nobody_asked_for_goes_back() {
     let pix = EndToEndId::parse("E9").expect("a number");
     let mut desk = Desk::owed();
     desk.payment = Payment::stray(&pix, NOW);
-    let incoming = Incoming { pix, txid: None, amount: Centavos(500) };
+    let incoming = Incoming { pix, txid: None, amount: Centavos(500), tariff: None };
     assert!(desk.payment.claims(&incoming));
     desk.happen(desk.payment.receive(&incoming));
     assert_eq!(desk.payment.status, PaymentStatus::Unmatched);

@@ -85,7 +85,7 @@ impl Payment {
     #[must_use]
     pub fn copy_paste(&self) -> Option<&str> {
         match &self.open_charge()?.stage {
-            Stage::Live { copy_paste } if self.status.is_owed() => Some(copy_paste),
+            Stage::Live { copy_paste } if self.status.is_payable() => Some(copy_paste),
             Stage::Live { .. } | Stage::Making | Stage::Ended | Stage::Refused { .. } => None,
         }
     }

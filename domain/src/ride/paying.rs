@@ -2,8 +2,11 @@
 
 use super::{PaymentMethod, Ride, Status};
 use crate::ids::PaymentId;
+use crate::ledger::Trip;
 use crate::money::Centavos;
-use crate::payment::PaymentStatus;
+use crate::payment::{PaymentStatus, TipPolicy};
+use crate::refusal::Refusal;
+use crate::units::UnixMillis;
 
 impl Ride {
     /// Where the payment of this ride stands; none where nothing is to be paid by Pix. The payment
@@ -14,10 +17,10 @@ impl Ride {
         self.has_payment().then_some(known)
     }
 
-    /// The payment of this ride that is still owed.
+    /// The payment of this ride that its passenger still has to pay.
     #[must_use]
     pub fn owed(&self) -> Option<PaymentId> {
-        let owed = self.payment_status().is_some_and(PaymentStatus::is_owed);
+        let owed = self.payment_status().is_some_and(PaymentStatus::is_payable);
         owed.then(|| PaymentId::of_ride(self.id))
     }
 
@@ -26,6 +29,24 @@ impl Ride {
         if self.payment.is_none_or(|(_, known)| known <= version) {
             self.payment = Some((status, version));
         }
+    }
+
+    /// Between whom a tip for this ride goes, where it may be given at `now`: however the ride
+    /// itself was paid, or will be.
+    ///
+    /// # Errors
+    /// [`Refusal::IllegalTransition`] for a ride that was not completed, [`Refusal::RideClosed`]
+    /// when it is too late.
+    pub fn tips(&self, now: UnixMillis, policy: &TipPolicy) -> Result<Trip, Refusal> {
+        let (Status::Completed, Some(ended), Some(driver)) =
+            (self.status, self.completed_at, self.driver_id())
+        else {
+            return Err(Refusal::IllegalTransition);
+        };
+        if now.since(ended) > policy.within {
+            return Err(Refusal::RideClosed);
+        }
+        Ok(Trip { ride: self.id, passenger: self.order.passenger.id, driver })
     }
 
     fn has_payment(&self) -> bool {

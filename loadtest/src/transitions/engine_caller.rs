@@ -6,7 +6,7 @@ use ibora_domain::place::Coordinates;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::closed::Caller;
+use crate::closed::Caller;
 use crate::engine::{Engine, Handles};
 use crate::facts::{Script, Step};
 use crate::people;

@@ -6,7 +6,6 @@
 //! Closed loop: as many callers as asked for, each with one command on its way. Open loop: commands
 //! start on schedule, whatever the answers do, and their time counts from when they were due.
 
-mod closed;
 mod engine_caller;
 mod open;
 mod peer_caller;
@@ -19,13 +18,13 @@ use ibora_domain::units::{Metres, Millis};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::closed::{self, Run};
 use crate::engine::{Engine, Store};
 use crate::facts::{Script, Step};
 use crate::peers::{self, ConditionalUpdate, Desk, ForUpdate, RedisLock};
 use crate::procs::{Processes, Used};
 use crate::redis::RedisServer;
 use crate::report::{self, Percentiles, ratio, rounded, say};
-use closed::Run;
 use engine_caller::EngineCaller;
 use peer_caller::PeerCaller;
 

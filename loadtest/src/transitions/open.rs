@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use super::closed::Caller;
+use crate::closed::Caller;
 use crate::report::{Latencies, Percentiles};
 
 /// Those who are free, and the commands that wait for one of them.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::closed::Caller;
+use crate::closed::Caller;
 use crate::facts::Step;
 use crate::peers::{Call, Peer};
 

@@ -94,7 +94,7 @@ pub struct App {
     has: Option<(Arc<str>, u64)>,
     pub doing: BTreeMap<Arc<str>, Doing>,
     commands: u64,
-    /// Under this id it was answered an accept.
+    /// Under this id it was answered last.
     used: Option<Arc<str>>,
     pub online: bool,
     pub ride: Option<Seen>,
@@ -232,8 +232,7 @@ impl World {
 
     /// A person wants something.
     pub(crate) fn ask(&mut self, app: usize, command: Command) {
-        let accepts = matches!(command, Command::Accept { .. });
-        let again = accepts && self.chance.percent(self.temper.reuses_ids);
+        let again = self.chance.percent(self.temper.reuses_ids);
         let phone = &mut self.apps[app];
         phone.commands += 1;
         let new = || Arc::from(format!("{}-{}", phone.name(), phone.commands));
@@ -306,10 +305,7 @@ impl World {
             return;
         }
         let command = Rc::clone(&doing.command);
-        let stored = answer.as_ref().map_or_else(|refusal| refusal.is_result(), |_| true);
-        if stored && matches!(*command, Command::Accept { .. }) {
-            self.apps[app].used = Some(Arc::clone(id));
-        }
+        self.apps[app].used = Some(Arc::clone(id));
         self.apps[app].doing.remove(id);
         match answer {
             Ok(done) => self.went_well(app, &command, &done.body),

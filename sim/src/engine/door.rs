@@ -7,6 +7,7 @@ use ibora_domain::facts::{Answer, CommandKey};
 use ibora_domain::ids::UserId;
 use ibora_domain::journal::Standing;
 use ibora_domain::machines::{Ask, DriverInput, Envelope};
+use ibora_domain::mutants::{Mutant, is};
 use ibora_domain::refusal::Refusal;
 
 use super::{Asked, Engine, Reply};
@@ -111,6 +112,13 @@ impl Engine {
         let Some(pending) = world.pending.remove(&reply) else { return };
         if let Some(asked) = &pending.asked {
             world.watch_answer(asked, &answer);
+            if answer.as_ref().is_err_and(|refusal| refusal.is_of_nothing())
+                && people::is_driver(asked.user)
+                && !is(Mutant::IdKept)
+            {
+                let unused = DriverInput::Unused { key: asked.key.clone() };
+                self.send(world, Envelope::Driver(asked.user.into(), unused));
+            }
             self.running.remove(&(asked.user, Arc::clone(&asked.key.id)));
             if world.trace.is_on() {
                 let (who, what) = (people::name(asked.user.0), asked.command.name());

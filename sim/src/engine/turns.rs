@@ -9,7 +9,8 @@ use ibora_domain::facts::{Decision, Entity, Row};
 use ibora_domain::ids::DriverId;
 use ibora_domain::journal::CommitError;
 use ibora_domain::machines::{
-    Act, Candidate, DispatcherInput, Envelope, Leave, Lost, Market, Seek, TurnEnd, lose,
+    Act, Candidate, DispatcherInput, DriverInput, Envelope, Leave, Lost, Market, Seek, TurnEnd,
+    lose,
 };
 use ibora_domain::mutants::{Mutant, is};
 use ibora_domain::units::{Metres, Seconds};
@@ -39,8 +40,8 @@ impl Engine {
         for _ in 0..count {
             let Some(input) = actor.mailbox.pop_front() else { break };
             if world.trace.is_on() {
-                let text = crate::watch::input_name(&input);
-                tell!(world, "n{node} {} <- {text}", people::name(entity.id()));
+                let (text, about) = (crate::watch::input_name(&input), about(&input));
+                tell!(world, "n{node} {} <- {text}{about}", people::name(entity.id()));
             }
             actor.body.step(now, input, &mut actor.out);
         }
@@ -338,4 +339,16 @@ impl Engine {
             super::Entry::Activating { .. } | super::Entry::Quarantined => None,
         }
     }
+}
+
+/// Of which ride's offer a message to a driver is, for a story.
+fn about<R>(input: &Envelope<R>) -> String {
+    let (ride, of) = match input {
+        Envelope::Driver(_, DriverInput::Slot { slot, .. } | DriverInput::Offered { slot }) => {
+            (slot.ride, slot.of)
+        }
+        Envelope::Driver(_, DriverInput::OfferClosed { ride, of }) => (*ride, *of),
+        _ => return String::new(),
+    };
+    format!(" {} {}.{}", people::name(ride.0), of.search, of.wave)
 }

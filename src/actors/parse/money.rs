@@ -43,6 +43,26 @@ pub fn payment_refund(payment: PaymentId, d: &Value) -> Read<Command> {
     form.close(made.map(|(amount, reason)| Command::GiveBack { payment, amount, reason }))
 }
 
+/// Reads the command of `POST /payments/{id}/waive`.
+///
+/// # Errors
+/// Every fault of the fields.
+pub fn payment_waiver(payment: PaymentId, d: &Value) -> Read<Command> {
+    let mut form = Form::of(d);
+    let reason = form.required("reason", text(1..=NOTE_CHARS_MAX));
+    form.close(reason.map(|reason| Command::Waive { payment, reason }))
+}
+
+/// Reads the command of `POST /rides/{id}/tip`.
+///
+/// # Errors
+/// Every fault of the fields.
+pub fn tip(ride: RideId, d: &Value) -> Read<Command> {
+    let mut form = Form::of(d);
+    let amount = form.required("amount", amount);
+    form.close(amount.map(|amount| Command::Tip { ride, amount }))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

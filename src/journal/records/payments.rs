@@ -3,10 +3,17 @@
 use ibora_domain::ids::{PassengerId, PaymentId};
 use ibora_domain::machines::PaymentRecords;
 use ibora_domain::payment::{Payment, PaymentStatus};
+use ibora_domain::pix::EndToEndId;
 use ibora_domain::ride::Ride;
+use ibora_domain::units::{Millis, UnixMillis};
 use uuid::Uuid;
 
+use super::super::{ReadError, timestamp};
 use super::{Records, broken};
+
+/// What stays unbooked for longer is for people: the comparison with the provider's balance shows
+/// it.
+const UNSTATED_FOR: Millis = Millis::from_secs(3 * 86_400);
 
 impl Records {
     /// What is known of a payment.
@@ -45,18 +52,60 @@ impl Records {
         Ok(Some((status, u64::try_from(version).unwrap_or(0))))
     }
 
-    /// What a passenger has to pay.
+    /// What a passenger has to pay. What he meant to give on top is not among it.
     ///
     /// # Errors
     /// Whatever the database reports.
     pub async fn owed_by(&self, passenger: PassengerId) -> Result<Vec<PaymentId>, sqlx::Error> {
         let ids: Vec<Uuid> = sqlx::query_scalar(
             "SELECT id FROM payment_intents
-             WHERE passenger_id = $1 AND status IN ('pending', 'expired') ORDER BY opened_at",
+             WHERE passenger_id = $1 AND status IN ('pending', 'expired', 'written_off')
+               AND state::json -> 'debt' ->> 'due' <> 'tip' ORDER BY opened_at",
         )
         .bind(passenger.0)
         .fetch_all(self.read())
         .await?;
         Ok(ids.into_iter().map(PaymentId).collect())
+    }
+
+    /// A few of the payments that have been owed since then or for longer, the oldest first.
+    ///
+    /// # Errors
+    /// Whatever the database reports.
+    pub async fn owed_since(&self, moment: UnixMillis) -> Result<Vec<PaymentId>, ReadError> {
+        let ids: Vec<Uuid> = sqlx::query_scalar(
+            "SELECT id FROM payment_intents
+             WHERE status IN ('pending', 'expired') AND opened_at <= $1
+               AND state::json -> 'debt' ->> 'due' <> 'tip' ORDER BY opened_at LIMIT 100",
+        )
+        .bind(timestamp(moment))
+        .fetch_all(self.read())
+        .await?;
+        Ok(ids.into_iter().map(PaymentId).collect())
+    }
+
+    /// A few of the Pix that came in lately, but not after this moment, and of which it is not
+    /// booked what the provider took; each with its payment, the oldest first.
+    ///
+    /// # Errors
+    /// Whatever the database reports.
+    pub async fn unstated(
+        &self,
+        before: UnixMillis,
+    ) -> Result<Vec<(PaymentId, EndToEndId)>, ReadError> {
+        let rows: Vec<(Uuid, String)> = sqlx::query_as(
+            "SELECT r.payment_id, r.end_to_end FROM pix_received r
+             WHERE r.received_at <= $1 AND r.received_at > $2 AND NOT EXISTS (
+                 SELECT FROM financial_events f WHERE f.key = 'pixconf:' || r.end_to_end)
+             ORDER BY r.received_at LIMIT 100",
+        )
+        .bind(timestamp(before))
+        .bind(timestamp(before - UNSTATED_FOR))
+        .fetch_all(self.read())
+        .await?;
+        let row = |(payment, pix): (Uuid, String)| {
+            Some((PaymentId(payment), EndToEndId::parse(&pix).ok()?))
+        };
+        Ok(rows.into_iter().filter_map(row).collect())
     }
 }

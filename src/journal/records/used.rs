@@ -1,5 +1,5 @@
-//! Reading back the ids of commands that drivers' machines passed on and rides answered: under none
-//! of them may another ride be accepted (`docs/problems.md`, `idempotency_key_reused`).
+//! Reading back the ids of commands that drivers' machines passed on and others answered: each is
+//! its command's alone (`docs/problems.md`, `idempotency_key_reused`).
 //!
 //! Answers are in `command_results`, but for refused accepts, which are in the rows of attempts of
 //! their rides. There is no index by driver: it would cost every race.
@@ -17,7 +17,7 @@ const REFUSED_MAX: i64 = 500_000;
 type UsedRow = (Uuid, String, i64);
 
 impl Records {
-    /// Ids under which rides answered a driver. Which rides offered themselves to him is read from
+    /// Ids under which others answered a driver. Which rides offered themselves to him is read from
     /// his stream, which is kept for as long as ids are.
     pub(super) async fn used_elsewhere(&self, id: DriverId) -> Result<Vec<UsedId>, sqlx::Error> {
         let rows: Vec<UsedRow> = sqlx::query_as(

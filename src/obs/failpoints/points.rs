@@ -58,6 +58,8 @@ points! {
     ToDriverOnline = "to_driver.online": "A driver who wants to go online goes to his actor."
     ToDriverOffline = "to_driver.offline": "A driver who wants to go offline goes to his actor."
     ToDriverAccept = "to_driver.accept": "An accept goes to its driver's actor, which reserves him."
+    ToDriverPassOn = "to_driver.pass_on":
+        "A driver's command goes past his actor to whoever decides it."
     ToRidePrecedes = "to_ride.precedes":
         "A recorded chained ride tells the one before it that it waits."
     ToRidePrecedingEnded = "to_ride.preceding_ended":

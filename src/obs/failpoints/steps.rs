@@ -153,7 +153,10 @@ pub(crate) fn message<R>(envelope: &Envelope<R>) -> Option<Failpoint> {
             RideInput::PrecedingEnded { .. } => ToRidePrecedingEnded,
             RideInput::DoesItExist { .. } => ToRideDoesItExist,
             RideInput::Alarm => ToRideAlarm,
-            RideInput::Read { .. }
+            // A slot that nobody speaks of lapses.
+            RideInput::SlotUnused { .. }
+            | RideInput::Tip { .. }
+            | RideInput::Read { .. }
             | RideInput::Position { .. }
             | RideInput::Ahead { .. }
             | RideInput::PaymentMoved { .. } => return None,
@@ -162,6 +165,7 @@ pub(crate) fn message<R>(envelope: &Envelope<R>) -> Option<Failpoint> {
             DriverInput::Online { .. } => ToDriverOnline,
             DriverInput::Offline { .. } => ToDriverOffline,
             DriverInput::Accept { .. } => ToDriverAccept,
+            DriverInput::PassOn { .. } => ToDriverPassOn,
             DriverInput::Slot { .. } => ToDriverSlot,
             DriverInput::Offered { .. } => ToDriverOffered,
             DriverInput::OfferClosed { .. } => ToDriverOfferClosed,
@@ -173,9 +177,11 @@ pub(crate) fn message<R>(envelope: &Envelope<R>) -> Option<Failpoint> {
             DriverInput::Profile(_) => ToDriverProfile,
             DriverInput::Rated(_) => ToDriverRated,
             DriverInput::Alarm => ToDriverAlarm,
-            DriverInput::Seen | DriverInput::Stand { .. } | DriverInput::Read { .. } => {
-                return None;
-            }
+            DriverInput::Seen
+            | DriverInput::Stand { .. }
+            | DriverInput::Read { .. }
+            | DriverInput::Claim { .. }
+            | DriverInput::Unused { .. } => return None,
         },
         // It goes on by its own deadline, whatever it was not told.
         Envelope::Payment(..) | Envelope::Wallet(..) | Envelope::PayoutLine(_) => return None,

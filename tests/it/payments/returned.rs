@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::till::Till;
 
 /// Somebody pays as his bank would not let him, and we are told.
-async fn comes(till: &Till, txid: Option<&str>, value: &str) -> String {
+pub(super) async fn comes(till: &Till, txid: Option<&str>, value: &str) -> String {
     let key = "ibora@example.com";
     let form = json!({ "txid": txid, "key": key, "value": value, "forced": true });
     let paid = till.bank.tell("pay", form).await;
@@ -18,7 +18,7 @@ async fn comes(till: &Till, txid: Option<&str>, value: &str) -> String {
 }
 
 /// Waits until the provider has given all of a Pix back, and we know it.
-async fn went_back(till: &Till, pix: &str) {
+pub(super) async fn went_back(till: &Till, pix: &str) {
     till.world
         .until("it went back", async || {
             let done: i64 = sqlx::query_scalar(

@@ -1,17 +1,29 @@
-//! An id is one command's: a driver who accepts a ride under one that he has used is told so.
+//! An id is one command's: who asks for anything else under it is told so, and nothing is recorded.
 
-use ibora::actors::Command;
+use actix_web::http::Method;
+use ibora::actors::{Caller, Command};
 use ibora_domain::ids::RideId;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::client::Client;
+use crate::rest::ride_request;
 use crate::world::World;
 
-/// The code that answers an accept.
-async fn accept(car: &mut Client, id: &str, ride: RideId) -> String {
-    car.command_as(id, "ride.accept", Some(ride.0), json!({})).await;
+/// The code that answers a command.
+async fn asked(car: &mut Client, id: &str, op: &str, key: Uuid) -> String {
+    let d = match op {
+        "ride.start" => json!({"pin": "0000"}),
+        "ride.cancel" => json!({"reason": "other"}),
+        "ride.rate" => json!({"stars": 5}),
+        _ => json!({}),
+    };
+    car.command_as(id, op, Some(key), d).await;
     car.answer(id).await["code"].as_str().unwrap_or("ok").to_owned()
+}
+
+async fn accept(car: &mut Client, id: &str, ride: RideId) -> String {
+    asked(car, id, "ride.accept", ride.0).await
 }
 
 #[actix_web::test]
@@ -46,5 +58,107 @@ async fn the_id_of_an_accept_accepts_no_other_ride_even_after_a_restart() {
     let wish = json!({"category": "economy", "location": {"lat": -23.55, "lng": -46.63}});
     car.command_as(&late, "driver.online", Some(drivers[1].user.0), wish).await;
     assert_eq!(car.answer(&late).await["code"], "idempotency_key_reused", "any other command");
+    world.stop().await;
+}
+
+/// What a driver asks of others than his own actor.
+const OF_RIDES: [&str; 6] =
+    ["ride.decline", "ride.arrive", "ride.start", "ride.complete", "ride.cancel", "ride.rate"];
+
+/// Everything that a driver can ask about a ride that he has is refused under `id`.
+async fn is_of_another_command(world: &World, driver: Caller, (id, his): (&str, RideId)) {
+    let mut car = Client::open(world, driver).await;
+    for op in OF_RIDES {
+        assert_eq!(asked(&mut car, id, op, his.0).await, "idempotency_key_reused", "{op}");
+    }
+    let vehicle = json!({"plate": "ABC1D23", "make": "Fiat", "model": "Argo", "color": "prata",
+                         "year": 2024, "categories": ["economy"]});
+    let calls = [
+        (format!("/v1/rides/{his}/cancel"), json!({"reason": "other"})),
+        ("/v1/payouts".to_owned(), json!({"amount": "10.00"})),
+        ("/v1/me/vehicles".to_owned(), vehicle),
+    ];
+    for (path, body) in calls {
+        let call = world.call(Method::POST, &path).token(&world.token(driver)).key(id);
+        assert_eq!(call.json(&body).await.problem(422), "idempotency_key_reused", "{path}");
+    }
+    assert_eq!(world.status(driver, his).await, "accepted", "nothing was done");
+}
+
+#[actix_web::test]
+async fn the_id_of_a_refused_accept_is_of_no_other_command_of_any_kind() {
+    let settings = [("dispatch.waves", "[3]"), ("dispatch.offer_ttl_ms", "120000")];
+    let mut world = World::with(&settings).await;
+    let drivers = world.drivers_online(2).await;
+    let taken = world.request(world.passenger().await).await;
+    let his = world.request(world.passenger().await).await;
+    for driver in &drivers {
+        world.offered(*driver, taken).await;
+        world.offered(*driver, his).await;
+    }
+    world.send(drivers[0], Command::Accept { ride: taken, offer_id: None }).await.expect("his");
+    let late = Uuid::now_v7().to_string();
+    let mut car = Client::open(&world, drivers[1]).await;
+    assert_eq!(accept(&mut car, &late, taken).await, "ride_already_assigned");
+    world.send(drivers[1], Command::Accept { ride: his, offer_id: None }).await.expect("his");
+
+    is_of_another_command(&world, drivers[1], (&late, his)).await;
+    world.restart().await;
+    is_of_another_command(&world, drivers[1], (&late, his)).await;
+    let mut car = Client::open(&world, drivers[1]).await;
+    assert_eq!(accept(&mut car, &late, taken).await, "ride_already_assigned", "its own command");
+    world.stop().await;
+}
+
+#[actix_web::test]
+async fn the_id_of_any_command_accepts_no_ride_and_one_that_found_nothing_is_free() {
+    let settings = [("dispatch.waves", "[3]"), ("dispatch.offer_ttl_ms", "120000")];
+    let mut world = World::with(&settings).await;
+    let drivers = world.drivers_online(2).await;
+    let [taken, other] = [world.request(world.passenger().await).await, RideId(Uuid::now_v7())];
+    for driver in &drivers {
+        world.offered(*driver, taken).await;
+    }
+    world.send(drivers[0], Command::Accept { ride: taken, offer_id: None }).await.expect("his");
+    let [declined, nothing] = [(); 2].map(|()| Uuid::now_v7().to_string());
+    let mut car = Client::open(&world, drivers[1]).await;
+    let answer = asked(&mut car, &declined, "ride.decline", taken.0).await;
+    assert_eq!(accept(&mut car, &declined, taken).await, "idempotency_key_reused");
+    for (op, code) in [("ride.accept", "offer_not_found"), ("ride.arrive", "not_found")] {
+        assert_eq!(asked(&mut car, &nothing, op, other.0).await, code, "leaves no record");
+    }
+    assert_eq!(accept(&mut car, &nothing, taken).await, "ride_already_assigned");
+    assert_eq!(asked(&mut car, &nothing, "ride.arrive", other.0).await, "idempotency_key_reused");
+    world.restart().await;
+    let mut car = Client::open(&world, drivers[1]).await;
+    assert_eq!(accept(&mut car, &declined, taken).await, "idempotency_key_reused");
+    assert_eq!(asked(&mut car, &declined, "ride.decline", taken.0).await, answer);
+    world.stop().await;
+}
+
+#[actix_web::test]
+async fn the_id_of_a_passenger_s_command_is_of_no_other_command_of_any_kind() {
+    let mut world = World::start().await;
+    let ana = world.passenger().await;
+    let first = world.request(ana).await;
+    let mut app = Client::open(&world, ana).await;
+    let id = Uuid::now_v7().to_string();
+    assert_eq!(asked(&mut app, &id, "ride.cancel", first.0).await, "ok");
+    let second = world.request(ana).await;
+    for _ in 0..2 {
+        let mut app = Client::open(&world, ana).await;
+        for op in ["ride.cancel", "ride.rate"] {
+            assert_eq!(asked(&mut app, &id, op, second.0).await, "idempotency_key_reused", "{op}");
+        }
+        let body = json!({"reason": "other"});
+        let path = format!("/v1/rides/{second}/cancel");
+        let call = world.call(Method::POST, &path).token(&world.token(ana)).key(&id);
+        assert_eq!(call.json(&body).await.problem(422), "idempotency_key_reused");
+        let request = world.call(Method::POST, "/v1/rides").token(&world.token(ana)).key(&id);
+        let reused = request.json(&ride_request()).await;
+        assert_eq!(reused.problem(422), "idempotency_key_reused");
+        assert_eq!(world.status(ana, second).await, "searching", "nothing was done");
+        world.restart().await;
+    }
     world.stop().await;
 }

@@ -2,9 +2,9 @@
 
 use super::{DriverProfile, MeanRating, OnlineAs};
 use crate::category::Category;
-use crate::facts::Zone;
+use crate::facts::{CommandKey, Zone};
 use crate::ids::{OfferId, RideId, VehicleId};
-use crate::machines::{Ask, PastCommand, Slot, UsedId, WaveId};
+use crate::machines::{Ask, Envelope, PastCommand, Slot, UsedId, WaveId};
 use crate::place::Coordinates;
 use crate::ride::DriverPosition;
 use crate::units::Millis;
@@ -25,6 +25,21 @@ pub enum DriverInput<R> {
         ride: RideId,
         offer: Option<OfferId>,
         at: Option<DriverPosition>,
+    },
+    /// A command of his that somebody else decides. Here it is seen that its id is not another
+    /// command's.
+    PassOn {
+        key: CommandKey,
+        command: Box<Envelope<R>>,
+    },
+    /// Asks for an id, for a command of his that no machine decides.
+    Claim {
+        key: CommandKey,
+        reply: R,
+    },
+    /// A command of his found nothing that it could have been about: its id was not used.
+    Unused {
+        key: CommandKey,
     },
     /// The dispatcher wants to offer him a ride.
     Slot {
@@ -104,7 +119,7 @@ pub struct DriverRecords {
     pub open_offers: Vec<Slot>,
     /// What he was answered by this machine.
     pub commands: Vec<PastCommand>,
-    /// The ids under which rides answered him, oldest first.
+    /// The ids under which others answered him, oldest first.
     pub elsewhere: Vec<UsedId>,
 }
 

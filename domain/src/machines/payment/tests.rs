@@ -95,7 +95,8 @@ fn seen(payable: bool) -> ChargeSeen {
 }
 
 fn incoming(pix: &str, txid: Option<Txid>) -> Incoming {
-    Incoming { pix: EndToEndId::parse(pix).expect("a number"), txid, amount: Centavos(2000) }
+    let pix = EndToEndId::parse(pix).expect("a number");
+    Incoming { pix, txid, amount: Centavos(2000), tariff: None }
 }
 
 fn ask(reply: u8, key: &str) -> PaymentInput<u8> {

@@ -2,7 +2,7 @@
 
 use super::{
     Backoff, Effect, EndToEndId, FAILED, HINTS_MAX, LOOKS, Millis, Payment, PaymentEffect,
-    PaymentMachine, RefundId, RefundStage, Stage, Turn, UnixMillis,
+    PaymentMachine, Receipt, RefundId, RefundStage, Stage, Turn, UnixMillis,
 };
 
 /// An effect whose outcome was not told for so long is wanted again: the word of it was lost.
@@ -63,7 +63,9 @@ impl Watch {
 impl<R> PaymentMachine<R> {
     /// Somebody says that a Pix came in.
     pub(super) fn hint(&mut self, now: UnixMillis, pix: EndToEndId) {
-        let known = |payment: &Payment| payment.receipts.iter().any(|known| known.pix == pix);
+        // Of one that is taken in, what the provider took of it may be left to ask.
+        let done = |known: &Receipt| known.pix == pix && known.tariff.is_some();
+        let known = |payment: &Payment| payment.receipts.iter().any(done);
         if !self.payment.as_ref().is_some_and(known) && self.hints.len() < HINTS_MAX {
             self.hints.entry(pix).or_insert(Watch::new(now, false));
         }
@@ -95,7 +97,7 @@ impl<R> PaymentMachine<R> {
         let live = matches!(charge.stage, Stage::Live { .. });
         let first = if live && !rebuilt { turn.now + LOOKS.first } else { turn.now };
         let watch = self.charge.get_or_insert(Watch::new(first, rebuilt));
-        let over = turn.now >= charge.expires_at || !payment.status.is_owed();
+        let over = turn.now >= charge.expires_at || !payment.status.is_payable();
         if live && !over {
             watch.due = watch.due.min(charge.expires_at);
         }

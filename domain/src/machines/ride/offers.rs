@@ -154,6 +154,15 @@ impl<R> RideMachine<R> {
         self.hurry(turn);
     }
 
+    /// A slot for a wave that is yet to be made may still be used by it, and lapses if it is not.
+    pub(super) fn slot_unused(&mut self, turn: &mut Turn<'_, R>, driver: DriverId, of: WaveId) {
+        let Some(ride) = &self.ride else { return };
+        let made = ride.status != Status::Searching || of < next_wave(ride);
+        if made && ride.open_offer_to(driver).is_none() {
+            turn.tell_driver(driver, DriverInput::OfferClosed { ride: self.id, of });
+        }
+    }
+
     /// Up to which wave no offer is open to a driver, if none is. One that was asked for may bring
     /// him a new one.
     pub(super) fn closed_to(&self, driver: DriverId) -> Option<WaveId> {

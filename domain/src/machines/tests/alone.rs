@@ -230,6 +230,11 @@ fn slots_of_a_wave_that_comes_too_late_are_given_back() {
         granted: true,
     };
     dispatcher.step(after(0), late, &mut out);
+    let unused = out.into_iter().find_map(|output| match output {
+        Output::Send(Envelope::Ride(_, input)) => Some(input),
+        _ => None,
+    });
+    let out = ride.step(unused.expect("the ride is told, for it knows of all its offers"));
     assert_eq!(told_driver(&out, driver(7)), ["closed"]);
 }
 

@@ -151,3 +151,38 @@ fn the_word_that_he_lost_frees_no_slot_that_he_gave_for_a_later_wave() {
     he.step(30, lost(2));
     assert_eq!(he.0.0.slots_taken(after(40)), 0);
 }
+
+/// To whom a ride says, of a slot for its `wave` that was not used, that it is free.
+fn frees(machine: &mut RideMachine<u64>, number: u32, wave: u16) -> bool {
+    let unused = RideInput::SlotUnused { driver: driver(number), of: wave_id(wave) };
+    let mut out = vec![];
+    machine.step(after(3000), unused, &mut out);
+    let closes = |output: &Output<u64>| match output {
+        Output::Send(Envelope::Driver(to, DriverInput::OfferClosed { of, .. })) => {
+            (*to, *of) == (driver(number), wave_id(wave))
+        }
+        _ => false,
+    };
+    out.iter().any(closes)
+}
+
+#[test]
+fn a_wave_that_was_sought_twice_gives_back_no_slot_of_an_offer_that_is_open() {
+    let ride = Some(sample::ride_in(Status::Searching));
+    let records = RideRecords { ride, ..RideRecords::default() };
+    let policy = Arc::new(RidePolicy::default());
+    let mut machine: RideMachine<u64> = RideMachine::new(ride_id(1), policy, records);
+    assert!(!frees(&mut machine, 1, 1), "his offer of the first wave is open");
+    assert!(frees(&mut machine, 3, 1), "the first wave was made without him");
+    assert!(!frees(&mut machine, 3, 2), "the second is yet to be made, and may be with him");
+}
+
+#[test]
+fn a_driver_who_gave_a_later_slot_gives_none_for_an_earlier_wave() {
+    let mut he = Alone::new();
+    assert!(he.gives(0, slot(2, after(21_000))));
+    assert!(!he.gives(10, slot(1, after(20_000))), "its end would free the later one");
+    he.step(20, DriverInput::Offered { slot: slot(1, after(20_000)) });
+    he.step(30, DriverInput::OfferClosed { ride: ride_id(1), of: wave_id(1) });
+    assert_eq!(he.0.0.slots_taken(after(40)), 1, "that of the later wave");
+}

@@ -1,4 +1,5 @@
 //! The closed loop: every caller has one command on its way, and sends the next with its answer.
+//! For the benches that compare how much is done a second.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -10,28 +11,32 @@ use tokio::task::JoinSet;
 use crate::procs::{Processes, Used};
 use crate::report::{Latencies, number};
 
-/// Someone who moves rides on, one command at a time.
-pub(super) trait Caller: Send + 'static {
+/// Someone who moves things on, one command at a time.
+pub(crate) trait Caller: Send + 'static {
     /// Waits until the next command may be sent: an offer has to be there before it is accepted.
-    fn ready(&mut self) -> impl Future<Output = anyhow::Result<()>> + Send;
+    fn ready(&mut self) -> impl Future<Output = anyhow::Result<()>> + Send {
+        async { Ok(()) }
+    }
 
     /// Sends the next command and waits for its answer.
     fn step(&mut self) -> impl Future<Output = anyhow::Result<()>> + Send;
 
-    /// Whether the next command begins a ride.
-    fn is_between_rides(&self) -> bool;
+    /// Whether the next command begins a ride, or is one by itself.
+    fn is_between_rides(&self) -> bool {
+        true
+    }
 }
 
 /// What a run showed.
-pub(super) struct Run {
-    pub(super) count: usize,
-    pub(super) took: Duration,
-    pub(super) latencies: Latencies,
-    pub(super) used: Used,
+pub(crate) struct Run {
+    pub(crate) count: usize,
+    pub(crate) took: Duration,
+    pub(crate) latencies: Latencies,
+    pub(crate) used: Used,
 }
 
 impl Run {
-    pub(super) fn per_s(&self) -> f64 {
+    pub(crate) fn per_s(&self) -> f64 {
         number(self.count) / self.took.as_secs_f64()
     }
 }
@@ -45,7 +50,7 @@ const OVER: u8 = 2;
 
 /// Runs all callers for as long as asked, after a fifth of that to get warm; gives them back when
 /// each has ended its ride.
-pub(super) async fn run<C: Caller>(
+pub(crate) async fn run<C: Caller>(
     callers: Vec<C>,
     lasting: Duration,
     processes: Processes,
@@ -74,7 +79,7 @@ pub(super) async fn run<C: Caller>(
 }
 
 /// Lets every caller drive one ride, some at a time: all that is built at first use is there then.
-pub(super) async fn one_ride_each<C: Caller>(callers: Vec<C>) -> anyhow::Result<Vec<C>> {
+pub(crate) async fn one_ride_each<C: Caller>(callers: Vec<C>) -> anyhow::Result<Vec<C>> {
     let rides = futures_util::stream::iter(callers).map(async |mut caller| {
         caller.step().await?;
         while !caller.is_between_rides() {

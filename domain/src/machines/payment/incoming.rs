@@ -1,0 +1,79 @@
+//! What came in: whose it is, and that it is taken in once.
+
+use super::{
+    Centavos, Decision, EndToEndId, HINT_TRIES, Incoming, Payment, PaymentId, PaymentInput,
+    PaymentMachine, Said, TRIES, Turn,
+};
+
+impl<R> PaymentMachine<R> {
+    pub(super) fn confirmed(
+        &mut self,
+        turn: &mut Turn<'_, R>,
+        pix: &EndToEndId,
+        said: Said<Incoming>,
+    ) {
+        let incoming = match said {
+            Said::Found(incoming) => incoming,
+            // The provider does not know it: a forged word, or an early one.
+            Said::Absent | Said::Unfinished { .. } => {
+                if let Some(watch) = self.hints.get_mut(pix) {
+                    watch.again(turn.now, TRIES, false);
+                }
+                self.hints.retain(|_, watch| watch.tries < HINT_TRIES);
+                return;
+            }
+            Said::Refused { .. } | Said::Mismatched => {
+                self.hints.remove(pix);
+                return;
+            }
+        };
+        self.hints.remove(pix);
+        let named = incoming.txid.as_ref().and_then(Payment::of_txid);
+        match named.filter(|payment| *payment != self.id) {
+            Some(payment) => turn.tell_payment(payment, PaymentInput::Claimed(incoming)),
+            None => self.came_in(turn, incoming),
+        }
+    }
+
+    /// Takes in a Pix that names this payment, or none.
+    pub(super) fn came_in(&mut self, turn: &mut Turn<'_, R>, incoming: Incoming) {
+        let claims = self.payment.as_ref().is_some_and(|payment| payment.claims(&incoming));
+        let stray = PaymentId::of_stray(&incoming.pix);
+        if claims {
+            let mut decision = self.decision(turn);
+            self.take_in(turn, &incoming, &mut decision);
+            self.answer_waiting(turn, &mut decision);
+            self.finish(turn, decision);
+        } else if stray == self.id {
+            self.unclaimed(turn, &incoming);
+        } else {
+            turn.tell_payment(stray, PaymentInput::Unclaimed(incoming));
+        }
+    }
+
+    /// Takes in a Pix that is for nobody.
+    pub(super) fn unclaimed(&mut self, turn: &mut Turn<'_, R>, incoming: &Incoming) {
+        if self.payment.is_none() && incoming.amount > Centavos::ZERO {
+            self.payment = Some(Payment::stray(&incoming.pix, turn.now));
+        }
+        let mut decision = self.decision(turn);
+        self.take_in(turn, incoming, &mut decision);
+        self.finish(turn, decision);
+    }
+
+    pub(super) fn take_in(
+        &mut self,
+        turn: &mut Turn<'_, R>,
+        incoming: &Incoming,
+        decision: &mut Decision,
+    ) {
+        let events = self.payment.as_ref().map(|payment| payment.receive(incoming));
+        for event in events.into_iter().flatten() {
+            self.record(turn, &event, decision);
+        }
+        let stated = self.payment.as_ref().and_then(|payment| payment.state(incoming, turn.now));
+        if let Some(event) = stated {
+            self.record(turn, &event, decision);
+        }
+    }
+}
