@@ -175,11 +175,13 @@ points! {
     ChargeRefusedDecided = "payment.charge_refused.decided":
         "Decided, and not handed to the journal: a charge that the provider refuses."
     ChargeRefusedRecorded = "payment.charge_refused.recorded":
-        "Durable, sessions told, nothing called and nobody answered: a charge that the provider refuses."
+        "Durable, sessions told, nothing called and nobody answered: a charge that the provider \
+         refuses."
     ChargeEndedDecided = "payment.charge_ended.decided":
         "Decided, and not handed to the journal: a charge that cannot be paid any more."
     ChargeEndedRecorded = "payment.charge_ended.recorded":
-        "Durable, sessions told, nothing called and nobody answered: a charge that cannot be paid any more."
+        "Durable, sessions told, nothing called and nobody answered: a charge that cannot be \
+         paid any more."
     PixReceivedDecided = "payment.pix_received.decided":
         "Decided, and not handed to the journal: a Pix that came in."
     PixReceivedRecorded = "payment.pix_received.recorded":
@@ -213,17 +215,21 @@ points! {
     PayoutRejectedRecorded = "wallet.payout_rejected.recorded":
         "Durable, sessions told, nothing called and nobody answered: the rejection of a payout."
     PayoutSendingDecided = "wallet.payout_sending.decided":
-        "Decided, and not handed to the journal: the turn of a payout, which may be out from now on."
+        "Decided, and not handed to the journal: the turn of a payout, which may be out from now \
+         on."
     PayoutSendingRecorded = "wallet.payout_sending.recorded":
-        "Durable, sessions told, nothing called and nobody answered: the turn of a payout, which may be out from now on."
+        "Durable, sessions told, nothing called and nobody answered: the turn of a payout, which \
+         may be out from now on."
     PayoutAcceptedDecided = "wallet.payout_accepted.decided":
         "Decided, and not handed to the journal: a payout that the provider has."
     PayoutAcceptedRecorded = "wallet.payout_accepted.recorded":
-        "Durable, sessions told, nothing called and nobody answered: a payout that the provider has."
+        "Durable, sessions told, nothing called and nobody answered: a payout that the provider \
+         has."
     PayoutSetAsideDecided = "wallet.payout_set_aside.decided":
         "Decided, and not handed to the journal: a payout that nobody waits for any more."
     PayoutSetAsideRecorded = "wallet.payout_set_aside.recorded":
-        "Durable, sessions told, nothing called and nobody answered: a payout that nobody waits for any more."
+        "Durable, sessions told, nothing called and nobody answered: a payout that nobody waits \
+         for any more."
     PayoutDoneDecided = "wallet.payout_done.decided":
         "Decided, and not handed to the journal: a payout that was done."
     PayoutDoneRecorded = "wallet.payout_done.recorded":
@@ -235,7 +241,8 @@ points! {
     PayoutReturnedDecided = "wallet.payout_returned.decided":
         "Decided, and not handed to the journal: a payout of which something came back."
     PayoutReturnedRecorded = "wallet.payout_returned.recorded":
-        "Durable, sessions told, nothing called and nobody answered: a payout of which something came back."
+        "Durable, sessions told, nothing called and nobody answered: a payout of which something \
+         came back."
     // A call to the payment provider: `effects`.
     EffectCharge = "effect.charge.begun": "The provider is about to be asked to make a charge."
     EffectChargeAnswered = "effect.charge.answered":
@@ -257,7 +264,8 @@ points! {
     EffectPayoutClear = "effect.payout_clear.begun":
         "The provider is about to be asked whether there is money for a payout."
     EffectPayoutClearAnswered = "effect.payout_clear.answered":
-        "It is known what came of asking the provider whether there is money for a payout; nobody was told."
+        "It is known what came of asking the provider whether there is money for a payout; \
+         nobody was told."
     EffectPayoutSend = "effect.payout_send.begun":
         "The provider is about to be asked to send a payout."
     EffectPayoutSendAnswered = "effect.payout_send.answered":

@@ -39,7 +39,9 @@ enum Scene {
     Untold,
     /// A charge ends unpaid, and another is paid.
     Expired,
-    /// The provider refuses and fails; what was paid out comes back.
+    /// The provider refuses a charge, and takes the next one.
+    Uncharged,
+    /// The provider fails refunds and refuses payouts; what was paid out comes back.
     Refused,
     /// Two people decide on payouts.
     Decided,
@@ -63,7 +65,8 @@ impl Scene {
             ("janitor", _) => Self::Untold,
             ("payment", "charge_ordered" | "charge_ended") => Self::Expired,
             ("effect", "look" | "take_back") => Self::Expired,
-            ("payment", "charge_refused" | "refund_failed") => Self::Refused,
+            ("payment", "charge_refused") => Self::Uncharged,
+            ("payment", "refund_failed") => Self::Refused,
             ("wallet", "payout_failed" | "payout_returned") => Self::Refused,
             ("wallet", "payout_approved" | "payout_rejected") => Self::Decided,
             ("wallet", "payout_set_aside") => Self::Aside,
@@ -73,7 +76,7 @@ impl Scene {
 
     fn settings(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Paid | Self::Untold => &[],
+            Self::Paid | Self::Untold | Self::Uncharged => &[],
             Self::Expired => &[("clock.speed", "5"), ("money.charge_expiry_ms", "15000")],
             // A refund that failed is tried again after a minute.
             Self::Refused => &[("clock.speed", "20")],
@@ -96,6 +99,7 @@ impl Scene {
                 paid(story).await;
             }
             Self::Expired => expired(story).await,
+            Self::Uncharged => uncharged(story).await,
             Self::Refused => refused(story).await,
             Self::Decided => decided(story).await,
             Self::Aside => aside(story).await,
@@ -120,7 +124,7 @@ async fn expired(story: &Story<'_>) {
     story.is(&payment, "paid").await;
 }
 
-async fn refused(story: &Story<'_>) {
+async fn uncharged(story: &Story<'_>) {
     // What is refused may be asked for again while nobody has recorded that.
     always_fails(story, ("PUT", "/v2/cob/*"), 400).await;
     let payment = story.rides().await;
@@ -129,6 +133,10 @@ async fn refused(story: &Story<'_>) {
     let txid = story.charged_again(&payment).await;
     story.pays(&txid).await;
     story.is(&payment, "paid").await;
+}
+
+async fn refused(story: &Story<'_>) {
+    let txid = story.rides_and_pays().await;
     story.tell("script", json!({"fail_refunds": 1})).await;
     let twice = story.pays(&txid).await;
     story.goes_back(&twice).await;

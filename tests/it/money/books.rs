@@ -127,7 +127,8 @@ async fn a_key_is_taken_for_ever_also_when_its_month_is_over() {
     old_books(&options).await;
     let again = "INSERT INTO financial_events
                      SELECT gen_random_uuid(), key, kind, subject_kind, subject_id, shard, reverses,
-                            lines, occurred_at, now() FROM financial_events WHERE key = 'goodwill:1'";
+                            lines, occurred_at, now()
+                     FROM financial_events WHERE key = 'goodwill:1'";
     assert_eq!(pg::refusal(&options, again).await.as_deref(), Some("23505"));
     archive_ledger(options.clone(), "2024-03-01T00:00:00Z").await.expect("archived");
     assert_eq!(pg::refusal(&options, again).await.as_deref(), Some("23505"), "archived as well");
