@@ -5,6 +5,8 @@
 //! it needs no database. Each finding names `file:line` and the rule. Every rule has a sample in
 //! its own file that it must find: a rule that has gone blind fails there.
 
+#[path = "tidy/cases.rs"]
+mod cases;
 #[path = "tidy/docs.rs"]
 mod docs;
 #[path = "tidy/domain.rs"]
@@ -93,6 +95,11 @@ fn links_in_the_docs_resolve() {
 #[test]
 fn migrations_are_numbered_without_gap() {
     expect_none(&docs::migrations(&Tree::read()));
+}
+
+#[test]
+fn every_nasty_case_of_money_has_a_test() {
+    expect_none(&cases::check(&Tree::read()));
 }
 
 #[test]

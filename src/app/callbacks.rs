@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 use crate::config::Config;
 use crate::journal::{Journal, NoticeRow, WebhookRow};
-use crate::obs::Metrics;
+use crate::obs::{Metrics, failpoint};
 use crate::pix::inbound::{Callbacks, Delivery, NotStored, Told};
 
 /// Callbacks under one of these secrets that are stored by this journal.
@@ -30,7 +30,13 @@ fn store(
     let Delivery { digest, body, notices } = delivery;
     let notices = notices.into_iter().map(notice).collect();
     let row = WebhookRow { digest, body: body.into(), notices };
-    async move { journal.inbox().store(row).await.map_err(|_| NotStored) }.boxed()
+    async move {
+        failpoint!(CallbackTaken);
+        let stored = journal.inbox().store(row).await.map_err(|_| NotStored)?;
+        failpoint!(CallbackStored);
+        Ok(stored)
+    }
+    .boxed()
 }
 
 fn notice(Told { what, element }: Told) -> NoticeRow {

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use confirms::{Confirmer, Confirms, Wanted};
 
 use crate::actors::{CarryEffect, Dispatch};
-use crate::obs::Metrics;
+use crate::obs::{Metrics, failpoint};
 use crate::pix::client::Provider;
 
 /// Effects that wait for their turn. Past it they are dropped, and wanted again later.
@@ -100,7 +100,11 @@ impl Effects {
             let metrics = Arc::clone(&self.metrics);
             tokio::spawn(async move {
                 let name = name(&effect);
+                #[cfg(feature = "failpoints")]
+                let (begun, answered) = crate::obs::failpoints::effect(&effect);
+                failpoint!(each[begun]);
                 let ended = carrier.carry(effect, &dispatch).await;
+                failpoint!(each[answered]);
                 metrics.effects.with_label_values(&[name, outcome(&ended)]).inc();
                 if let Some(dispatch) = dispatch.upgrade() {
                     dispatch.effect_ended(ended);

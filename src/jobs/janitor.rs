@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::{JobOptions, JobParts, Trouble, answered, now};
 use crate::journal::NoticeRow;
+use crate::obs::failpoint;
 use crate::pix::client::{Pages, ReceivedFilter};
 use crate::pix::wire::{
     Listing, Notice, Received, Refund, RefundStatus, Returned, Row, SendExtras, SendNotice,
@@ -110,6 +111,7 @@ impl Janitor {
             read(window).await?;
             // What is younger was passed over.
             cursors.move_to(name, window.to.min(now - self.within)).await?;
+            failpoint!(JanitorMoved);
         }
         Ok(())
     }
@@ -134,7 +136,13 @@ impl Janitor {
             // One without a time is never young.
             let notices = notices.filter(|listed| listed.at.is_none_or(|at| at <= old));
             let notices: Vec<_> = notices.map(|listed| listed.notice).collect();
-            for kind in self.parts.journal.inbox().store_listed(&notices).await? {
+            if notices.is_empty() {
+                continue;
+            }
+            failpoint!(JanitorRead);
+            let missed = self.parts.journal.inbox().store_listed(&notices).await?;
+            failpoint!(JanitorStored);
+            for kind in missed {
                 tracing::warn!(kind, "a callback was missed, and found in the provider's list");
                 self.parts.metrics.webhooks_missed.with_label_values(&[&kind]).inc();
             }

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::hint::{booked_as, hint, is_incoming};
 use super::{JobParts, Trouble};
 use crate::journal::Notice;
+use crate::obs::failpoint;
 use crate::pix::wire::{Refund, Returned};
 
 /// Notices taken at once.
@@ -53,9 +54,14 @@ async fn hand_round(parts: &JobParts) -> bool {
             return false;
         }
     };
+    if taken.is_empty() {
+        return false;
+    }
+    failpoint!(NoticeTaken);
     for notice in &taken {
         (parts.hand)(hint(notice));
     }
+    failpoint!(NoticeHanded);
     count_of(parts, "handed", taken.len());
     taken.len() == AT_ONCE as usize
 }
@@ -93,7 +99,12 @@ async fn look_round(parts: &JobParts) -> Result<bool, Trouble> {
 }
 
 async fn settle(parts: &JobParts, ids: Vec<Uuid>, fate: Fate) -> Result<(), Trouble> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    failpoint!(NoticeLooked);
     parts.journal.inbox().settle(&ids, fate).await?;
+    failpoint!(NoticeSettled);
     count_of(parts, fate.as_str(), ids.len());
     Ok(())
 }

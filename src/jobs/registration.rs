@@ -9,6 +9,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 
 use super::{JobParts, WebhookAddress, answered};
+use crate::obs::failpoint;
 use crate::pix::wire::NewWebhook;
 
 /// Pause after a try in vain; doubled up to the maximum.
@@ -24,8 +25,10 @@ pub(super) async fn run(parts: Arc<JobParts>, address: WebhookAddress) {
             // What shows one hides its query.
             let webhook = NewWebhook { url: address.url.expose_secret().to_owned() };
             let skips = !address.asks_for_certificate;
+            failpoint!(RegistrationBegun);
             match answered(parts.provider.put_webhook(&parts.key, &webhook, skips).await) {
                 Ok(()) => {
+                    failpoint!(RegistrationTaken);
                     tracing::info!(address = ?webhook, "the provider calls us back");
                     registered.set(1);
                     return;

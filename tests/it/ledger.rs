@@ -217,3 +217,27 @@ async fn the_database_refuses_what_is_no_ledger_whoever_asks() {
             .expect("counts");
     assert_eq!(left, (4, 0), "a refused event leaves nothing behind");
 }
+
+#[actix_web::test]
+async fn of_many_rides_that_end_at_once_one_that_cannot_be_booked_keeps_no_other_back() {
+    let world = World::start().await;
+    let mut rides = Vec::new();
+    for _ in 0..8 {
+        rides.push(started(&world, PaymentMethod::Pix).await);
+    }
+    let bad = rides[3].2;
+    let taken = event(&format!("ride:{}:fare", bad.0.simple()), [(1000, 500), (3000, -500)]);
+    let owner = world.owner_pool().await;
+    sqlx::raw_sql(sqlx::AssertSqlSafe(taken)).execute(&*owner).await.expect("its key is taken");
+    let ends = rides.iter().map(|(driver, _, ride)| {
+        let complete = Command::Complete { ride: *ride, location: None, reason: None };
+        world.send(*driver, complete)
+    });
+    let ended = futures_util::future::join_all(ends).await;
+    for ((_, passenger, ride), ended) in rides.iter().zip(ended) {
+        assert_eq!(ended.is_ok(), *ride != bad, "{ended:?}");
+        let status = if *ride == bad { "started" } else { "completed" };
+        assert_eq!(world.status(*passenger, *ride).await, status);
+    }
+    world.stop().await;
+}

@@ -25,6 +25,8 @@ mod ratings;
 mod replay;
 mod rest;
 mod rides;
+mod saga;
 mod session;
+mod story;
 mod webhooks;
 mod world;

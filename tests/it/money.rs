@@ -3,6 +3,7 @@
 
 mod books;
 mod driver;
+mod storm;
 mod watched;
 mod whole;
 

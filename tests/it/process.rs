@@ -107,7 +107,6 @@ impl Process {
         pg::remove(self.urls()).await;
     }
 
-    #[cfg(feature = "failpoints")]
     fn urls(&self) -> (&str, &str) {
         match &self.database {
             Database::Urls(app, owner) => (app, owner),
@@ -125,7 +124,7 @@ impl Process {
     #[cfg(feature = "failpoints")]
     pub(crate) async fn end_signal(&mut self) -> Option<i32> {
         use std::os::unix::process::ExitStatusExt;
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_secs(120);
         loop {
             let child = self.child.as_mut().expect("runs");
             if let Some(status) = child.try_wait().expect("waits") {
@@ -240,7 +239,6 @@ impl Process {
     }
 
     /// The database, for reading it as the app does.
-    #[cfg(feature = "failpoints")]
     pub(crate) async fn pool(&self) -> sqlx::PgPool {
         sqlx::PgPool::connect(self.urls().0).await.expect("connects")
     }

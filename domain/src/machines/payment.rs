@@ -390,7 +390,11 @@ impl<R> Machine for PaymentMachine<R> {
                 }
             }
             PaymentInput::WriteOff => self.write_off(turn),
-            PaymentInput::Contest { ask, opening } => self.contest(turn, ask, opening),
+            PaymentInput::Contest { ask, opening } => {
+                if let Some(ask) = self.known.replay(turn, ask) {
+                    self.contest(turn, ask, opening);
+                }
+            }
             PaymentInput::Wallet { dispute, status } => self.wallet(turn, dispute, status),
             PaymentInput::Bank(says) => self.bank(turn, &says),
             PaymentInput::Hint { pix, .. } if is(Mutant::HintBelieved) => self.believe(turn, pix),

@@ -236,3 +236,29 @@ fn a_payment_is_what_is_stored_of_it_and_the_fold_of_its_events() {
     assert_eq!(folded, desk.payment);
     assert_eq!(folded.version, u64::try_from(desk.events.len()).expect("few"));
 }
+
+#[test]
+fn what_went_back_is_not_given_back_again() {
+    let mut desk = Desk::live();
+    desk.comes("E1", 1, 2000);
+    desk.comes("E2", 1, 2000);
+    let twice = desk.payment.refunds[0].id.clone();
+    desk.happen(desk.payment.refund_ended(&twice, true));
+    let given =
+        desk.payment.give_back(Centavos(2000), BorneBy::Platform, NOW).expect("what paid it");
+    assert!(matches!(&given, PaymentEvent::RefundAsked { pix, .. } if pix.as_str() == "E1"));
+    desk.happen([given]);
+    for amount in [1, 2000, i64::MAX] {
+        let more = desk.payment.give_back(Centavos(amount), BorneBy::Platform, NOW);
+        assert_eq!(more, Err(Refusal::RefundTooHigh), "{amount}");
+    }
+    let pix = EndToEndId::parse("E9").expect("a number");
+    desk.payment = Payment::stray(&pix, NOW);
+    let amount = Centavos(500);
+    let incoming = Incoming { pix, txid: None, amount, tariff: None, taken_back: vec![] };
+    desk.happen(desk.payment.receive(&incoming));
+    assert_eq!(
+        desk.payment.give_back(Centavos(500), BorneBy::Platform, NOW),
+        Err(Refusal::IllegalTransition)
+    );
+}

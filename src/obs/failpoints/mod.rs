@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
 
 pub use points::{Failpoint, TABLE};
-pub(crate) use steps::{decided, event, message, recorded};
+pub(crate) use steps::{decided, effect, event, message, recorded};
 
 /// The variable that arms a point.
 pub const VARIABLE: &str = "IBORA_ABORT_AT";

@@ -163,6 +163,130 @@ points! {
     AttemptsDecided = "ride.attempts.decided":
         "Decided, and not handed to the journal: refused accepts."
     AttemptsRecorded = "ride.attempts.recorded": "Durable, nobody answered: refused accepts."
+    // Money: what payments and wallets decide.
+    ChargeOrderedDecided = "payment.charge_ordered.decided":
+        "Decided, and not handed to the journal: a charge after the first."
+    ChargeOrderedRecorded = "payment.charge_ordered.recorded":
+        "Durable, sessions told, nothing called and nobody answered: a charge after the first."
+    ChargeMadeDecided = "payment.charge_made.decided":
+        "Decided, and not handed to the journal: a charge that can be paid."
+    ChargeMadeRecorded = "payment.charge_made.recorded":
+        "Durable, sessions told, nothing called and nobody answered: a charge that can be paid."
+    ChargeRefusedDecided = "payment.charge_refused.decided":
+        "Decided, and not handed to the journal: a charge that the provider refuses."
+    ChargeRefusedRecorded = "payment.charge_refused.recorded":
+        "Durable, sessions told, nothing called and nobody answered: a charge that the provider \
+         refuses."
+    ChargeEndedDecided = "payment.charge_ended.decided":
+        "Decided, and not handed to the journal: a charge that cannot be paid any more."
+    ChargeEndedRecorded = "payment.charge_ended.recorded":
+        "Durable, sessions told, nothing called and nobody answered: a charge that cannot be \
+         paid any more."
+    PixReceivedDecided = "payment.pix_received.decided":
+        "Decided, and not handed to the journal: a Pix that came in."
+    PixReceivedRecorded = "payment.pix_received.recorded":
+        "Durable, sessions told, nothing called and nobody answered: a Pix that came in."
+    RefundAskedDecided = "payment.refund_asked.decided":
+        "Decided, and not handed to the journal: a refund."
+    RefundAskedRecorded = "payment.refund_asked.recorded":
+        "Durable, sessions told, nothing called and nobody answered: a refund."
+    RefundDoneDecided = "payment.refund_done.decided":
+        "Decided, and not handed to the journal: a refund that was done."
+    RefundDoneRecorded = "payment.refund_done.recorded":
+        "Durable, sessions told, nothing called and nobody answered: a refund that was done."
+    RefundFailedDecided = "payment.refund_failed.decided":
+        "Decided, and not handed to the journal: a refund that was not done."
+    RefundFailedRecorded = "payment.refund_failed.recorded":
+        "Durable, sessions told, nothing called and nobody answered: a refund that was not done."
+    HoldReleasedDecided = "wallet.hold_released.decided":
+        "Decided, and not handed to the journal: the end of a hold."
+    HoldReleasedRecorded = "wallet.hold_released.recorded":
+        "Durable, sessions told, nothing called and nobody answered: the end of a hold."
+    PayoutRequestedDecided = "wallet.payout_requested.decided":
+        "Decided, and not handed to the journal: a payout."
+    PayoutRequestedRecorded = "wallet.payout_requested.recorded":
+        "Durable, sessions told, nothing called and nobody answered: a payout."
+    PayoutApprovedDecided = "wallet.payout_approved.decided":
+        "Decided, and not handed to the journal: the approval of a payout."
+    PayoutApprovedRecorded = "wallet.payout_approved.recorded":
+        "Durable, sessions told, nothing called and nobody answered: the approval of a payout."
+    PayoutRejectedDecided = "wallet.payout_rejected.decided":
+        "Decided, and not handed to the journal: the rejection of a payout."
+    PayoutRejectedRecorded = "wallet.payout_rejected.recorded":
+        "Durable, sessions told, nothing called and nobody answered: the rejection of a payout."
+    PayoutSendingDecided = "wallet.payout_sending.decided":
+        "Decided, and not handed to the journal: the turn of a payout, which may be out from now \
+         on."
+    PayoutSendingRecorded = "wallet.payout_sending.recorded":
+        "Durable, sessions told, nothing called and nobody answered: the turn of a payout, which \
+         may be out from now on."
+    PayoutAcceptedDecided = "wallet.payout_accepted.decided":
+        "Decided, and not handed to the journal: a payout that the provider has."
+    PayoutAcceptedRecorded = "wallet.payout_accepted.recorded":
+        "Durable, sessions told, nothing called and nobody answered: a payout that the provider \
+         has."
+    PayoutSetAsideDecided = "wallet.payout_set_aside.decided":
+        "Decided, and not handed to the journal: a payout that nobody waits for any more."
+    PayoutSetAsideRecorded = "wallet.payout_set_aside.recorded":
+        "Durable, sessions told, nothing called and nobody answered: a payout that nobody waits \
+         for any more."
+    PayoutDoneDecided = "wallet.payout_done.decided":
+        "Decided, and not handed to the journal: a payout that was done."
+    PayoutDoneRecorded = "wallet.payout_done.recorded":
+        "Durable, sessions told, nothing called and nobody answered: a payout that was done."
+    PayoutFailedDecided = "wallet.payout_failed.decided":
+        "Decided, and not handed to the journal: a payout that was not done."
+    PayoutFailedRecorded = "wallet.payout_failed.recorded":
+        "Durable, sessions told, nothing called and nobody answered: a payout that was not done."
+    PayoutReturnedDecided = "wallet.payout_returned.decided":
+        "Decided, and not handed to the journal: a payout of which something came back."
+    PayoutReturnedRecorded = "wallet.payout_returned.recorded":
+        "Durable, sessions told, nothing called and nobody answered: a payout of which something \
+         came back."
+    // A call to the payment provider: `effects`.
+    EffectCharge = "effect.charge.begun": "The provider is about to be asked to make a charge."
+    EffectChargeAnswered = "effect.charge.answered":
+        "It is known what came of asking the provider to make a charge; nobody was told."
+    EffectLook = "effect.look.begun": "The provider is about to be asked what a charge is."
+    EffectLookAnswered = "effect.look.answered":
+        "It is known what came of asking the provider what a charge is; nobody was told."
+    EffectTakeBack = "effect.take_back.begun":
+        "The provider is about to be asked to take a charge back."
+    EffectTakeBackAnswered = "effect.take_back.answered":
+        "It is known what came of asking the provider to take a charge back; nobody was told."
+    EffectConfirm = "effect.confirm.begun":
+        "The provider is about to be asked whether a Pix came in."
+    EffectConfirmAnswered = "effect.confirm.answered":
+        "It is known what came of asking the provider whether a Pix came in; nobody was told."
+    EffectRefund = "effect.refund.begun": "The provider is about to be asked to give a Pix back."
+    EffectRefundAnswered = "effect.refund.answered":
+        "It is known what came of asking the provider to give a Pix back; nobody was told."
+    EffectPayoutClear = "effect.payout_clear.begun":
+        "The provider is about to be asked whether there is money for a payout."
+    EffectPayoutClearAnswered = "effect.payout_clear.answered":
+        "It is known what came of asking the provider whether there is money for a payout; \
+         nobody was told."
+    EffectPayoutSend = "effect.payout_send.begun":
+        "The provider is about to be asked to send a payout."
+    EffectPayoutSendAnswered = "effect.payout_send.answered":
+        "It is known what came of asking the provider to send a payout; nobody was told."
+    EffectPayoutAsk = "effect.payout_ask.begun":
+        "The provider is about to be asked how a payout stands."
+    EffectPayoutAskAnswered = "effect.payout_ask.answered":
+        "It is known what came of asking the provider how a payout stands; nobody was told."
+    // What the provider tells, and what its lists have: `app`, `jobs`.
+    CallbackTaken = "callback.taken": "A callback came in; it is not stored."
+    CallbackStored = "callback.stored": "A callback is stored; the provider was not answered."
+    NoticeTaken = "notice.taken": "What the provider tells is recorded as handed on; nobody has it."
+    NoticeHanded = "notice.handed": "Whoever it is about has what the provider tells."
+    NoticeLooked = "notice.looked": "It is known which notices are booked; that is not recorded."
+    NoticeSettled = "notice.settled": "It is recorded which notices are booked."
+    JanitorRead = "janitor.read": "A list has what nobody may have told; it is not stored."
+    JanitorStored = "janitor.stored": "What a list has is stored; the list counts as unread."
+    JanitorMoved = "janitor.moved": "A list counts as read up to here."
+    RegistrationBegun = "registration.begun": "The provider is about to be told where to call us."
+    RegistrationTaken = "registration.taken":
+        "The provider has our address and has tried it; nobody knows."
     // A commit: `journal`.
     JournalClaimed = "journal.claimed":
         "A batch is gathered and its streams claimed; nothing is numbered."

@@ -1,15 +1,18 @@
 //! Which points a message and a decision pass. No `_` arm over messages: a new one owes a thought.
 
 use ibora_domain::facts::{Decision, EntityKind, Row, StreamRow};
+use ibora_domain::ledger::FinancialEvent;
 use ibora_domain::machines::{
-    DispatcherInput, DriverCommand, DriverInput, Envelope, PassengerInput, RideInput,
+    DispatcherInput, DriverCommand, DriverInput, Effect, Envelope, PassengerInput, PaymentEffect,
+    RideInput,
 };
+use ibora_domain::payout::PayoutCall;
 
 use super::Failpoint;
 
 /// The kinds of events, of whom, with the points of a decision that has one.
 const KINDS: &[(EntityKind, &str, Failpoint, Failpoint)] = {
-    use EntityKind::{Driver, Ride};
+    use EntityKind::{Driver, Payment, Ride, Wallet};
     use Failpoint::*;
     &[
         (Ride, "requested", RequestedDecided, RequestedRecorded),
@@ -32,8 +35,29 @@ const KINDS: &[(EntityKind, &str, Failpoint, Failpoint)] = {
         (Driver, "offline", OfflineDecided, OfflineRecorded),
         (Driver, "lost", LostDecided, LostRecorded),
         (Driver, "account_changed", AccountChangedDecided, AccountChangedRecorded),
+        (Payment, "charge_ordered", ChargeOrderedDecided, ChargeOrderedRecorded),
+        (Payment, "charge_made", ChargeMadeDecided, ChargeMadeRecorded),
+        (Payment, "charge_refused", ChargeRefusedDecided, ChargeRefusedRecorded),
+        (Payment, "charge_ended", ChargeEndedDecided, ChargeEndedRecorded),
+        (Payment, "pix_received", PixReceivedDecided, PixReceivedRecorded),
+        (Payment, "refund_asked", RefundAskedDecided, RefundAskedRecorded),
+        (Payment, "refund_done", RefundDoneDecided, RefundDoneRecorded),
+        (Payment, "refund_failed", RefundFailedDecided, RefundFailedRecorded),
+        (Wallet, "hold_released", HoldReleasedDecided, HoldReleasedRecorded),
+        (Wallet, "payout_requested", PayoutRequestedDecided, PayoutRequestedRecorded),
+        (Wallet, "payout_approved", PayoutApprovedDecided, PayoutApprovedRecorded),
+        (Wallet, "payout_rejected", PayoutRejectedDecided, PayoutRejectedRecorded),
+        (Wallet, "payout_sending", PayoutSendingDecided, PayoutSendingRecorded),
+        (Wallet, "payout_accepted", PayoutAcceptedDecided, PayoutAcceptedRecorded),
+        (Wallet, "payout_set_aside", PayoutSetAsideDecided, PayoutSetAsideRecorded),
+        (Wallet, "payout_done", PayoutDoneDecided, PayoutDoneRecorded),
+        (Wallet, "payout_failed", PayoutFailedDecided, PayoutFailedRecorded),
+        (Wallet, "payout_returned", PayoutReturnedDecided, PayoutReturnedRecorded),
     ]
 };
+
+/// How the end of a hold is booked.
+const RELEASED: &str = "hold_released";
 
 /// The points of a decision that was made and is not handed over yet.
 pub(crate) fn decided(decision: &Decision) -> Vec<Failpoint> {
@@ -57,8 +81,11 @@ fn kinds(
     decision: &Decision,
 ) -> impl Iterator<Item = &'static (EntityKind, &'static str, Failpoint, Failpoint)> {
     let of = decision.entity.kind();
-    decision.events.iter().filter_map(move |event| {
-        KINDS.iter().find(|(entity, kind, ..)| *entity == of && *kind == event.kind)
+    // The end of a hold is booked, and no event of its own.
+    let released = decision.money.iter().map(FinancialEvent::kind).filter(|kind| *kind == RELEASED);
+    let kinds = decision.events.iter().map(|event| event.kind).chain(released);
+    kinds.filter_map(move |happened| {
+        KINDS.iter().find(|(entity, kind, ..)| *entity == of && *kind == happened)
     })
 }
 
@@ -68,6 +95,26 @@ fn refuses_accepts(decision: &Decision) -> bool {
         _ => false,
     };
     decision.rows.iter().any(refused)
+}
+
+/// The points around a call to the payment provider: before it, and once it is known what came of
+/// it.
+pub(crate) const fn effect(effect: &Effect) -> (Failpoint, Failpoint) {
+    use Failpoint::*;
+    match effect {
+        Effect::Payment(_, effect) => match effect {
+            PaymentEffect::Charge { .. } => (EffectCharge, EffectChargeAnswered),
+            PaymentEffect::Look { .. } => (EffectLook, EffectLookAnswered),
+            PaymentEffect::TakeBack { .. } => (EffectTakeBack, EffectTakeBackAnswered),
+            PaymentEffect::Confirm { .. } => (EffectConfirm, EffectConfirmAnswered),
+            PaymentEffect::Refund { .. } => (EffectRefund, EffectRefundAnswered),
+        },
+        Effect::Payout(_, call) => match call {
+            PayoutCall::Clear(_) => (EffectPayoutClear, EffectPayoutClearAnswered),
+            PayoutCall::Send(_) => (EffectPayoutSend, EffectPayoutSendAnswered),
+            PayoutCall::Ask(_) => (EffectPayoutAsk, EffectPayoutAskAnswered),
+        },
+    }
 }
 
 /// The point of a durable event that is about to be pushed to somebody who is connected.

@@ -120,3 +120,16 @@ async fn what_was_archived_cannot_be_changed_and_the_present_month_is_not_archiv
     let present = archive_ledger(options, "2999-01-01T00:00:00Z").await;
     assert!(present.is_err(), "{present:?}");
 }
+
+#[tokio::test]
+async fn a_key_is_taken_for_ever_also_when_its_month_is_over() {
+    let options = pg::database().await;
+    old_books(&options).await;
+    let again = "INSERT INTO financial_events
+                     SELECT gen_random_uuid(), key, kind, subject_kind, subject_id, shard, reverses,
+                            lines, occurred_at, now()
+                     FROM financial_events WHERE key = 'goodwill:1'";
+    assert_eq!(pg::refusal(&options, again).await.as_deref(), Some("23505"));
+    archive_ledger(options.clone(), "2024-03-01T00:00:00Z").await.expect("archived");
+    assert_eq!(pg::refusal(&options, again).await.as_deref(), Some("23505"), "archived as well");
+}

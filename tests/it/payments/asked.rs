@@ -2,7 +2,8 @@
 
 use actix_web::http::Method;
 use ibora::actors::Command;
-use ibora_domain::ids::RideId;
+use ibora_domain::ids::{PaymentId, RideId};
+use ibora_domain::ride::CancelReason;
 use serde_json::{Value, json};
 
 use super::till::Till;
@@ -92,7 +93,20 @@ async fn an_admin_gives_back_what_was_paid_once_and_never_more() {
     let back = till.when((passenger, payment), |shown| shown["refunded"] == "5.00").await;
     assert_eq!(back["status"], "paid", "a part of it");
     assert_eq!((till.balance(1030).await, till.balance(5010).await), (0, 500));
-    for bad in [json!(5), json!("5"), json!("-5.00"), json!("0.00"), json!("1e2")] {
+    for bad in [
+        json!(5),
+        json!(5.0),
+        json!("5"),
+        json!("-5.00"),
+        json!("0.00"),
+        json!("5.000"),
+        json!("1e2"),
+        json!("NaN"),
+        json!("５.00"),
+        json!(" 5.00"),
+        json!("92233720368547758.08"),
+        json!(null),
+    ] {
         let body = json!({ "amount": bad, "reason": "x" });
         let refused = till.world.post(admin, &path, &body).await;
         assert_eq!(refused.problem(422), "invalid", "{bad}");
@@ -102,5 +116,26 @@ async fn an_admin_gives_back_what_was_paid_once_and_never_more() {
     let trail: Value =
         till.world.get(admin, "/v1/audit/logs?action=payment.refund").await.good(200);
     assert_eq!(trail["items"].as_array().map(Vec::len), Some(1), "{trail}");
+    till.close().await;
+}
+
+#[actix_web::test]
+async fn who_owes_the_fee_of_a_ride_called_off_gets_no_other_until_it_is_paid() {
+    let till = Till::open(&[]).await;
+    let world = &till.world;
+    let (driver, passenger) = (world.drivers_online(1).await[0], world.passenger().await);
+    let ride = world.request(passenger).await;
+    world.offered(driver, ride).await;
+    world.send(driver, Command::Accept { ride, offer_id: None }).await.expect("accepted");
+    let cancel = Command::Cancel { ride, reason: CancelReason::ChangedMind, note: None };
+    world.send(passenger, cancel).await.expect("canceled");
+    let payment = PaymentId::of_ride(ride);
+    let refused = world.send(passenger, Command::Request(request())).await.expect_err("owed");
+    assert_eq!(refused.code(), "debt_outstanding");
+    let txid = till.charged((passenger, payment)).await;
+    let paid = till.paid((passenger, payment), &txid).await;
+    assert_eq!(paid["amount"], "5.00");
+    assert_eq!((till.balance(2000).await, till.balance(4010).await), (-400, -100));
+    world.send(passenger, Command::Request(request())).await.expect("a ride again");
     till.close().await;
 }

@@ -50,3 +50,26 @@ async fn a_word_of_a_pix_that_the_provider_does_not_know_books_nothing() {
     assert_eq!(came_in, 0);
     till.close().await;
 }
+
+#[actix_web::test]
+async fn a_pix_that_is_told_before_the_charge_s_own_answer_settles_all_the_same() {
+    let till = Till::open(&[]).await;
+    till.bank.fails("PUT", "/v2/cob/*", json!({"kind": "drop_after"})).await;
+    let silent = json!({"on": "api", "method": "GET", "path": "/v2/cob/*", "count": 100_000,
+        "fault": {"kind": "status", "status": 503}});
+    till.bank.tell("faults", silent).await;
+    let (_, passenger, payment) = till.owed().await;
+    let mut txid = None;
+    till.world
+        .until("the provider has the charge", async || {
+            let books = till.bank.books().await;
+            txid = books["charges"][0]["txid"].as_str().map(str::to_owned);
+            txid.is_some()
+        })
+        .await;
+    let txid = txid.expect("a charge");
+    assert_eq!(till.payment(passenger, payment).await["pix"], json!(null), "not known here");
+    till.paid((passenger, payment), &txid).await;
+    assert_eq!((till.balance(1100).await, till.balance(2100).await), (0, 0));
+    till.close().await;
+}

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::line::SECRET;
 use crate::world::{World, json as json_of};
 
-pub(super) const KEY: &str = "ibora@example.com";
+pub(crate) const KEY: &str = "ibora@example.com";
 
 /// How the provider calls the engine.
 #[derive(Clone, Copy, PartialEq, Eq)]

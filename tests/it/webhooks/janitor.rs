@@ -125,3 +125,13 @@ async fn a_list_of_two_pages_that_fails_in_between_is_read_whole_all_the_same() 
     assert_eq!(missed(&bank, RECEIVED), 510);
     bank.close().await;
 }
+
+#[actix::test]
+async fn what_a_provider_whose_clock_is_ahead_lists_is_found_when_our_time_has_come() {
+    let bank = deaf().await;
+    bank.tell("clock", json!({"advance_ms": 3000})).await;
+    let e2e_id = bank.pay("20.00").await;
+    bank.until(RECEIVED, &e2e_id, "done", "list").await;
+    assert_eq!((receipts(&bank).await, bank.booked("pix:").await), (1, 2));
+    bank.close().await;
+}

@@ -31,9 +31,7 @@ impl<R> PaymentMachine<R> {
         let event = match decided {
             Ok(event) => event,
             Err(refusal) => {
-                if let Some(ask) = self.known.replay(turn, ask) {
-                    self.known.answer(turn, ask, Err(refusal), &mut decision);
-                }
+                self.known.answer(turn, ask, Err(refusal), &mut decision);
                 self.finish(turn, decision);
                 return;
             }

@@ -127,6 +127,7 @@ impl Court {
         let escrows = self.disk.disputes.keys().map(|id| Account::DisputeEscrow(*id));
         let accounts = [
             Account::PspCash,
+            Account::PspClearing,
             Account::PspBlocked,
             Account::RefundInTransit,
             Account::DriverReceivable(DRIVER),
