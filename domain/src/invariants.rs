@@ -67,6 +67,9 @@ invariants! {
     Money9 MONEY_9 "What a payment is owed is what the ledger says of it."
     Money10 MONEY_10 "A Pix that came in is booked once, and what nobody asked for goes back."
     Money11 MONEY_11 "A tip that was paid is all the driver's, and who was let off paid nothing."
+    Money12 MONEY_12 "What lies in escrow is what the open disputes froze."
+    Money13 MONEY_13 "What is on its way to passengers is what their unfinished refunds are of."
+    Money14 MONEY_14 "What is booked as blocked is what open claims of banks keep."
 }
 
 impl fmt::Display for Invariant {

@@ -31,6 +31,8 @@ pub enum Refusal {
     DebtOutstanding,
     #[error("more than is left of what was paid")]
     RefundTooHigh,
+    #[error("it was paid more than ninety days ago")]
+    RefundTooLate,
     #[error("less than can be paid so, or more")]
     AmountOutOfRange,
     #[error("the ride's state does not allow this")]
@@ -88,6 +90,7 @@ impl Refusal {
             Self::ActiveRideExists => "active_ride_exists",
             Self::DebtOutstanding => "debt_outstanding",
             Self::RefundTooHigh => "refund_too_high",
+            Self::RefundTooLate => "refund_too_late",
             Self::AmountOutOfRange => "amount_out_of_range",
             Self::IllegalTransition => "illegal_transition",
             Self::VersionConflict => "version_conflict",
@@ -124,6 +127,7 @@ impl Refusal {
             | Self::ActiveRideExists
             | Self::DebtOutstanding
             | Self::RefundTooHigh
+            | Self::RefundTooLate
             | Self::AmountOutOfRange
             | Self::IllegalTransition
             | Self::VersionConflict
@@ -163,7 +167,7 @@ impl Refusal {
     }
 
     /// Every refusal.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::NotFound,
         Self::Forbidden,
         Self::OfferNotFound,
@@ -176,6 +180,7 @@ impl Refusal {
         Self::ActiveRideExists,
         Self::DebtOutstanding,
         Self::RefundTooHigh,
+        Self::RefundTooLate,
         Self::AmountOutOfRange,
         Self::IllegalTransition,
         Self::VersionConflict,

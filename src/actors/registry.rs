@@ -399,10 +399,15 @@ fn is_refusable(envelope: &Envelope<Reply>) -> bool {
                 | PaymentInput::Read { .. }
                 | PaymentInput::GiveBack { .. }
                 | PaymentInput::Waive { .. }
+                | PaymentInput::Contest { .. }
         ),
-        Envelope::Wallet(_, input) => {
-            matches!(input, WalletInput::Payout { .. } | WalletInput::Review { .. })
-        }
+        Envelope::Wallet(_, input) => matches!(
+            input,
+            WalletInput::Payout { .. }
+                | WalletInput::Review { .. }
+                | WalletInput::Evidence { .. }
+                | WalletInput::Rule { .. }
+        ),
         Envelope::Dispatcher(..) | Envelope::PayoutLine(_) => false,
     }
 }

@@ -23,7 +23,7 @@ async fn look(parts: &JobParts) -> Result<(), Trouble> {
     let Some(dispatch) = parts.dispatch.upgrade() else { return Ok(()) };
     let before = dispatch.now() - STATED_AFTER;
     for (payment, pix) in parts.journal.records().unstated(before).await? {
-        dispatch.payment_came(payment, pix);
+        dispatch.payment_came(payment, pix, None);
     }
     Ok(())
 }

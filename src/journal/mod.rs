@@ -11,6 +11,7 @@ mod audit_rows;
 mod backlog;
 mod batch;
 mod cursors;
+mod disputes;
 mod fence;
 mod hold;
 mod inbox;

@@ -199,6 +199,9 @@ metrics! {
     payouts: IntCounterVec = "ibora_payouts_total" ["event"]
         "What happened to payouts; `payout_set_aside`: nobody could learn its outcome in time, \
          look at it.";
+    disputes: IntCounterVec = "ibora_disputes_total" ["event"]
+        "What happened to what stands against drivers' shares: contested rides, banks' claims, \
+         refunds that both bear.";
     payouts_wait: IntCounterVec = "ibora_payouts_wait_total" ["why"]
         "Times that the next payout could not go out: the provider has too little for us \
          (`short`), payouts are `stopped`, or neither is known.";

@@ -71,6 +71,10 @@ impl<R> PaymentMachine<R> {
         for event in events.into_iter().flatten() {
             self.record(turn, &event, decision);
         }
+        let took = |payment: &Payment| payment.bank_took(&incoming.pix, &incoming.taken_back);
+        while let Some(event) = self.payment.as_ref().and_then(took) {
+            self.record(turn, &event, decision);
+        }
         let stated = self.payment.as_ref().and_then(|payment| payment.state(incoming, turn.now));
         if let Some(event) = stated {
             self.record(turn, &event, decision);

@@ -96,7 +96,7 @@ fn seen(payable: bool) -> ChargeSeen {
 
 fn incoming(pix: &str, txid: Option<Txid>) -> Incoming {
     let pix = EndToEndId::parse(pix).expect("a number");
-    Incoming { pix, txid, amount: Centavos(2000), tariff: None }
+    Incoming { pix, txid, amount: Centavos(2000), tariff: None, taken_back: vec![] }
 }
 
 fn ask(reply: u8, key: &str) -> PaymentInput<u8> {
@@ -222,7 +222,7 @@ fn a_hint_only_asks_and_is_dropped_when_the_provider_knows_nothing() {
     let mut desk = Desk::live();
     let pix = EndToEndId::parse("E7").expect("a number");
     let mut asked = 0;
-    let mut out = desk.step(PaymentInput::Hint { pix: pix.clone() });
+    let mut out = desk.step(PaymentInput::Hint { pix: pix.clone(), refund: None });
     for _ in 0..50 {
         let confirms = effects(&out);
         if confirms.iter().any(|effect| matches!(effect, PaymentEffect::Confirm { .. })) {
