@@ -25,7 +25,7 @@ use crate::pg;
 use history::History;
 
 /// Steps of a history, and how many are told.
-const STEPS: usize = 150;
+const STEPS: usize = 300;
 const HISTORIES: u64 = 6;
 
 /// A lease that lives as long as a history; one of nothing has run out at once.
