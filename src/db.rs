@@ -36,6 +36,15 @@ const VAIN_MAX: u32 = 2;
 /// # Errors
 /// Whatever keeps the first connection from being made.
 pub async fn pool(connect: PgConnectOptions, size: u32) -> Result<PgPool, Error> {
+    tried(size).connect_with(connect).await
+}
+
+/// As [`pool`], connected when it is first used.
+pub fn lazy_pool(connect: PgConnectOptions, size: u32) -> PgPool {
+    tried(size).connect_lazy_with(connect)
+}
+
+fn tried(size: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(size)
         .acquire_timeout(ACQUIRE)
@@ -43,8 +52,6 @@ pub async fn pool(connect: PgConnectOptions, size: u32) -> Result<PgPool, Error>
         .test_before_acquire(false)
         .before_acquire(|connection, _| Box::pin(async { Ok(lives(connection).await) }))
         .after_release(|connection, _| Box::pin(async { Ok(lives(connection).await) }))
-        .connect_with(connect)
-        .await
 }
 
 async fn lives(connection: &mut PgConnection) -> bool {

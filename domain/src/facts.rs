@@ -22,7 +22,7 @@ use crate::ride::Status;
 use crate::units::{Metres, Millis, Seconds, UnixMillis};
 
 pub use audit::{Act, AuditRow, Origin};
-pub use money::{ChargeRow, HoldRow, PaymentRow, ReceiptRow, RefundRow};
+pub use money::{ChargeRow, DisputeRow, EvidenceRow, HoldRow, PaymentRow, ReceiptRow, RefundRow};
 
 /// A place where decisions are made, and that owns its records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -152,7 +152,9 @@ macro_rules! debug_without_body {
 }
 
 debug_without_body! {
+    DisputeRow: |row| format!("DisputeRow({} {} version {})", row.id, row.status, row.version),
     Done: |done| format!("Done(version {})", done.version),
+    EvidenceRow: |row| format!("EvidenceRow({} of {})", row.number, row.dispute),
     EventRow: |event| format!("EventRow({} {})", event.seq, event.kind),
     PayoutRow: |row| format!("PayoutRow({} {} version {})", row.id, row.status, row.version),
     PaymentRow: |row| format!("PaymentRow({} {} version {})", row.id, row.status, row.version),
@@ -263,6 +265,8 @@ pub enum Row {
     Receipt(ReceiptRow),
     Refund(RefundRow),
     Hold(HoldRow),
+    Dispute(DisputeRow),
+    Evidence(EvidenceRow),
 }
 
 impl Row {
@@ -276,6 +280,7 @@ impl Row {
             (Self::Payment(a), Self::Payment(b)) => a.id == b.id,
             (Self::Charge(a), Self::Charge(b)) => a.txid == b.txid,
             (Self::Refund(a), Self::Refund(b)) => a.id == b.id && a.pix == b.pix,
+            (Self::Dispute(a), Self::Dispute(b)) => a.id == b.id,
             (
                 Self::Ride(_)
                 | Self::Wave(_)
@@ -287,7 +292,9 @@ impl Row {
                 | Self::Charge(_)
                 | Self::Receipt(_)
                 | Self::Refund(_)
-                | Self::Hold(_),
+                | Self::Hold(_)
+                | Self::Dispute(_)
+                | Self::Evidence(_),
                 _,
             ) => false,
         }
@@ -313,7 +320,9 @@ impl Row {
             | Self::Charge(_)
             | Self::Receipt(_)
             | Self::Refund(_)
-            | Self::Hold(_) => true,
+            | Self::Hold(_)
+            | Self::Dispute(_)
+            | Self::Evidence(_) => true,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::pix::EndToEndId;
+use crate::pix::{EndToEndId, RefundId};
 
 /// Logical shards of the entity space. Fixed in the schema: changing it is an offline migration.
 pub const SHARDS: u16 = 1024;
@@ -86,7 +86,7 @@ id! {
     PaymentId,
     /// Money on its way to a driver.
     PayoutId,
-    /// A quarrel about a ride's money.
+    /// What stands against a driver's share of a ride: a quarrel, a bank's claim, a refund.
     DisputeId,
 }
 
@@ -115,6 +115,29 @@ const PAYMENT_OF_RIDE: u128 = 0x0000_0000_0000_0000_2B5C_91E7_46D3_0A8F;
 /// As that, of the tip of a ride.
 const TIP_OF_RIDE: u128 = 0x0000_0000_0000_0000_0E94_37D8_B16A_5C23;
 
+/// FNV-1a over 128 bits as an id of its own kind: for names that others gave, and few of them.
+fn hashed(parts: &[&[u8]]) -> Uuid {
+    let bytes = parts.iter().flat_map(|part| part.iter());
+    let hash = bytes.fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash: u128, byte| {
+        (hash ^ u128::from(*byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
+    });
+    uuid::Builder::from_custom_bytes(hash.to_be_bytes()).into_uuid()
+}
+
+impl DisputeId {
+    /// Of what a driver bears of a refund, by the id that this has at the provider.
+    #[must_use]
+    pub fn of_refund(refund: &RefundId) -> Self {
+        Self(hashed(&[b"refund:", refund.as_str().as_bytes()]))
+    }
+
+    /// Of a bank's claim, by its name there.
+    #[must_use]
+    pub fn of_claim(claim: &str) -> Self {
+        Self(hashed(&[b"claim:", claim.as_bytes()]))
+    }
+}
+
 impl PaymentId {
     /// The tip of a ride.
     #[must_use]
@@ -137,12 +160,7 @@ impl PaymentId {
     /// Of a Pix that nobody asked for, by its number from end to end.
     #[must_use]
     pub fn of_stray(pix: &EndToEndId) -> Self {
-        // FNV-1a over 128 bits: these numbers are made by banks, and few.
-        let hash =
-            pix.as_str().bytes().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash, b| {
-                (hash ^ u128::from(b)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
-            });
-        Self(uuid::Builder::from_custom_bytes(hash.to_be_bytes()).into_uuid())
+        Self(hashed(&[pix.as_str().as_bytes()]))
     }
 }
 

@@ -66,7 +66,10 @@ invariants! {
     Money8 MONEY_8 "What is on its way to drivers is what their unfinished payouts are of."
     Money9 MONEY_9 "What a payment is owed is what the ledger says of it."
     Money10 MONEY_10 "A Pix that came in is booked once, and what nobody asked for goes back."
-    Money11 MONEY_11 "A tip that was paid is all the driver's, and who was let off paid nothing."
+    Money11 MONEY_11 "What lies in escrow is what the open disputes froze."
+    Money12 MONEY_12 "What is on its way to passengers is what their unfinished refunds are of."
+    Money13 MONEY_13 "What is booked as blocked is what open claims of banks keep."
+    Money14 MONEY_14 "A tip that was paid is all the driver's, and who was let off paid nothing."
 }
 
 impl fmt::Display for Invariant {

@@ -6,6 +6,7 @@
 pub mod breaker;
 pub mod category;
 pub mod dispatch;
+pub mod dispute;
 pub mod facts;
 pub mod fare;
 pub mod field;

@@ -33,6 +33,8 @@ pub enum Refusal {
     RefundTooHigh,
     #[error("less than can be paid so, or more")]
     AmountOutOfRange,
+    #[error("it was paid more than ninety days ago")]
+    RefundTooLate,
     #[error("the ride's state does not allow this")]
     IllegalTransition,
     #[error("the ride has changed since the version you named")]
@@ -89,6 +91,7 @@ impl Refusal {
             Self::DebtOutstanding => "debt_outstanding",
             Self::RefundTooHigh => "refund_too_high",
             Self::AmountOutOfRange => "amount_out_of_range",
+            Self::RefundTooLate => "refund_too_late",
             Self::IllegalTransition => "illegal_transition",
             Self::VersionConflict => "version_conflict",
             Self::TooFar => "too_far",
@@ -125,6 +128,7 @@ impl Refusal {
             | Self::DebtOutstanding
             | Self::RefundTooHigh
             | Self::AmountOutOfRange
+            | Self::RefundTooLate
             | Self::IllegalTransition
             | Self::VersionConflict
             | Self::TooFar
@@ -163,7 +167,7 @@ impl Refusal {
     }
 
     /// Every refusal.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::NotFound,
         Self::Forbidden,
         Self::OfferNotFound,
@@ -177,6 +181,7 @@ impl Refusal {
         Self::DebtOutstanding,
         Self::RefundTooHigh,
         Self::AmountOutOfRange,
+        Self::RefundTooLate,
         Self::IllegalTransition,
         Self::VersionConflict,
         Self::TooFar,

@@ -27,6 +27,7 @@ mod sessions;
 mod slow;
 mod started;
 mod transitions;
+mod webhooks;
 mod witness;
 
 use clap::{Parser, Subcommand};
@@ -69,6 +70,8 @@ enum Bench {
     Slow(slow::Options),
     /// Everything happens to engines, database and roads while drivers race; then the audit.
     Chaos(chaos::Options),
+    /// Callbacks of the Pix provider: how soon they are answered, and what they tell is booked.
+    Webhooks(webhooks::Options),
     /// The part of `recovery` that is killed
     #[command(hide = true)]
     Fill(recovery::FillOptions),
@@ -121,6 +124,7 @@ async fn until_stopped(bench: Bench) -> Ended {
             Bench::Road(options) => road::run(options).await,
             Bench::Sessions(options) => sessions::run(options).await,
             Bench::Slow(options) => slow::run(options).await,
+            Bench::Webhooks(options) => webhooks::run(options).await,
             Bench::Chaos(options) => chaos::run(options).await,
             Bench::Fill(options) => recovery::fill(options).await,
         }

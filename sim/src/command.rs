@@ -10,6 +10,7 @@ use ibora_domain::machines::{
     WalletInput, Wanted,
 };
 use ibora_domain::money::Centavos;
+use ibora_domain::payment::BorneBy;
 use ibora_domain::ride::{Cancel, CancelAs, CancelReason, Rating, Stars, Status};
 use serde::Deserialize;
 
@@ -168,7 +169,11 @@ impl Command {
             }
             Self::GiveBack { payment, centavos } => {
                 let (amount, reason) = (Centavos(*centavos), "goodwill".to_owned());
-                Envelope::Payment(*payment, PaymentInput::GiveBack { ask, amount, reason })
+                let borne_by = BorneBy::Platform;
+                Envelope::Payment(
+                    *payment,
+                    PaymentInput::GiveBack { ask, amount, borne_by, reason },
+                )
             }
             Self::Review { driver, payout, approves } => {
                 let verdict = match approves {

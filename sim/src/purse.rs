@@ -2,6 +2,7 @@
 //!
 //! Holds and charges last minutes and not a day, so that a run sees them end.
 
+use ibora_domain::dispute::DisputePolicy;
 use ibora_domain::ledger::PayoutRules;
 use ibora_domain::machines::WalletPolicy;
 use ibora_domain::money::Centavos;
@@ -73,19 +74,20 @@ impl Purse {
 
     /// As an engine is configured for it.
     #[must_use]
-    pub const fn payments(&self) -> PaymentPolicy {
+    pub fn payments(&self) -> PaymentPolicy {
         PaymentPolicy {
             charges: true,
             expiry: self.expiry,
             hold: self.hold,
             tips: TipPolicy { min: Centavos(100), max: Centavos(20_000), within: Millis(0) },
             write_off_after: Millis::from_secs(90 * 24 * 3600),
+            disputes: DisputePolicy::default(),
         }
     }
 
     /// As an engine is configured for it.
     #[must_use]
-    pub const fn wallets(&self) -> WalletPolicy {
+    pub fn wallets(&self) -> WalletPolicy {
         WalletPolicy {
             payouts: PayoutRules {
                 fee: Centavos(50),
@@ -94,6 +96,7 @@ impl Purse {
             },
             approved_above: self.approved_above,
             passivate_after: Millis::from_secs(60),
+            disputes: DisputePolicy::default(),
         }
     }
 }

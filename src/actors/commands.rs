@@ -4,15 +4,17 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use ibora_domain::category::Category;
+use ibora_domain::dispute::{Reason, Winner};
 use ibora_domain::facts::{Answer, CommandKey};
 use ibora_domain::ids::{
-    DriverId, OfferId, PassengerId, PaymentId, PayoutId, RideId, UserId, VehicleId,
+    DisputeId, DriverId, OfferId, PassengerId, PaymentId, PayoutId, RideId, UserId, VehicleId,
 };
 use ibora_domain::machines::{
     Ask, DriverCommand, DriverInput, Envelope, PassengerInput, PaymentInput, ReadAs, RideInput,
     Verdict,
 };
 use ibora_domain::money::Centavos;
+use ibora_domain::payment::BorneBy;
 use ibora_domain::person::Role;
 use ibora_domain::pix::PixKey;
 use ibora_domain::place::Coordinates;
@@ -25,6 +27,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::payments;
 use super::payouts::OfPayout;
 use super::ports::Reply;
 
@@ -82,11 +85,17 @@ pub enum Command {
     #[serde(rename = "payment.intent")]
     Intent { ride: RideId },
     #[serde(rename = "payment.refund")]
-    GiveBack { payment: PaymentId, amount: Centavos, reason: String },
+    GiveBack { payment: PaymentId, amount: Centavos, borne_by: BorneBy, reason: String },
     #[serde(rename = "payment.waive")]
     Waive { payment: PaymentId, reason: String },
     #[serde(rename = "ride.tip")]
     Tip { ride: RideId, amount: Centavos },
+    #[serde(rename = "dispute.open")]
+    Contest { ride: RideId, reason: Reason, note: Option<String> },
+    #[serde(rename = "dispute.evidence")]
+    Evidence { dispute: DisputeId, text: String },
+    #[serde(rename = "dispute.ruling")]
+    Rule { dispute: DisputeId, winner: Winner, reason: String },
 }
 
 /// A ride asked for.
@@ -123,6 +132,9 @@ impl Command {
             Self::GiveBack { .. } => "payment.refund",
             Self::Waive { .. } => "payment.waive",
             Self::Tip { .. } => "ride.tip",
+            Self::Contest { .. } => "dispute.open",
+            Self::Evidence { .. } => "dispute.evidence",
+            Self::Rule { .. } => "dispute.ruling",
         }
     }
 
@@ -144,9 +156,14 @@ impl Command {
             Self::GiveBack { .. }
             | Self::Waive { .. }
             | Self::ApprovePayout { .. }
-            | Self::RejectPayout { .. } => matches!(role, Role::Admin),
-            Self::Rate { .. } => matches!(role, Role::Passenger | Role::Driver),
-            Self::Cancel { .. } => matches!(role, Role::Passenger | Role::Driver | Role::Admin),
+            | Self::RejectPayout { .. }
+            | Self::Rule { .. } => matches!(role, Role::Admin),
+            Self::Rate { .. } | Self::Contest { .. } => {
+                matches!(role, Role::Passenger | Role::Driver)
+            }
+            Self::Cancel { .. } | Self::Evidence { .. } => {
+                matches!(role, Role::Passenger | Role::Driver | Role::Admin)
+            }
         }
     }
 
@@ -243,13 +260,16 @@ fn addressed(
         Command::Intent { ride } => {
             Envelope::Payment(PaymentId::of_ride(ride), PaymentInput::Intent { ask })
         }
-        Command::GiveBack { payment, amount, reason } => {
-            Envelope::Payment(payment, PaymentInput::GiveBack { ask, amount, reason })
+        Command::GiveBack { payment, amount, borne_by, reason } => {
+            payments::give_back(ask, payment, (amount, borne_by, reason))
         }
         Command::Waive { payment, reason } => {
             Envelope::Payment(payment, PaymentInput::Waive { ask, reason })
         }
         Command::Tip { ride, amount } => Envelope::Ride(ride, RideInput::Tip { ask, amount }),
+        Command::Contest { ride, reason, note } => about.contest(caller, ask, ride, (reason, note)),
+        Command::Evidence { dispute, text } => about.evidence(caller, ask, dispute, text),
+        Command::Rule { dispute, winner, reason } => about.rule(ask, dispute, (winner, reason)),
         Command::Request(_) => {
             let passenger = PassengerId::from(caller.user);
             let ride = RideId(Uuid::now_v7());

@@ -7,6 +7,7 @@ mod activate;
 mod alarms;
 mod clock;
 mod commands;
+mod disputes;
 mod estimates;
 mod events;
 mod once;

@@ -1,4 +1,5 @@
-//! Payouts: what has to be known before a command about one reaches its wallet, and hints.
+//! Wallets: what has to be known before a command about a payout or a dispute reaches one, and
+//! hints.
 
 use std::sync::Arc;
 
@@ -12,12 +13,12 @@ use uuid::Uuid;
 use super::ports::Reply;
 use super::{Caller, Command, Dispatch};
 
-/// What is looked up for a command about a payout.
+/// What is looked up for a command about a payout or a dispute.
 #[derive(Default)]
 pub(super) struct OfPayout {
     /// Whom who asks is paid to.
     pub(super) payee: Option<Payee>,
-    /// Whose payout it is.
+    /// Whose it is.
     pub(super) driver: Option<DriverId>,
 }
 
@@ -64,6 +65,11 @@ impl Dispatch {
                 let payout = records.payout(*payout).await.map_err(|_| Refusal::Unavailable)?;
                 let driver = payout.ok_or(Refusal::NotFound)?.driver;
                 Ok(OfPayout { payee: None, driver: Some(driver) })
+            }
+            Command::Evidence { dispute, .. } | Command::Rule { dispute, .. } => {
+                let driver = records.driver_of_dispute(*dispute).await;
+                let driver = driver.map_err(|_| Refusal::Unavailable)?;
+                Ok(OfPayout { payee: None, driver: Some(driver.ok_or(Refusal::NotFound)?) })
             }
             _ => Ok(OfPayout::default()),
         }

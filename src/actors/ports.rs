@@ -318,6 +318,7 @@ impl Ports {
             }
             Note::PlanRefused => metrics.dispatch_plans_refused.inc(),
             Note::Payout { event } => metrics.payouts.with_label_values(&[event]).inc(),
+            Note::Dispute { event } => metrics.disputes.with_label_values(&[event]).inc(),
             Note::PayoutsWait { why } => {
                 metrics.payouts_wait.with_label_values(&[why.as_str()]).inc();
             }

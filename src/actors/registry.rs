@@ -356,6 +356,7 @@ fn is_refusable(envelope: &Envelope<Reply>) -> bool {
                 | RideInput::Cancel { .. }
                 | RideInput::Decline { .. }
                 | RideInput::Rate { .. }
+                | RideInput::Tip { .. }
                 | RideInput::Read { .. }
         ),
         Envelope::Driver(_, input) => matches!(
@@ -376,10 +377,15 @@ fn is_refusable(envelope: &Envelope<Reply>) -> bool {
                 | PaymentInput::Read { .. }
                 | PaymentInput::GiveBack { .. }
                 | PaymentInput::Waive { .. }
+                | PaymentInput::Contest { .. }
         ),
-        Envelope::Wallet(_, input) => {
-            matches!(input, WalletInput::Payout { .. } | WalletInput::Review { .. })
-        }
+        Envelope::Wallet(_, input) => matches!(
+            input,
+            WalletInput::Payout { .. }
+                | WalletInput::Review { .. }
+                | WalletInput::Evidence { .. }
+                | WalletInput::Rule { .. }
+        ),
         Envelope::Dispatcher(..) | Envelope::PayoutLine(_) => false,
     }
 }

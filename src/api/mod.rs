@@ -13,6 +13,7 @@ mod admin;
 mod auth;
 mod body;
 mod cors;
+mod disputes;
 mod idempotency;
 mod limits;
 mod me;
@@ -127,6 +128,7 @@ fn entries(metrics_here: bool) -> Vec<route::Entry> {
     entries.extend(me::entries());
     entries.extend(money::entries());
     entries.extend(payouts::entries());
+    entries.extend(disputes::entries());
     entries.extend(rides::entries());
     entries.extend(payments::entries());
     entries.extend(stream::entries());

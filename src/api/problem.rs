@@ -204,6 +204,7 @@ pub(super) fn status(code: &str) -> u16 {
         | "illegal_transition"
         | "offer_expired"
         | "quote_expired"
+        | "refund_too_late"
         | "ride_already_assigned"
         | "ride_closed"
         | "already_approved"

@@ -120,6 +120,7 @@ impl Language {
             "dispute_opened" => {
                 self.pick("Contestação aberta: valor bloqueado", "Dispute opened: amount frozen")
             }
+            "dispute_undone" => self.pick("Contestação desfeita", "Dispute undone"),
             "dispute_ruled" => self.pick("Contestação decidida", "Dispute ruled"),
             "med_accepted" => self.pick("Devolução por fraude (MED)", "Return for fraud (MED)"),
             other => other,

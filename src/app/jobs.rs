@@ -24,7 +24,9 @@ pub(super) fn hand(dispatch: Weak<Dispatch>) -> Hand {
     Arc::new(move |hint| {
         let Some(dispatch) = dispatch.upgrade() else { return };
         match hint {
-            Hint::Payment { txid, pix } => dispatch.payment_hint(txid.as_ref(), pix),
+            Hint::Payment { txid, pix, refund } => {
+                dispatch.payment_hint(txid.as_ref(), pix, refund);
+            }
             Hint::Payout { id: Some(id), .. } => dispatch.payout_hint(&id),
             // Ours says its id; another's is nobody's here.
             Hint::Payout { id: None, pix, .. } => tracing::warn!(%pix, "word of an unknown payout"),

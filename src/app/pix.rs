@@ -104,6 +104,7 @@ impl Pix {
             key,
             metrics,
             hand: jobs::hand(Arc::downgrade(dispatch)),
+            room: effects.room(),
         });
         let running = provider.map(|(provider, key)| {
             tokio::spawn(effects.run(provider, key, Arc::downgrade(dispatch))).abort_handle()

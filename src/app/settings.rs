@@ -21,8 +21,8 @@ use crate::pix::client::{Bounds, IdentityFiles, ProviderOptions};
 use crate::postgres::{DatabaseSource, EmbeddedOptions};
 use crate::realtime::{Rate, SessionOptions, StrangersMax};
 
-/// Connections beside the pool: the journal's writers and the migrations.
-const CONNECTIONS_BESIDE: u32 = 8;
+/// Connections beside the pool: the journal's writers, its inbox, and the migrations.
+const CONNECTIONS_BESIDE: u32 = 11;
 
 /// Where the database is, as configured.
 ///

@@ -3,6 +3,7 @@
 //! `app` calls this once and hands the values on. No field is left to a default of the core.
 
 use ibora_domain::category::Category;
+use ibora_domain::dispute::DisputePolicy;
 use ibora_domain::fare::Tariff;
 use ibora_domain::ledger::{PayoutRules, Terms};
 use ibora_domain::machines::{LinePolicy, WalletPolicy};
@@ -12,7 +13,7 @@ use ibora_domain::provider::Patience;
 use ibora_domain::zones::{Circle, ZoneRules, Zones};
 
 use super::Config;
-use super::sections::{Dispatch, FareTable, Fares, Mode, PixSimulator};
+use super::sections::{Dispatch, FareTable, Fares, Mode, Money, PixSimulator};
 
 impl Config {
     /// The timers, limits and fees by which rides are decided.
@@ -52,6 +53,7 @@ impl Config {
                     within: self.money.tip_within_ms,
                 },
                 write_off_after: self.money.write_off_after_ms,
+                disputes: self.money.disputes(),
             },
             arriving_within: rides.arriving_m,
             arrived_within: rides.arrived_m,
@@ -95,6 +97,7 @@ impl Config {
                 day_max: money.payout_day_max,
             },
             approved_above: money.payout_approval_above,
+            disputes: money.disputes(),
             ..WalletPolicy::default()
         };
         let line = LinePolicy {
@@ -119,6 +122,18 @@ impl Config {
     /// Whether there is a provider of Pix, real or not.
     fn charges(&self) -> bool {
         !self.pix.base_url.is_empty() || self.simulates_pix()
+    }
+}
+
+impl Money {
+    /// By what rules rides are contested.
+    const fn disputes(&self) -> DisputePolicy {
+        DisputePolicy {
+            open_within: self.dispute_within_ms,
+            answer_within: self.dispute_answer_ms,
+            ruled_within: self.dispute_ruled_ms,
+            unruled: self.dispute_unruled,
+        }
     }
 }
 

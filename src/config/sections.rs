@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use ibora_domain::dispatch::PolicyKind;
+use ibora_domain::dispute::Winner;
 use ibora_domain::ledger::Rate;
 use ibora_domain::money::Centavos;
 use ibora_domain::pix::PixKey;
@@ -257,6 +258,10 @@ section! {
         driver_fee_share: Rate,
         charge_expiry_ms: Millis,
         hold_ms: Millis,
+        dispute_within_ms: Millis,
+        dispute_answer_ms: Millis,
+        dispute_ruled_ms: Millis,
+        dispute_unruled: Winner,
         #[serde(deserialize_with = "amount")]
         tip_min: Centavos,
         #[serde(deserialize_with = "amount")]

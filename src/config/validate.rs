@@ -4,6 +4,7 @@
 
 use std::ops::RangeInclusive;
 
+use ibora_domain::payment::REFUNDABLE;
 use rust_decimal::Decimal;
 use secrecy::ExposeSecret;
 
@@ -152,6 +153,9 @@ fn domain_ranges(config: &Config) -> Vec<Range> {
         ("money.payout_look_ms", config.money.payout_look_ms.0, 100..=MS_MAX),
         ("rides.eta_every_ms", rides.eta_every_ms.0, 100..=MS_MAX),
         ("rides.quote_ttl_ms", rides.quote_ttl_ms.0, 1..=MS_MAX),
+        ("money.dispute_within_ms", money.dispute_within_ms.0, 1000..=REFUNDABLE.0),
+        ("money.dispute_answer_ms", money.dispute_answer_ms.0, 1000..=REFUNDABLE.0),
+        ("money.dispute_ruled_ms", money.dispute_ruled_ms.0, 1000..=REFUNDABLE.0),
         ("money.pix_key_cooling_ms", money.pix_key_cooling_ms.0, 0..=MS_MAX),
         ("routing.a_seconds", routing.a_seconds.into(), 1..=100_000),
         ("routing.osrm_timeout_ms", routing.osrm_timeout_ms, 1..=10_000),

@@ -5,14 +5,18 @@
 //! that may not act calls nobody; nothing is decided here; an effect that is dropped (a full queue,
 //! an end) does no harm, for who wanted it asks again under the same id.
 
+mod confirms;
 mod payments;
 mod payouts;
 
 use std::sync::{Arc, Weak};
 
-use ibora_domain::machines::{Effect, EffectEnded};
+use ibora_domain::machines::{Effect, EffectEnded, PaymentEffect};
 use ibora_domain::pix::PixKey;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+
+use confirms::{Confirmer, Confirms, Wanted};
 
 use crate::actors::{CarryEffect, Dispatch};
 use crate::obs::Metrics;
@@ -27,6 +31,8 @@ const AT_ONCE: usize = 128;
 pub struct Effects {
     sender: mpsc::Sender<Effect>,
     waiting: mpsc::Receiver<Effect>,
+    confirms: Confirms,
+    asked: mpsc::Receiver<Wanted>,
     metrics: Arc<Metrics>,
 }
 
@@ -41,14 +47,30 @@ impl Effects {
     #[must_use]
     pub fn new(metrics: Arc<Metrics>) -> Self {
         let (sender, waiting) = mpsc::channel(WAITING_MAX);
-        Self { sender, waiting, metrics }
+        let (confirms, asked) = Confirms::new(Arc::clone(&metrics));
+        Self { sender, waiting, confirms, asked, metrics }
+    }
+
+    /// Whether there is room for what leads to more confirmations: they are many when a provider
+    /// tells much at once, and wait better where they are recorded.
+    #[must_use]
+    pub fn room(&self) -> Arc<dyn Fn() -> bool + Send + Sync> {
+        let confirms = self.confirms.clone();
+        Arc::new(move || confirms.has_room())
     }
 
     /// What the actors call. Never waits.
     #[must_use]
     pub fn sender(&self) -> CarryEffect {
         let (sender, metrics) = (self.sender.clone(), Arc::clone(&self.metrics));
+        let confirms = self.confirms.clone();
         Arc::new(move |effect| {
+            if let Effect::Payment(payment, PaymentEffect::Confirm { pix }) = effect {
+                if !confirms.ask(payment, pix) {
+                    metrics.effects.with_label_values(&["confirm", "dropped"]).inc();
+                }
+                return;
+            }
             if let Err(error) = sender.try_send(effect) {
                 let effect = name(&error.into_inner());
                 metrics.effects.with_label_values(&[effect, "dropped"]).inc();
@@ -59,6 +81,11 @@ impl Effects {
     /// Carries effects out until the actors are gone. Whoever is called is called on this runtime.
     pub async fn run(mut self, provider: Provider, key: PixKey, dispatch: Weak<Dispatch>) {
         let carrier = Arc::new(Carrier { provider, key });
+        let (confirms, at) = (self.confirms, Weak::clone(&dispatch));
+        let confirmer = Confirmer { carrier: Arc::clone(&carrier), dispatch: at, confirms };
+        // Ended with this.
+        let mut confirming = JoinSet::new();
+        confirming.spawn(confirmer.run(self.asked));
         let places = Arc::new(Semaphore::new(AT_ONCE));
         // Its own end would keep the queue open.
         drop(self.sender);

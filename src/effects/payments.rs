@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ibora_domain::machines::{PaymentEffect, PaymentSeen, RefundSeen, Said};
 use ibora_domain::money::Centavos;
-use ibora_domain::payment::{ChargeSeen, Incoming};
+use ibora_domain::payment::{ChargeSeen, Incoming, TakenBack};
 use ibora_domain::pix::{EndToEndId, RefundId, Txid};
 use ibora_domain::provider::{Ending, Errand, Outcome};
 use ibora_domain::units::Millis;
@@ -13,7 +13,8 @@ use super::Carrier;
 use crate::pix::brcode::BrCode;
 use crate::pix::client::{Carried, ChargeErrand, RefundErrand};
 use crate::pix::wire::{
-    Charge, ChargeStatus, ChargeValue, Expiry, NewCharge, NewRefund, Received, RefundStatus,
+    Charge, ChargeStatus, ChargeValue, Expiry, NewCharge, NewRefund, Received, Refund,
+    RefundNature, RefundStatus,
 };
 
 /// How long an order is carried on in one go. Then it is said that it has no end yet.
@@ -137,9 +138,20 @@ fn charge_seen(charge: Charge) -> Said<ChargeSeen> {
     })
 }
 
-fn incoming(received: Received) -> Incoming {
+pub(super) fn incoming(received: Received) -> Incoming {
     let tariff = received.extras.as_ref().and_then(|extras| extras.tariff);
-    Incoming { pix: received.e2e_id, txid: received.txid, amount: received.value, tariff }
+    let by_bank = |refund: &Refund| {
+        refund.status == RefundStatus::Returned
+            && refund.nature.as_ref().is_some_and(RefundNature::is_bank_initiated)
+    };
+    let taken = received.refunds.into_iter().filter(by_bank);
+    Incoming {
+        pix: received.e2e_id,
+        txid: received.txid,
+        amount: received.value,
+        tariff,
+        taken_back: taken.map(|it| TakenBack { id: it.id, amount: it.value }).collect(),
+    }
 }
 
 /// What somebody has to look at is said aloud.

@@ -1,14 +1,16 @@
-//! Claims of fraud (MED): reads the provider's list and takes each down as it stands.
+//! Claims of fraud (MED): reads the provider's list, takes each down as it stands, and tells the
+//! payment that it is about for as long as it may matter.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use ibora_domain::payment::{BankEnd, BankSays};
 use ibora_domain::provider::{Window, Windows};
 use ibora_domain::units::Millis;
 
 use super::{JobParts, Trouble, answered, now};
 use crate::journal::ClaimRow;
-use crate::pix::wire::{Infraction, Row};
+use crate::pix::wire::{Infraction, InfractionStatus, Row};
 
 /// How often the list is read: an answer has days.
 const EVERY: Duration = Duration::from_secs(600);
@@ -53,6 +55,17 @@ async fn take_down(parts: &JobParts, claim: &Infraction) -> Result<(), Trouble> 
         opened_at: claim.analysis.map(|analysis| analysis.opened),
         due_at: claim.analysis.and_then(|analysis| analysis.due),
     };
+    if let Some(dispatch) = parts.dispatch.upgrade() {
+        let end = match claim.status {
+            InfractionStatus::Accepted => Some(BankEnd::Granted),
+            InfractionStatus::Rejected | InfractionStatus::Cancelled => Some(BankEnd::Rejected),
+            InfractionStatus::Open | InfractionStatus::InDefence | InfractionStatus::Unknown(_) => {
+                None
+            }
+        };
+        let (name, pix, amount) = (claim.id.clone(), claim.e2e_id.clone(), claim.value);
+        dispatch.claim_hint(BankSays { name, pix, amount, end }).await?;
+    }
     if parts.journal.reconciliations().claim(&row).await? {
         tracing::warn!(
             claim = row.id,

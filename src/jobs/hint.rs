@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ibora_domain::pix::{EndToEndId, SendId, Txid};
+use ibora_domain::pix::{EndToEndId, RefundId, SendId, Txid};
 use ibora_domain::provider::Told;
 use serde_json::Value;
 
@@ -13,8 +13,8 @@ use crate::pix::wire::{NoticeKind, RefundStatus, SendStatus};
 /// whoever it is about asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hint {
-    /// A Pix came in, or something of it went back.
-    Payment { txid: Option<Txid>, pix: EndToEndId },
+    /// A Pix came in, or something of it went back, under this id.
+    Payment { txid: Option<Txid>, pix: EndToEndId, refund: Option<RefundId> },
     /// A payout came to an end, or came back.
     Payout {
         id: Option<SendId>,
@@ -41,7 +41,8 @@ pub(super) fn hint(notice: &Notice) -> Hint {
     let pix = notice.e2e_id.clone();
     if is_incoming(notice) {
         let txid = element["txid"].as_str().and_then(|txid| Txid::parse(txid).ok());
-        return Hint::Payment { txid, pix };
+        let refund = RefundId::parse(&notice.part).ok();
+        return Hint::Payment { txid, pix, refund };
     }
     let failure = element["gnExtras"]["erro"]["codigo"].as_str().map(str::to_owned);
     Hint::Payout { id: send_id(&element), pix, failure }
@@ -155,9 +156,9 @@ mod tests {
         let pix = EndToEndId::parse(E2E).expect("a number");
         let of = |txid: Value| hint(&notice("PIX_RECEBIDO", "", "", &json!({"txid": txid})));
         let txid = Txid::parse("RIDE1").ok();
-        assert_eq!(of(json!("RIDE1")), Hint::Payment { txid, pix: pix.clone() });
+        assert_eq!(of(json!("RIDE1")), Hint::Payment { txid, pix: pix.clone(), refund: None });
         for senseless in [json!(null), json!("a b"), json!(1)] {
-            assert_eq!(of(senseless), Hint::Payment { txid: None, pix: pix.clone() });
+            assert_eq!(of(senseless), Hint::Payment { txid: None, pix: pix.clone(), refund: None });
         }
         let failed = json!({"gnExtras": {"idEnvio": "7", "erro": {"codigo": "AC03"}}});
         let (id, failure) = (SendId::parse("7").ok(), Some("AC03".to_owned()));

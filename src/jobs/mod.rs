@@ -45,6 +45,8 @@ pub struct JobParts {
     pub metrics: Arc<Metrics>,
     /// Takes what the provider tells to whom it is about. Must not wait.
     pub hand: Hand,
+    /// Whether there is room for what that leads to. Else it waits, where it is recorded.
+    pub room: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 /// The numbers jobs work by.

@@ -23,6 +23,8 @@ const AT_ONCE: u32 = 200;
 const QUESTIONS: usize = 8;
 /// How often it is looked for notices that nobody announced.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked whether there is room again.
+const ROOM_EVERY: Duration = Duration::from_millis(20);
 /// How often those that wait are counted.
 const COUNT_EVERY: Duration = Duration::from_secs(5);
 
@@ -33,8 +35,12 @@ pub(super) async fn hand_on(parts: Arc<JobParts>) {
         tokio::time::sleep(LOOK_EVERY).await;
     }
     loop {
-        while parts.may_act() && hand_round(&parts).await {}
-        tokio::time::timeout(LOOK_EVERY, parts.journal.inbox().news()).await.ok();
+        while parts.may_act() && (parts.room)() && hand_round(&parts).await {}
+        if (parts.room)() {
+            tokio::time::timeout(LOOK_EVERY, parts.journal.inbox().news()).await.ok();
+        } else {
+            tokio::time::sleep(ROOM_EVERY).await;
+        }
     }
 }
 
@@ -94,7 +100,12 @@ async fn settle(parts: &JobParts, ids: Vec<Uuid>, fate: Fate) -> Result<(), Trou
 
 /// What is to become of a notice that is not booked; nothing yet, where the provider cannot say.
 async fn fate(parts: &JobParts, notice: &Notice) -> Option<Fate> {
-    let known = if notice.confirmed { Some(true) } else { knows(parts, notice).await };
+    // Without room whoever it was handed to has still to ask: another question would not help.
+    let known = match (notice.confirmed, (parts.room)()) {
+        (true, _) => Some(true),
+        (false, true) => knows(parts, notice).await,
+        (false, false) => None,
+    };
     let fate = Fate::of(known, notice.tries);
     match fate {
         Some(Fate::Parked) => (parts.hand)(hint(notice)),

@@ -14,6 +14,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::disputes::{Disputes, OF_DISPUTES};
 use super::fence::Fence;
 use super::money::Money;
 use super::payments::{OF_PAYMENTS, Payments};
@@ -23,15 +24,17 @@ use super::timestamp;
 /// What `journal_write` takes, who writes included, and what `ledger_write` takes beside its slot.
 const OF_JOURNAL: usize = 64;
 const OF_LEDGER: usize = 14;
-pub(super) const PARAMETERS: usize = OF_JOURNAL + OF_LEDGER + OF_PAYMENTS + OF_PAYOUTS;
+pub(super) const PARAMETERS: usize =
+    OF_JOURNAL + OF_LEDGER + OF_PAYMENTS + OF_PAYOUTS + OF_DISPUTES;
 
 /// What is called beside `journal_write`, where a batch has rows for it: the function, what it
 /// takes before its columns, and how many those are. The slot of the ledger is the lane, the third
 /// parameter.
-const BESIDE: [(&str, &str, usize); 3] = [
+const BESIDE: [(&str, &str, usize); 4] = [
     ("ledger_write", "$3,", OF_LEDGER),
     ("payment_write", "", OF_PAYMENTS),
     ("payout_write", "", OF_PAYOUTS),
+    ("dispute_write", "", OF_DISPUTES),
 ];
 
 /// The SQL calls, by which of [`BESIDE`] a batch has rows for, a bit each. Parameters are numbered
@@ -90,6 +93,7 @@ pub(super) struct Batch<'a> {
     money: Money<'a>,
     payments: Payments<'a>,
     payouts: Payouts<'a>,
+    disputes: Disputes<'a>,
     audit: Vec<&'a AuditRow>,
 }
 
@@ -159,7 +163,9 @@ impl<'a> Batch<'a> {
                 | Row::Refund(_)
                 | Row::Hold(_)
                 | Row::Held(_)
-                | Row::Payout(_) => {}
+                | Row::Payout(_)
+                | Row::Dispute(_)
+                | Row::Evidence(_) => {}
             }
         }
         if let Some(timer) = decision.timer {
@@ -178,6 +184,7 @@ impl<'a> Batch<'a> {
         self.money.add(&decision.money, column(shard));
         self.payments.add(decision);
         self.payouts.add(decision);
+        self.disputes.add(decision);
         self.audit.extend(&decision.audit);
     }
 
@@ -196,8 +203,8 @@ impl<'a> Batch<'a> {
         let others = self.drivers.len() + self.timers.len() + self.new_streams.len();
         let all = events.chain(rides).chain(waves).chain(attempts).chain(results).chain(streams);
         let text: usize = all.map(|text| text + ROW_BYTES).sum();
-        let beside = self.money.rows() + self.payments.rows() + self.payouts.rows();
-        let text = text + self.payments.bytes() + self.payouts.bytes();
+        let beside: usize = self.beside().iter().sum();
+        let text = text + self.payments.bytes() + self.payouts.bytes() + self.disputes.bytes();
         text + (others + beside + PARAMETERS) * ROW_BYTES
     }
 
@@ -208,9 +215,14 @@ impl<'a> Batch<'a> {
 
     /// The text of the call that takes these columns.
     pub(super) fn call(&self) -> &'static str {
-        let rows = [self.money.rows(), self.payments.rows(), self.payouts.rows()];
-        let [ledger, payments, payouts] = rows.map(|rows| usize::from(rows > 0));
-        &CALLS[ledger | payments << 1 | payouts << 2]
+        let parts = self.beside().map(|rows| usize::from(rows > 0));
+        &CALLS[parts.iter().enumerate().map(|(bit, part)| part << bit).sum::<usize>()]
+    }
+
+    /// How many rows there are for each of [`BESIDE`].
+    fn beside(&self) -> [usize; BESIDE.len()] {
+        let Self { money, payments, payouts, disputes, .. } = self;
+        [money.rows(), payments.rows(), payouts.rows(), disputes.rows()]
     }
 
     /// Binds the columns in the order of [`Batch::call`], after the six that say who writes.
@@ -223,7 +235,8 @@ impl<'a> Batch<'a> {
         let query = self.bind_streams(query);
         let query = self.money.bind(query);
         let query = self.payments.bind(query);
-        self.payouts.bind(query)
+        let query = self.payouts.bind(query);
+        self.disputes.bind(query)
     }
 
     /// The shards written for, with their epochs.

@@ -11,6 +11,7 @@ mod audit_rows;
 mod backlog;
 mod batch;
 mod cursors;
+mod disputes;
 mod fence;
 mod hold;
 mod inbox;
@@ -38,7 +39,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
-use crate::db::Db;
+use crate::db::{Db, lazy_pool};
 use crate::obs::{Metrics, failpoint};
 use acks::Acks;
 use append::Content;
@@ -65,6 +66,8 @@ pub use records::{InFlight, PayoutStop, Records};
 pub use sqlx::Error as ReadError;
 pub use tenure::{Taking, Tenure};
 
+/// Connections for what the provider of Pix tells: to take it down, and to hand it on.
+const INBOX_CONNECTIONS: u32 = 3;
 /// Account rows that may wait in a journal for tools.
 const TOOL_QUEUE: usize = 1024;
 /// How long the database may take to answer a tool.
@@ -149,7 +152,8 @@ impl Journal {
         let streams = Arc::new(Streams::new(db.clone(), usize::from(lanes), &metrics));
         let backlog = Arc::new(Backlog::default());
         let acks = Acks::start(db.patient());
-        let inbox = Inbox::start(&db);
+        // The provider is answered, however much is read meanwhile of what it told.
+        let inbox = Inbox::start(&Db::new(lazy_pool(connect.clone(), INBOX_CONNECTIONS)));
         let records = Records::new(db.clone(), &metrics);
         let start = |number: u16| {
             let (sender, inbox) = mpsc::channel(options.queue_max);

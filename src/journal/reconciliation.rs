@@ -139,21 +139,23 @@ impl Reconciliations {
     }
 
     /// What should have come to an end long ago: charges that expired ten minutes ago, and refunds
-    /// that were asked for an hour ago; and the claims that are open.
+    /// that were asked for an hour ago; payouts of which nobody knows the end, and the claims that
+    /// are open.
     ///
     /// # Errors
     /// Whatever the database reports.
-    pub async fn stuck(&self) -> Result<[(&'static str, i64); 3], Error> {
-        let (charges, refunds, claims) = sqlx::query_as(
+    pub async fn stuck(&self) -> Result<[(&'static str, i64); 4], Error> {
+        let (charges, refunds, payouts, claims) = sqlx::query_as(
             "SELECT
                 (SELECT count(*) FROM pix_charges WHERE status IN ('making', 'live')
                     AND expires_at < now() - interval '10 minutes'),
                 (SELECT count(*) FROM pix_refunds WHERE status = 'asked'
                     AND asked_at < now() - interval '1 hour'),
+                (SELECT count(*) FROM payouts WHERE status = 'unclear'),
                 (SELECT count(*) FROM pix_claims WHERE status IN ('ABERTA', 'EM_DEFESA'))",
         )
         .fetch_one(&self.db)
         .await?;
-        Ok([("charge", charges), ("refund", refunds), ("claim", claims)])
+        Ok([("charge", charges), ("refund", refunds), ("payout", payouts), ("claim", claims)])
     }
 }

@@ -199,6 +199,9 @@ metrics! {
     payouts: IntCounterVec = "ibora_payouts_total" ["event"]
         "What happened to payouts; `payout_set_aside`: nobody could learn its outcome in time, \
          look at it.";
+    disputes: IntCounterVec = "ibora_disputes_total" ["event"]
+        "What happened to what stands against drivers' shares: contested rides, banks' claims, \
+         refunds that both bear.";
     payouts_wait: IntCounterVec = "ibora_payouts_wait_total" ["why"]
         "Times that the next payout could not go out: the provider has too little for us \
          (`short`), payouts are `stopped`, or neither is known.";
@@ -227,13 +230,17 @@ metrics! {
          the provider itself knows nothing of it; alert above 0.";
     pix_notices_waiting: IntGaugeVec = "ibora_pix_notices_waiting" ["state"]
         "What the Pix provider tells and is not booked; `parked`: it is true, and nobody takes it.";
+    pix_confirms_waiting: IntGauge = "ibora_pix_confirms_waiting" []
+        "Pix that payments want confirmed; from 200 on the provider's list is read for them, and \
+         from 512 on what it tells waits as `new` in ibora_pix_notices_waiting.";
     pix_webhook_registered: IntGauge = "ibora_pix_webhook_registered" []
         "1 once the Pix provider has taken our address for callbacks in this run.";
     webhooks_missed: IntCounterVec = "webhooks_missed_total" ["kind"]
         "What stands in the Pix provider's lists and no callback told in time.";
     pix_unfinished: IntGaugeVec = "ibora_pix_unfinished" ["what"]
         "Charges that expired ten minutes ago and refunds asked for an hour ago that have no end, \
-         and claims of fraud that are open.";
+         payouts of which nobody knows whether they were carried out, and claims of fraud that are \
+         open.";
     pix_difference_centavos: IntGauge = "ibora_pix_difference_centavos" []
         "The provider's balance less the ledger's and what explains it, when last compared; not 0: \
          somebody has to look.";

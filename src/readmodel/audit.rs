@@ -214,12 +214,56 @@ pub(super) const CHECKS: &[(Invariant, &str)] = &[
         "SELECT r.payment_id FROM pix_received r
          WHERE NOT EXISTS (SELECT FROM financial_events f WHERE f.key = 'pix:' || r.end_to_end)
             OR (SELECT coalesce(sum(g.amount), 0) FROM pix_refunds g
-                WHERE g.end_to_end = r.end_to_end AND g.status <> 'failed') > r.amount
+                WHERE g.end_to_end = r.end_to_end
+                  AND g.status NOT IN ('failed', 'dropped')) > r.amount
             OR r.good_for NOT IN ('settled', 'settled_late') AND NOT EXISTS (
                 SELECT FROM pix_refunds g WHERE g.end_to_end = r.end_to_end)",
     ),
     (
         invariants::MONEY_11,
+        "SELECT coalesce(d.id, b.owner) FROM disputes d
+         FULL JOIN (SELECT owner, -balance AS escrow FROM ledger_running_balances
+                    WHERE code = 2110) b ON b.owner = d.id
+         WHERE coalesce(d.escrow, 0) <> coalesce(b.escrow, 0)",
+    ),
+    // One that failed and is owed all the same stays on its way until one after it goes out; and
+    // what was ruled is on its way before its payment has heard of it.
+    (
+        invariants::MONEY_12,
+        "SELECT '00000000-0000-0000-0000-000000000000'::uuid
+         WHERE (SELECT coalesce(-sum(balance), 0) FROM ledger_running_balances WHERE code = 1030)
+            <> (SELECT coalesce(sum(f.amount), 0) FROM pix_refunds f
+                WHERE f.status = 'asked'
+                   OR f.status = 'failed' AND f.cause IN ('suspense', 'dispute') AND NOT EXISTS (
+                       SELECT FROM pix_refunds g
+                       WHERE g.end_to_end = f.end_to_end AND g.cause = f.cause
+                         AND (g.asked_at, octet_length(g.id), g.id)
+                             > (f.asked_at, octet_length(f.id), f.id)))
+             + (SELECT coalesce(sum(f.amount), 0) FROM pix_refunds f
+                JOIN disputes d ON d.payment_id = f.payment_id AND d.kind = 'contested'
+                WHERE f.cause = 'dispute' AND f.status IN ('decided', 'frozen')
+                  AND d.status = 'for_passenger')
+             + (SELECT coalesce(sum(f.amount), 0) FROM pix_refunds f
+                WHERE f.cause = 'shared' AND f.status IN ('decided', 'failed') AND EXISTS (
+                    SELECT FROM disputes d WHERE d.payment_id = f.payment_id
+                      AND d.kind = 'refund' AND d.status = 'open'
+                      AND d.state::json -> 'claim' -> 'ground' ->> 'id' = f.id))",
+    ),
+    (
+        invariants::MONEY_13,
+        "SELECT '00000000-0000-0000-0000-000000000000'::uuid
+         WHERE (SELECT coalesce(sum(balance), 0) FROM ledger_running_balances WHERE code = 1040)
+            <> (SELECT coalesce(sum(blocked), 0) FROM disputes)
+             + (SELECT coalesce(sum(abs(e.amount)), 0) FROM financial_events f
+                JOIN ledger_entries e ON e.event_id = f.id AND e.recorded_at = f.recorded_at
+                WHERE f.kind = 'med_blocked' AND e.code = 1040
+                  AND NOT EXISTS (SELECT FROM disputes d WHERE d.id = f.subject_id)
+                  AND NOT EXISTS (SELECT FROM financial_events g
+                      WHERE g.subject_id = f.subject_id
+                        AND g.kind IN ('med_rejected', 'med_accepted')))",
+    ),
+    (
+        invariants::MONEY_14,
         "SELECT p.id FROM payment_intents p
          JOIN (SELECT payment_id, count(*) FILTER (WHERE good_for LIKE 'settled%') AS settled
                FROM pix_received GROUP BY payment_id) i ON i.payment_id = p.id

@@ -4,6 +4,7 @@
 
 mod audit;
 mod demand;
+mod disputes;
 mod earnings;
 mod ledger;
 mod payees;

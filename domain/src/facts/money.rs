@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::ids::{DriverId, PassengerId, PaymentId, RideId};
+use crate::ids::{DisputeId, DriverId, PassengerId, PaymentId, RideId, UserId};
 use crate::ledger::Earning;
 use crate::money::Centavos;
 use crate::pix::{EndToEndId, RefundId, Txid};
@@ -69,4 +69,36 @@ pub struct HoldRow {
     pub driver: DriverId,
     pub amount: Centavos,
     pub release_at: UnixMillis,
+}
+
+/// The current row of a dispute. `state` is the dispute itself as JSON; the columns are what the
+/// database indexes.
+#[derive(Clone, PartialEq)]
+pub struct DisputeRow {
+    pub id: DisputeId,
+    pub ride: RideId,
+    pub payment: PaymentId,
+    pub passenger: PassengerId,
+    pub driver: DriverId,
+    /// What it rests on.
+    pub kind: &'static str,
+    pub status: &'static str,
+    /// What lies in escrow for it, and what the provider has blocked.
+    pub escrow: Centavos,
+    pub blocked: Centavos,
+    pub opened_at: UnixMillis,
+    pub version: u64,
+    pub state: Arc<str>,
+}
+
+/// What somebody said to a dispute. Never changed.
+#[derive(Clone, PartialEq)]
+pub struct EvidenceRow {
+    pub dispute: DisputeId,
+    /// Counts those of a dispute, from 1.
+    pub number: u32,
+    pub by: UserId,
+    pub role: &'static str,
+    pub text: Arc<str>,
+    pub at: UnixMillis,
 }

@@ -25,7 +25,7 @@ pub use event::{FinancialEvent, LedgerError, Posting, Subject};
 pub use payouts::{Payee, PayoutTerms};
 pub use platform::{funded, goodwill};
 pub use receipts::{Receipt, Resolved};
-pub use refunds::{Bearer, Block, Dispute, Refund, Ruling, Taken};
+pub use refunds::{Bearer, Block, Borne, Dispute, Refund, Taken, TakenByBank};
 pub use rides::{Due, Trip};
 pub use share::{Rate, Shares};
 pub use wallet::{Earning, Hold, PayoutRefusal, PayoutRules, Released, Wallet};

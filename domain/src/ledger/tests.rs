@@ -35,7 +35,7 @@ fn dispute() -> Dispute {
 }
 
 fn block() -> Block<'static> {
-    Block { infraction: "i1", dispute: dispute(), amount: Centavos(2000) }
+    Block { infraction: "i1", dispute: DISPUTE, amount: Centavos(2000) }
 }
 
 /// Debits positive, in the order in which they are posted.
@@ -202,15 +202,17 @@ fn a_canceled_ride_costs_a_fee_and_a_waiver_takes_it_back() {
 #[test]
 fn a_refund_is_borne_by_whoever_had_the_money() {
     let held = Taken { held: Centavos(1600), ..Taken::default() };
-    let by = |taken| Bearer::Both { driver: DRIVER, taken, commission: Centavos(400) };
+    let commission = Centavos(400);
+    let by = |taken| Bearer::Both { driver: DRIVER, taken, commission, due: Due::Fare };
     let event = expect(
         refund().requested(by(held), AT),
         "dev:E1:d1:req",
         &[(DriverHeld(DRIVER), 1600), (Commission, 400), (RefundInTransit, -2000)],
     );
     expect(refund().done(AT), "dev:E1:d1:ok", &[(RefundInTransit, 2000), (PspCash, -2000)]);
-    let undone = event.reversal("refund_failed", AT).expect("a first reversal");
+    let undone = refund().failed(by(held), held, AT).expect("an event");
     assert_eq!(undone.amount(), event.amount());
+    assert_eq!(undone.reverses(), Some(event.key()), "the exact reversal");
     expect(
         refund().requested(Bearer::Platform(Centavos(2000)), AT),
         "dev:E1:d1:req",
@@ -222,6 +224,19 @@ fn a_refund_is_borne_by_whoever_had_the_money() {
         "dev:E1:d1:req",
         &[(DriverReceivable(DRIVER), 1600), (Commission, 400), (RefundInTransit, -2000)],
     );
+    let off = Taken { available: Centavos(1000), owed: Centavos(600), ..Taken::default() };
+    expect(
+        refund().failed(by(paid_out), off, AT),
+        "dev:E1:d1:req:reversed",
+        &[
+            (RefundInTransit, 2000),
+            (DriverAvailable(DRIVER), -1000),
+            (DriverReceivable(DRIVER), -600),
+            (Commission, -400),
+        ],
+    );
+    let less = Taken { owed: Centavos(600), ..Taken::default() };
+    assert!(refund().failed(by(paid_out), less, AT).is_err(), "all of it is his again");
 }
 
 #[test]
@@ -229,34 +244,79 @@ fn a_dispute_freezes_the_share_until_it_is_ruled() {
     let taken = Taken { held: Centavos(1000), available: Centavos(600), owed: Centavos(9) };
     let opened = dispute().opened(taken, AT).expect("an event");
     assert_eq!(opened.amount(), Centavos(1600), "what he owes is not in escrow");
-    let ruled = dispute().ruled(Ruling::ForDriver, AT).expect("an event");
-    assert_eq!(ruled.postings()[1].account, DriverAvailable(DRIVER));
     let key = "dispute:00000000000000000000000000000005:ruled";
     expect(
-        dispute().ruled(Ruling::ForPassenger { commission: Centavos(400) }, AT),
+        dispute().for_driver(AT),
+        key,
+        &[(DisputeEscrow(DISPUTE), 1600), (DriverAvailable(DRIVER), -1600)],
+    );
+    expect(
+        dispute().for_passenger(Centavos(2000), borne(NOTHING, NOTHING), AT),
         key,
         &[(DisputeEscrow(DISPUTE), 1600), (Commission, 400), (RefundInTransit, -2000)],
     );
+    let poor = Dispute { escrow: Centavos(100), ..dispute() };
+    expect(
+        poor.for_passenger(Centavos(2000), borne(Centavos(1500), NOTHING), AT),
+        key,
+        &[
+            (DisputeEscrow(DISPUTE), 100),
+            (DriverReceivable(DRIVER), 1500),
+            (Commission, 400),
+            (RefundInTransit, -2000),
+        ],
+    );
+    let nothing = Dispute { escrow: NOTHING, ..dispute() };
+    assert_eq!(nothing.for_driver(AT), Err(LedgerError::Nothing), "nothing lay there");
+}
+
+/// All of the commission; `owed` of his share was not there, `lost` nobody's.
+fn borne(owed: Centavos, lost: Centavos) -> Borne {
+    let short = Taken { owed, ..Taken::default() };
+    Borne { short, rest: NOTHING, commission: Centavos(400), due: Due::Fare, lost }
 }
 
 #[test]
 fn what_the_bank_takes_by_itself_is_borne_by_the_escrow_and_the_rest_is_owed() {
     expect(block().blocked(AT), "med:i1:block", &[(PspBlocked, 2000), (PspCash, -2000)]);
     expect(block().rejected(AT), "med:i1:free", &[(PspCash, 2000), (PspBlocked, -2000)]);
+    let taken = TakenByBank {
+        end_to_end: "E1",
+        id: "m1",
+        dispute: DISPUTE,
+        amount: Centavos(2000),
+        blocked: Centavos(2000),
+    };
+    let key = "dev:E1:m1:ok";
     expect(
-        block().accepted(Centavos(400), AT),
-        "med:i1:gone",
+        taken.gone(dispute(), borne(NOTHING, NOTHING), AT),
+        key,
         &[(DisputeEscrow(DISPUTE), 1600), (Commission, 400), (PspBlocked, -2000)],
     );
-    let short = Block { dispute: Dispute { escrow: Centavos(100), ..dispute() }, ..block() };
+    let poor = Dispute { escrow: Centavos(100), ..dispute() };
     expect(
-        short.accepted(Centavos(400), AT),
-        "med:i1:gone",
+        taken.gone(poor, borne(Centavos(1500), NOTHING), AT),
+        key,
         &[
             (DisputeEscrow(DISPUTE), 100),
-            (Commission, 400),
             (DriverReceivable(DRIVER), 1500),
+            (Commission, 400),
             (PspBlocked, -2000),
+        ],
+    );
+    let unannounced = TakenByBank { blocked: NOTHING, ..taken };
+    expect(unannounced.lost(AT), key, &[(BadDebt, 2000), (PspCash, -2000)]);
+    let less = TakenByBank { amount: Centavos(1900), ..taken };
+    let rest = Borne { rest: Centavos(100), ..borne(NOTHING, NOTHING) };
+    expect(
+        less.gone(dispute(), rest, AT),
+        key,
+        &[
+            (DisputeEscrow(DISPUTE), 1600),
+            (DriverAvailable(DRIVER), -100),
+            (Commission, 400),
+            (PspBlocked, -2000),
+            (PspCash, 100),
         ],
     );
 }

@@ -258,6 +258,15 @@ impl Wallet {
     /// owes.
     #[must_use]
     pub fn take(&mut self, ride: RideId, amount: Centavos) -> Taken {
+        let taken = self.freeze(ride, amount);
+        let owed = Centavos((amount.0.max(0) - taken.had().0).max(0));
+        self.indebted(owed);
+        Taken { owed, ..taken }
+    }
+
+    /// As [`Self::take`], but only of what is there.
+    #[must_use]
+    pub fn freeze(&mut self, ride: RideId, amount: Centavos) -> Taken {
         let amount = amount.max(Centavos::ZERO);
         let mut held = Centavos::ZERO;
         for (_, hold) in self.holds.iter_mut().filter(|(earning, _)| earning.ride == ride) {
@@ -267,9 +276,39 @@ impl Wallet {
         }
         let available = Centavos((amount.0 - held.0).clamp(0, self.available.0.max(0)));
         self.available.0 -= available.0;
-        let owed = Centavos((amount.0 - held.0 - available.0).max(0));
-        self.indebted(owed);
+        Taken { held, available, owed: Centavos::ZERO }
+    }
+
+    /// What was taken is his again: the holds of `ride` get theirs back, and end as they would
+    /// have. What he has paid off meanwhile of what he owed, and what belongs to a hold that is
+    /// long over, he may take out. Says who got what.
+    #[must_use]
+    pub fn give_back(&mut self, ride: RideId, taken: Taken) -> Taken {
+        let mut held = Centavos::ZERO;
+        for (_, hold) in self.holds.iter_mut().filter(|(earning, _)| earning.ride == ride) {
+            let part = hold.taken.min(Centavos(taken.held.0 - held.0));
+            hold.taken.0 -= part.0;
+            held.0 += part.0;
+        }
+        let owed = taken.owed.min(self.owed);
+        self.owed.0 -= owed.0;
+        let available = Centavos((taken.all().0 - held.0 - owed.0).max(0));
+        self.credited(available);
         Taken { held, available, owed }
+    }
+
+    /// Of what he was just given, `credited`, he pays what he owes (E19). `key` is of what gave it.
+    pub fn set_off(
+        &mut self,
+        ride: RideId,
+        (key, credited): (&str, Centavos),
+        at: UnixMillis,
+    ) -> Option<FinancialEvent> {
+        let off = self.owed.min(credited).min(self.available);
+        let event = set_off(self.driver, ride, (key, off), at).ok()?;
+        self.available.0 -= off.0;
+        self.owed.0 -= off.0;
+        Some(event)
     }
 }
 

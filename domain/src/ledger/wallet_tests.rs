@@ -218,6 +218,11 @@ fn give_back(step: u64, amount: Centavos, taken: Taken) -> FinancialEvent {
     let id = step.to_string();
     let payment = crate::ids::PaymentId(Uuid::from_u128(9));
     let refund = crate::ledger::Refund { payment, end_to_end: "E", id: &id, amount };
-    let by = crate::ledger::Bearer::Both { driver: DRIVER, taken, commission: Centavos::ZERO };
+    let by = crate::ledger::Bearer::Both {
+        driver: DRIVER,
+        taken,
+        commission: Centavos::ZERO,
+        due: Due::Fare,
+    };
     refund.requested(by, UnixMillis(0)).expect("borne")
 }

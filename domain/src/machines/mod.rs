@@ -143,6 +143,10 @@ pub enum Note {
     Payout {
         event: &'static str,
     },
+    /// Something happened to what stands against a driver's share.
+    Dispute {
+        event: &'static str,
+    },
     /// Payouts wait for something.
     PayoutsWait {
         why: Cleared,
@@ -261,14 +265,16 @@ impl<R> Envelope<R> {
                 PaymentInput::Intent { ask }
                 | PaymentInput::Tip { ask, .. }
                 | PaymentInput::Waive { ask, .. }
+                | PaymentInput::Contest { ask, .. }
                 | PaymentInput::GiveBack { ask, .. } => Some(ask.reply),
                 PaymentInput::Read { reply, .. } => Some(reply),
                 _ => None,
             },
             Self::Wallet(_, input) => match input {
-                WalletInput::Payout { ask, .. } | WalletInput::Review { ask, .. } => {
-                    Some(ask.reply)
-                }
+                WalletInput::Payout { ask, .. }
+                | WalletInput::Review { ask, .. }
+                | WalletInput::Evidence { ask, .. }
+                | WalletInput::Rule { ask, .. } => Some(ask.reply),
                 _ => None,
             },
             Self::Dispatcher(..) | Self::PayoutLine(_) => None,

@@ -8,27 +8,32 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde_json::json;
-
-use super::effect::{Effect, PaymentEffect, PaymentSeen, RefundSeen, Said};
+use super::effect::{Effect, PaymentEffect, PaymentSeen, Said};
 use super::known::{Known, PastCommand, done};
 use super::{Ask, Machine, Outputs, PassengerInput, ReadAs, RideInput, Turn, WalletInput};
-use crate::facts::{Act, Decision, Entity, EventRow, HoldRow, Row, Timer};
-use crate::ids::PaymentId;
+use crate::dispute::{Opening, Status};
+use crate::facts::{Decision, Entity, EventRow, HoldRow, Row, Timer};
+use crate::ids::{DisputeId, PaymentId};
 use crate::ledger::{Hold, Trip};
 use crate::money::Centavos;
 use crate::mutants::{Mutant, is};
 use crate::payment::{
-    ChargeSeen, Incoming, Payment, PaymentEvent, PaymentPolicy, Receipt, RefundStage, Stage,
+    BankSays, BorneBy, ChargeSeen, Incoming, Payment, PaymentEvent, PaymentPolicy, Receipt,
+    RefundStage, Stage,
 };
-use crate::person::Role;
 use crate::pix::{EndToEndId, RefundId};
 use crate::provider::Backoff;
 use crate::refusal::Refusal;
 use crate::ride::json_text;
 use crate::units::{Millis, UnixMillis};
 
+mod against;
+#[cfg(test)]
+mod court;
+#[cfg(test)]
+mod court_tests;
 mod incoming;
+mod refunds;
 mod relief;
 #[cfg(test)]
 mod tests;
@@ -43,6 +48,9 @@ const EVENT_JSON: usize = 512;
 const LOOKS: Backoff = Backoff { first: Millis::from_secs(10), longest: Millis::from_secs(60) };
 /// An order that has no end yet is asked for.
 const TRIES: Backoff = Backoff { first: Millis::from_secs(2), longest: Millis::from_secs(60) };
+/// A wallet that waits for a ruling is asked for it, should the word of it be lost.
+const RULINGS: Backoff =
+    Backoff { first: Millis::from_secs(3600), longest: Millis::from_secs(3600) };
 /// A refund that the provider could not pay is tried again.
 const FAILED: Backoff = Backoff { first: Millis::from_secs(60), longest: Millis::from_secs(3600) };
 /// Hints that are followed at once; a forged one costs a question.
@@ -69,6 +77,7 @@ pub enum PaymentInput<R> {
     GiveBack {
         ask: Ask<R>,
         amount: Centavos,
+        borne_by: BorneBy,
         reason: String,
     },
     /// From the ride, which its passenger may tip: answered once there is a charge.
@@ -84,9 +93,22 @@ pub enum PaymentInput<R> {
     },
     /// It may be time to write it off.
     WriteOff,
-    /// Somebody says that this Pix came in.
+    /// One of the ride's people contests it; the driver's wallet answers.
+    Contest {
+        ask: Ask<R>,
+        opening: Opening,
+    },
+    /// The driver's wallet says where a dispute stands.
+    Wallet {
+        dispute: DisputeId,
+        status: Status,
+    },
+    /// What the provider says of a claim of fraud.
+    Bank(BankSays),
+    /// Somebody says that this Pix came in, or that something of it went back under this id.
     Hint {
         pix: EndToEndId,
+        refund: Option<RefundId>,
     },
     /// A Pix that names a charge which its payment does not know, from that payment.
     Unclaimed(Incoming),
@@ -114,6 +136,8 @@ pub struct PaymentMachine<R> {
     charge: Option<Watch>,
     refunds: BTreeMap<RefundId, Watch>,
     hints: BTreeMap<EndToEndId, Watch>,
+    /// What the driver's wallet is waited for, and as what it was told.
+    wallets: BTreeMap<(DisputeId, &'static str), Watch>,
     /// The deadline last handed over to be recorded.
     timer: Option<Timer>,
 }
@@ -138,6 +162,7 @@ impl<R> PaymentMachine<R> {
             charge: None,
             refunds: BTreeMap::new(),
             hints: BTreeMap::new(),
+            wallets: BTreeMap::new(),
             timer: None,
         }
     }
@@ -209,36 +234,6 @@ impl<R> PaymentMachine<R> {
         turn.reply(reply, shown.ok_or(Refusal::NotFound));
     }
 
-    fn give_back(
-        &mut self,
-        turn: &mut Turn<'_, R>,
-        ask: Ask<R>,
-        (amount, reason): (Centavos, String),
-    ) {
-        let Some(payment) = &self.payment else {
-            turn.reply(ask.reply, Err(Refusal::NotFound));
-            return;
-        };
-        let stale = ask.if_version.is_some_and(|version| version != payment.version);
-        let decided = if stale { Err(Refusal::VersionConflict) } else { payment.give_back(amount) };
-        let mut decision = self.decision(turn);
-        match decided {
-            Ok(event) => {
-                let act = Act {
-                    action: "payment.refund",
-                    entity_type: "payment",
-                    entity_id: self.id.0,
-                    changes: json!({ "amount": amount.to_string(), "reason": reason }),
-                };
-                decision.audit.push(ask.audit(Role::Admin, act, turn.now));
-                self.record(turn, &event, &mut decision);
-                self.answer(turn, ask, &mut decision);
-            }
-            Err(refusal) => self.known.answer(turn, ask, Err(refusal), &mut decision),
-        }
-        self.finish(turn, decision);
-    }
-
     fn seen(&mut self, turn: &mut Turn<'_, R>, seen: PaymentSeen) {
         match seen {
             PaymentSeen::Charge { txid, said } => {
@@ -304,32 +299,6 @@ impl<R> PaymentMachine<R> {
         }
         for ask in std::mem::take(&mut self.waiting) {
             self.answer(turn, ask, decision);
-        }
-    }
-
-    fn refund_said(&mut self, turn: &mut Turn<'_, R>, id: &RefundId, said: &Said<RefundSeen>) {
-        let done = match said {
-            Said::Found(RefundSeen::Returned) => true,
-            Said::Found(RefundSeen::Failed) | Said::Refused { .. } => false,
-            Said::Found(RefundSeen::Pending) if is(Mutant::RefundAgain) => false,
-            Said::Found(RefundSeen::Pending) | Said::Absent | Said::Mismatched => {
-                if let Some(watch) = self.refunds.get_mut(id) {
-                    watch.again(turn.now, TRIES, true);
-                }
-                return;
-            }
-            Said::Unfinished { in_doubt } => {
-                if let Some(watch) = self.refunds.get_mut(id) {
-                    watch.again(turn.now, TRIES, *in_doubt);
-                }
-                return;
-            }
-        };
-        let ended = self.payment.as_ref().and_then(|payment| payment.refund_ended(id, done));
-        if let Some(event) = ended {
-            let mut decision = self.decision(turn);
-            self.record(turn, &event, &mut decision);
-            self.finish(turn, decision);
         }
     }
 
@@ -405,9 +374,9 @@ impl<R> Machine for PaymentMachine<R> {
                 }
             }
             PaymentInput::Read { by, reply } => self.read(turn, by, reply),
-            PaymentInput::GiveBack { ask, amount, reason } => {
+            PaymentInput::GiveBack { ask, amount, borne_by, reason } => {
                 if let Some(ask) = self.known.replay(turn, ask) {
-                    self.give_back(turn, ask, (amount, reason));
+                    self.give_back(turn, ask, (amount, borne_by, reason));
                 }
             }
             PaymentInput::Tip { ask, trip, amount } => {
@@ -421,8 +390,11 @@ impl<R> Machine for PaymentMachine<R> {
                 }
             }
             PaymentInput::WriteOff => self.write_off(turn),
-            PaymentInput::Hint { pix } if is(Mutant::HintBelieved) => self.believe(turn, pix),
-            PaymentInput::Hint { pix } => self.hint(now, pix),
+            PaymentInput::Contest { ask, opening } => self.contest(turn, ask, opening),
+            PaymentInput::Wallet { dispute, status } => self.wallet(turn, dispute, status),
+            PaymentInput::Bank(says) => self.bank(turn, &says),
+            PaymentInput::Hint { pix, .. } if is(Mutant::HintBelieved) => self.believe(turn, pix),
+            PaymentInput::Hint { pix, refund } => self.hint(now, pix, refund.as_ref()),
             PaymentInput::Claimed(incoming) => self.came_in(turn, incoming),
             PaymentInput::Unclaimed(incoming) => self.unclaimed(turn, &incoming),
             PaymentInput::Seen(seen) => self.seen(turn, seen),

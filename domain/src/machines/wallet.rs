@@ -5,6 +5,8 @@
 //! may be with the provider is recorded before it can be; then it hears how that ended. Every word
 //! to it may come twice, late, or never: it acts on each once, and asks again.
 
+mod disputes;
+mod payouts;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -13,21 +15,17 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
 use super::known::{Known, PastCommand};
-use super::{Ask, Machine, Note, Outputs, Turn};
-use crate::facts::{Act, Decision, Entity, Timer};
-use crate::ids::{DriverId, PayoutId};
-use crate::ledger::{Earning, Hold, PayoutRefusal, PayoutRules, Wallet};
-use crate::machines::LineInput;
+use super::{Ask, Machine, Outputs, Turn};
+use crate::dispute::{Claim, Dispute, DisputePolicy, Stands, Winner};
+use crate::facts::{Decision, Entity, Timer};
+use crate::ids::{DisputeId, DriverId, PayoutId};
+use crate::ledger::{Earning, Hold, PayoutRules, Wallet};
 use crate::money::Centavos;
-use crate::mutants::{Mutant, is};
-use crate::payout::{Payout, PayoutEvent, Phase, SentPayout};
+use crate::payout::{Payout, SentPayout};
 use crate::person::{Cpf, Role};
 use crate::pix::{Payee, PixKey};
 use crate::provider::Code;
-use crate::refusal::Refusal;
 use crate::units::{Millis, UnixMillis};
 
 /// The day of a daily limit begins at midnight in Brasília, three hours after that of UTC.
@@ -43,6 +41,7 @@ pub struct WalletPolicy {
     pub payouts: PayoutRules,
     /// A payout above it has to be approved by two people.
     pub approved_above: Centavos,
+    pub disputes: DisputePolicy,
     pub passivate_after: Millis,
 }
 
@@ -56,6 +55,7 @@ impl Default for WalletPolicy {
                 day_max: Centavos(200_000),
             },
             approved_above: Centavos(100_000),
+            disputes: DisputePolicy::default(),
             passivate_after: Millis::from_secs(60),
         }
     }
@@ -92,6 +92,27 @@ pub enum WalletInput<R> {
     /// Somebody says that something happened to a payout, which is recorded as this.
     Hint {
         payout: Box<Payout>,
+    },
+    /// From a payment: something stands against his share of it. Said again until this wallet has
+    /// answered; `ask`: of whoever contests the ride.
+    Claim {
+        claim: Box<Claim>,
+        stands: Stands,
+        ask: Option<Ask<R>>,
+    },
+    /// Somebody adds to a dispute, in this role.
+    Evidence {
+        ask: Ask<R>,
+        dispute: DisputeId,
+        role: Role,
+        text: String,
+    },
+    /// An admin rules a dispute.
+    Rule {
+        ask: Ask<R>,
+        dispute: DisputeId,
+        winner: Winner,
+        reason: String,
     },
     Alarm,
 }
@@ -144,6 +165,8 @@ pub struct WalletRecords {
     pub events: u64,
     /// Those that have not ended.
     pub payouts: Vec<Payout>,
+    /// Those that have ended too: a payment may say again how it ended.
+    pub disputes: Vec<Dispute>,
     pub document: Option<Cpf>,
     pub commands: Vec<PastCommand>,
 }
@@ -155,6 +178,7 @@ pub struct WalletMachine<R> {
     wallet: Wallet,
     events: u64,
     payouts: BTreeMap<PayoutId, Payout>,
+    disputes: BTreeMap<DisputeId, Dispute>,
     document: Option<Cpf>,
     known: Known,
     /// The deadline last handed over to be recorded.
@@ -168,12 +192,15 @@ impl<R> WalletMachine<R> {
     #[must_use]
     pub fn new(driver: DriverId, policy: Arc<WalletPolicy>, records: WalletRecords) -> Self {
         let payouts = records.payouts.into_iter().map(|payout| (payout.id, payout)).collect();
+        let disputes = records.disputes.into_iter();
+        let disputes = disputes.map(|dispute| (dispute.claim.id, dispute)).collect();
         Self {
             driver,
             policy,
             wallet: records.wallet,
             events: records.events,
             payouts,
+            disputes,
             document: records.document,
             known: records.commands.into_iter().collect(),
             timer: None,
@@ -210,239 +237,24 @@ impl<R> WalletMachine<R> {
         }
     }
 
-    fn ask(&mut self, turn: &mut Turn<'_, R>, ask: Ask<R>, wanted: Wanted) {
-        let mut decision = self.decision(turn);
-        self.release(turn, &mut decision);
-        let amount = wanted.amount;
-        let answer = match self.open(turn.now, wanted, &mut decision) {
-            Ok(id) => {
-                let changes = json!({"amount": amount.to_string()});
-                let act = act("payout.request", id, changes);
-                decision.audit.push(ask.audit(Role::Driver, act, turn.now));
-                Ok(self.shown(id))
-            }
-            Err(refusal) => Err(refusal),
-        };
-        self.known.answer(turn, ask, answer, &mut decision);
-        self.finish(turn, decision);
-    }
-
-    fn open(
-        &mut self,
-        now: UnixMillis,
-        wanted: Wanted,
-        decision: &mut Decision,
-    ) -> Result<PayoutId, Refusal> {
-        let payee = wanted.payee.ok_or(Refusal::PixKeyMissing)?;
-        if wanted.key.is_some_and(|key| key != payee.key) {
-            return Err(Refusal::PixKeyMismatch);
-        }
-        if now < payee.usable_from {
-            return Err(Refusal::PixKeyCooling);
-        }
-        let when = (day_of(now), now);
-        let asked = self.wallet.ask_payout(wanted.id, wanted.amount, when, &self.policy.payouts);
-        let (terms, booked) = asked.map_err(|refusal| match refusal {
-            PayoutRefusal::BelowMinimum { .. } => Refusal::BelowMinimum,
-            PayoutRefusal::InsufficientBalance => Refusal::InsufficientBalance,
-            PayoutRefusal::LimitExceeded { .. } => Refusal::LimitExceeded,
-        })?;
-        decision.money.push(booked);
-        let mut payout = Payout::requested(&terms, self.driver, payee.key, now);
-        if terms.amount > self.policy.approved_above {
-            payout.phase = Phase::AwaitingApproval;
-        }
-        self.payouts.insert(terms.id, payout);
-        let event = PayoutEvent::Requested { amount: terms.amount, fee: terms.fee };
-        self.record_event(decision, terms.id, &event);
-        Ok(terms.id)
-    }
-
-    fn review(&mut self, turn: &mut Turn<'_, R>, ask: Ask<R>, id: PayoutId, verdict: Verdict) {
-        let Some(payout) = self.payouts.get(&id) else {
-            // One that has ended is not in memory, and nobody decides on it any more.
-            let mut decision = self.decision(turn);
-            let refusal = Err(Refusal::IllegalTransition);
-            self.known.answer(turn, ask, refusal, &mut decision);
-            self.finish(turn, decision);
-            return;
-        };
-        let (before, action) = (payout.status(), verdict.action());
-        let decided = match verdict {
-            Verdict::Approved => payout.approve(ask.by),
-            Verdict::Rejected { reason } => payout.reject(ask.by, reason),
-        };
-        let mut decision = self.decision(turn);
-        let answer = match decided {
-            Ok(event) => {
-                self.happened(turn.now, id, &event, &mut decision);
-                let after = self.payouts.get(&id).map(Payout::status);
-                let act = act(action, id, json!({"before": before, "after": after}));
-                decision.audit.push(ask.audit(Role::Admin, act, turn.now));
-                Ok(self.shown(id))
-            }
-            Err(refusal) => Err(refusal),
-        };
-        self.known.answer(turn, ask, answer, &mut decision);
-        self.finish(turn, decision);
-    }
-
-    /// Applies what happened to a payout, with what it does to wallet and ledger.
-    fn happened(
-        &mut self,
-        now: UnixMillis,
-        id: PayoutId,
-        event: &PayoutEvent,
-        decision: &mut Decision,
-    ) {
-        let Some(payout) = self.payouts.get_mut(&id) else { return };
-        let terms = payout.terms();
-        let asked_on = day_of(payout.asked_at);
-        payout.apply(event, now);
-        let booked = match event {
-            PayoutEvent::Done => terms.done(Centavos::ZERO, now).map(Some),
-            PayoutEvent::Failed { .. } | PayoutEvent::Rejected { .. } => {
-                self.wallet.unpaid(&terms, asked_on);
-                terms.failed(now).map(Some)
-            }
-            PayoutEvent::Returned { id, amount } => {
-                self.wallet.credited(*amount);
-                terms.returned(id.as_str(), *amount, now).map(Some)
-            }
-            PayoutEvent::Requested { .. }
-            | PayoutEvent::Approved { .. }
-            | PayoutEvent::Sending
-            | PayoutEvent::Accepted { .. }
-            | PayoutEvent::SetAside => Ok(None),
-        };
-        // What was asked for was booked, so that its end can be.
-        decision.money.extend(booked.ok().flatten());
-        self.record_event(decision, id, event);
-    }
-
-    /// The line wants to send a payout: that is recorded first.
-    fn turn_of(&mut self, turn: &mut Turn<'_, R>, id: PayoutId) {
-        match self.payouts.get(&id).map(|payout| &payout.phase) {
-            Some(Phase::Queued) => {
-                let mut decision = self.decision(turn);
-                if !is(Mutant::SentUnrecorded) {
-                    self.happened(turn.now, id, &PayoutEvent::Sending, &mut decision);
-                }
-                self.finish(turn, decision);
-                if let Some(payout) = self.payouts.get(&id) {
-                    let order = Box::new(payout.order(self.document));
-                    turn.tell_line(LineInput::Go { order, driver: self.driver });
-                }
-            }
-            Some(Phase::InFlight { .. } | Phase::SetAside { .. }) => self.tell_of(turn, id),
-            Some(
-                Phase::AwaitingApproval
-                | Phase::Done { .. }
-                | Phase::Failed { .. }
-                | Phase::Rejected { .. },
-            )
-            | None => turn.tell_line(LineInput::Drop { payout: id }),
-        }
-    }
-
-    fn line(&mut self, turn: &mut Turn<'_, R>, id: PayoutId, news: LineNews) {
-        let Some(payout) = self.payouts.get(&id) else { return };
-        let under_way = payout.in_flight_since().is_some();
-        let events = match news {
-            LineNews::Found(sent) if !payout.is_of(&sent) => {
-                turn.note(Note::PayoutOdd);
-                vec![]
-            }
-            LineNews::Found(sent) => {
-                if payout.contradicts(&sent) {
-                    turn.note(Note::PayoutOdd);
-                }
-                payout.news(&sent)
-            }
-            LineNews::Refused { code } if under_way => {
-                vec![PayoutEvent::Failed { code: code.map(|code| code.as_str().to_owned()) }]
-            }
-            LineNews::SetAside if matches!(payout.phase, Phase::InFlight { .. }) => {
-                vec![PayoutEvent::SetAside]
-            }
-            LineNews::Refused { .. } | LineNews::SetAside => vec![],
-        };
-        let mut decision = self.decision(turn);
-        for event in &events {
-            self.happened(turn.now, id, event, &mut decision);
-        }
-        self.finish(turn, decision);
-    }
-
-    fn hint(&mut self, turn: &mut Turn<'_, R>, recorded: Payout) {
-        let id = recorded.id;
-        // Records that say otherwise than memory are older: memory holds whatever has not ended.
-        if !recorded.is_under_way() && !matches!(recorded.phase, Phase::AwaitingApproval) {
-            self.payouts.entry(id).or_insert(recorded);
-        }
-        let Some(payout) = self.payouts.get(&id) else { return };
-        match payout.phase {
-            Phase::InFlight { .. }
-            | Phase::SetAside { .. }
-            | Phase::Done { .. }
-            | Phase::Failed { .. } => {
-                let order = Box::new(payout.order(self.document));
-                turn.tell_line(LineInput::Look { order, driver: self.driver });
-            }
-            Phase::AwaitingApproval | Phase::Queued | Phase::Rejected { .. } => {}
-        }
-    }
-
     fn alarm(&mut self, turn: &mut Turn<'_, R>) {
         let mut decision = self.decision(turn);
         self.release(turn, &mut decision);
+        let ruled = self.overdue(turn.now, &mut decision);
         self.finish(turn, decision);
+        for dispute in ruled {
+            self.tell_payment(turn, dispute);
+        }
         self.tell_line(turn);
-    }
-
-    /// Tells the line of what is under way, when it is time to.
-    fn tell_line(&mut self, turn: &mut Turn<'_, R>) {
-        if self.tells_at.is_none_or(|at| turn.now < at) {
-            return;
-        }
-        self.tells_at = Some(turn.now + TOLD_EVERY);
-        let under_way = self.payouts.values().filter(|payout| payout.is_under_way());
-        let ids: Vec<_> = under_way.map(|payout| payout.id).collect();
-        for id in ids {
-            self.tell_of(turn, id);
-        }
-    }
-
-    fn tell_of(&self, turn: &mut Turn<'_, R>, id: PayoutId) {
-        let Some(payout) = self.payouts.get(&id) else { return };
-        let driver = self.driver;
-        match payout.phase {
-            Phase::Queued => {
-                let amount = payout.terms().net();
-                turn.tell_line(LineInput::Queue { payout: id, driver, amount });
-            }
-            Phase::InFlight { since } | Phase::SetAside { since } => {
-                let order = Box::new(payout.order(self.document));
-                let aside = matches!(payout.phase, Phase::SetAside { .. });
-                turn.tell_line(LineInput::Resume { order, driver, since, aside });
-            }
-            Phase::AwaitingApproval
-            | Phase::Done { .. }
-            | Phase::Failed { .. }
-            | Phase::Rejected { .. } => {}
-        }
     }
 
     /// Sets the alarm, as every step does at its end.
     fn watch(&mut self, turn: &mut Turn<'_, R>) {
         let under_way = self.payouts.values().any(Payout::is_under_way);
         self.tells_at = self.tells_at.or(Some(turn.now + TOLD_EVERY)).filter(|_| under_way);
-        turn.alarm(self.wallet.next_release().into_iter().chain(self.tells_at).min());
+        let due = self.wallet.next_release().into_iter().chain(self.tells_at);
+        turn.alarm(due.chain(self.next_dispute()).min());
     }
-}
-
-fn act(action: &'static str, payout: PayoutId, changes: Value) -> Act {
-    Act { action, entity_type: "payout", entity_id: payout.0, changes }
 }
 
 /// The day of the daily limit.
@@ -483,6 +295,17 @@ impl<R> Machine for WalletMachine<R> {
             WalletInput::Turn { payout } => self.turn_of(turn, payout),
             WalletInput::Line { payout, news } => self.line(turn, payout, news),
             WalletInput::Hint { payout } => self.hint(turn, *payout),
+            WalletInput::Claim { claim, stands, ask } => self.claim(turn, *claim, &stands, ask),
+            WalletInput::Evidence { ask, dispute, role, text } => {
+                if let Some(ask) = self.known.replay(turn, ask) {
+                    self.evidence(turn, ask, dispute, (role, text));
+                }
+            }
+            WalletInput::Rule { ask, dispute, winner, reason } => {
+                if let Some(ask) = self.known.replay(turn, ask) {
+                    self.rule(turn, ask, dispute, (winner, reason));
+                }
+            }
             WalletInput::Alarm => self.alarm(turn),
         }
         self.watch(turn);

@@ -1,7 +1,8 @@
 //! What each event of a payment does to the ledger.
 
 use super::{Cause, Payment, PaymentEvent, Refund, Use};
-use crate::ledger::{self, Bearer, FinancialEvent, LedgerError, Resolved};
+use crate::ids::DisputeId;
+use crate::ledger::{self, Bearer, Block, FinancialEvent, LedgerError, Resolved, TakenByBank};
 use crate::units::UnixMillis;
 
 impl Payment {
@@ -60,8 +61,51 @@ impl Payment {
             PaymentEvent::ChargeOrdered { .. }
             | PaymentEvent::ChargeMade { .. }
             | PaymentEvent::ChargeRefused { .. }
-            | PaymentEvent::ChargeEnded { .. } => Ok(vec![]),
+            | PaymentEvent::ChargeEnded { .. }
+            | PaymentEvent::Contested { .. }
+            | PaymentEvent::WalletSaid { .. } => Ok(vec![]),
+            PaymentEvent::BankClaimed { against, .. } | PaymentEvent::BankTook { against, .. }
+                if against.is_some() =>
+            {
+                Ok(vec![])
+            }
+            PaymentEvent::BankClaimed { .. }
+            | PaymentEvent::BankRejected { .. }
+            | PaymentEvent::BankTook { .. } => self.of_bank(event, at),
         }
+    }
+
+    /// What a bank does with a Pix that no driver's share was of. Of others, his wallet books it.
+    fn of_bank(
+        &self,
+        event: &PaymentEvent,
+        at: UnixMillis,
+    ) -> Result<Vec<FinancialEvent>, LedgerError> {
+        let (PaymentEvent::BankClaimed { claim, .. }
+        | PaymentEvent::BankRejected { claim }
+        | PaymentEvent::BankTook { claim, .. }) = event
+        else {
+            return Ok(vec![]);
+        };
+        let known = self.bank_claims.iter().find(|known| known.name == *claim);
+        let Some(known) = known.filter(|known| known.against.is_none()) else {
+            return Ok(vec![]);
+        };
+        let dispute = DisputeId::of_claim(claim);
+        let block = Block { infraction: claim, dispute, amount: known.blocked };
+        let booked = match event {
+            PaymentEvent::BankTook { pix, id, amount, .. } => TakenByBank {
+                end_to_end: pix.as_str(),
+                id: id.as_str(),
+                dispute,
+                amount: *amount,
+                blocked: known.blocked,
+            }
+            .lost(at)?,
+            PaymentEvent::BankRejected { .. } => block.rejected(at)?,
+            _ => block.blocked(at)?,
+        };
+        Ok(vec![booked])
     }
 
     fn of_refund(
@@ -78,6 +122,7 @@ impl Payment {
         };
         let asked = |at| books.requested(Bearer::Platform(refund.amount), at);
         match (event, refund.cause) {
+            // Shares that are given back the driver's wallet books, there and back.
             (PaymentEvent::RefundDone { .. }, _) => Ok(vec![books.done(at)?]),
             (PaymentEvent::RefundAsked { .. }, Cause::Goodwill) => Ok(vec![asked(at)?]),
             (PaymentEvent::RefundAsked { .. }, Cause::Suspense) if !refund.again => {

@@ -1,13 +1,10 @@
 //! What a payment decides. Each function says what would happen and changes nothing.
 
-use super::{
-    Cause, Incoming, Payment, PaymentEvent, PaymentPolicy, Receipt, RefundStage, Stage, Use,
-};
+use super::{Cause, Incoming, Payment, PaymentEvent, PaymentPolicy, RefundStage, Stage, Use};
 use crate::ids::PaymentId;
 use crate::money::Centavos;
 use crate::mutants::{Mutant, is};
 use crate::pix::RefundId;
-use crate::refusal::Refusal;
 use crate::units::UnixMillis;
 
 /// What the provider says of a charge under our reference.
@@ -70,13 +67,20 @@ impl Payment {
         }
         let paid = self.charge_of(incoming).filter(|charge| charge.is_open());
         let ended = paid.map(|charge| PaymentEvent::ChargeEnded { number: charge.number });
-        let Incoming { pix, txid, amount, tariff: _ } = incoming.clone();
+        let Incoming { pix, txid, amount, .. } = incoming.clone();
         let mut events =
             vec![PaymentEvent::PixReceived { pix: pix.clone(), txid, amount, good_for }];
         events.extend(ended);
         if !good_for.settles() {
-            let (id, cause) = (self.next_refund(), Cause::Suspense);
-            events.push(PaymentEvent::RefundAsked { id, pix, amount, cause, again: false });
+            let (id, cause, against) = (self.next_refund(), Cause::Suspense, None);
+            events.push(PaymentEvent::RefundAsked {
+                id,
+                pix,
+                amount,
+                cause,
+                again: false,
+                against,
+            });
         }
         events
     }
@@ -110,22 +114,6 @@ impl Payment {
         }
     }
 
-    /// Gives back `amount` of what was paid; the platform bears it.
-    ///
-    /// # Errors
-    /// [`Refusal::IllegalTransition`] where nothing was paid, [`Refusal::RefundTooHigh`] for more
-    /// than is left of it, or nothing.
-    pub fn give_back(&self, amount: Centavos) -> Result<PaymentEvent, Refusal> {
-        let paid = self.settled_by().ok_or(Refusal::IllegalTransition)?;
-        let left = paid.amount.0 - self.given_back(&paid.pix).0;
-        if !(1..=left).contains(&amount.0) {
-            return Err(Refusal::RefundTooHigh);
-        }
-        let Receipt { pix, .. } = paid.clone();
-        let (id, cause) = (self.next_refund(), Cause::Goodwill);
-        Ok(PaymentEvent::RefundAsked { id, pix, amount, cause, again: false })
-    }
-
     /// A refund came to an end at the provider. Nothing where that is known.
     #[must_use]
     pub fn refund_ended(&self, id: &RefundId, done: bool) -> Option<PaymentEvent> {
@@ -136,8 +124,8 @@ impl Payment {
         })
     }
 
-    /// Money in suspense whose refund failed is sent again, under a new id: the old one is known to
-    /// have moved nothing.
+    /// Money that is owed and whose refund failed is sent again, under a new id: the old one is
+    /// known to have moved nothing.
     #[must_use]
     pub fn refund_again(&self) -> Option<PaymentEvent> {
         let failed = self.failed_refund()?;
@@ -147,6 +135,7 @@ impl Payment {
             amount: failed.amount,
             cause: failed.cause,
             again: true,
+            against: None,
         })
     }
 }

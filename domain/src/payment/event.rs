@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cause, Charge, Payment, PaymentStatus, Receipt, Refund, RefundStage, Relief, Stage, Use,
-    numbered,
+    Against, Cause, Charge, Payment, PaymentStatus, Receipt, Refund, RefundStage, Relief, Stage,
+    Use, numbered,
 };
+use crate::dispute::Status;
+use crate::ids::DisputeId;
 use crate::ledger::Shares;
 use crate::money::Centavos;
 use crate::pix::{EndToEndId, RefundId, Txid};
@@ -46,6 +48,8 @@ pub enum PaymentEvent {
         amount: Centavos,
         cause: Cause,
         again: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        against: Option<Against>,
     },
     RefundDone {
         id: RefundId,
@@ -67,6 +71,34 @@ pub enum PaymentEvent {
         why: Relief,
         counted_on: bool,
     },
+    /// The ride's driver contested it: he wants to be heard, and nothing goes back.
+    Contested {
+        against: Against,
+    },
+    /// The driver's wallet says where a dispute stands.
+    WalletSaid {
+        dispute: DisputeId,
+        status: Status,
+    },
+    /// A bank claims that a Pix was fraud: the provider has blocked so much.
+    BankClaimed {
+        claim: String,
+        pix: EndToEndId,
+        amount: Centavos,
+        against: Option<Against>,
+    },
+    BankRejected {
+        claim: String,
+    },
+    /// A bank has sent so much back by itself, under its own id.
+    BankTook {
+        claim: String,
+        pix: EndToEndId,
+        id: RefundId,
+        amount: Centavos,
+        shares: Shares,
+        against: Option<Against>,
+    },
 }
 
 impl PaymentEvent {
@@ -85,6 +117,11 @@ impl PaymentEvent {
             Self::PixStated { .. } => "pix_stated",
             Self::TipGiven { .. } => "tip_given",
             Self::Relieved { .. } => "relieved",
+            Self::Contested { .. } => "contested",
+            Self::WalletSaid { .. } => "wallet_said",
+            Self::BankClaimed { .. } => "bank_claimed",
+            Self::BankRejected { .. } => "bank_rejected",
+            Self::BankTook { .. } => "bank_took",
         }
     }
 }
@@ -113,7 +150,10 @@ impl Payment {
                     self.paid_at = Some(at);
                 }
             }
-            PaymentEvent::RefundAsked { id, pix, amount, cause, again } => {
+            PaymentEvent::RefundAsked { id, pix, amount, cause, again, against } => {
+                if let Some(against) = against.as_ref().filter(|it| it.opening.is_some()) {
+                    self.contested = Some(against.clone());
+                }
                 self.refunds.push(Refund {
                     id: id.clone(),
                     pix: pix.clone(),
@@ -121,7 +161,12 @@ impl Payment {
                     cause: *cause,
                     again: *again,
                     asked_at: at,
-                    stage: RefundStage::Asked,
+                    stage: match against {
+                        Some(_) => RefundStage::Decided,
+                        None => RefundStage::Asked,
+                    },
+                    against: against.clone(),
+                    closed: false,
                 });
             }
             PaymentEvent::RefundDone { id } => self.refund_is(id, RefundStage::Done),
@@ -139,6 +184,11 @@ impl Payment {
                 (self.opened_at, self.relief) = (at, None);
             }
             PaymentEvent::Relieved { why, .. } => self.relief = Some(*why),
+            PaymentEvent::Contested { .. }
+            | PaymentEvent::WalletSaid { .. }
+            | PaymentEvent::BankClaimed { .. }
+            | PaymentEvent::BankRejected { .. }
+            | PaymentEvent::BankTook { .. } => self.apply_against(event),
         }
         self.status = self.status_now();
     }
@@ -158,14 +208,18 @@ impl Payment {
     fn status_now(&self) -> PaymentStatus {
         let Some(debt) = self.debt else { return PaymentStatus::Unmatched };
         match (self.settled_by(), self.relief) {
-            (Some(paid), _) if self.given_back(&paid.pix) >= debt.amount() => {
-                PaymentStatus::Refunded
-            }
+            (Some(paid), _) if self.gone(&paid.pix) >= debt.amount() => PaymentStatus::Refunded,
             (Some(_), _) => PaymentStatus::Paid,
             (None, Some(relief)) => relief.status(),
             (None, None) if self.open_charge().is_some() => PaymentStatus::Pending,
             (None, None) => PaymentStatus::Expired,
         }
+    }
+
+    /// What of a Pix is on its way back, or has gone.
+    fn gone(&self, pix: &EndToEndId) -> Centavos {
+        let by_us = self.sum_of(pix, Refund::goes);
+        Centavos(by_us.0.saturating_add(self.taken_by_banks(pix).0))
     }
 
     /// The id of the next refund.

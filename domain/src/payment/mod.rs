@@ -5,6 +5,8 @@
 //! most one charge that can be paid, as far as is known; it is settled by one Pix, of exactly what
 //! is owed; whatever else comes in lies in suspense until it has gone back.
 
+mod against;
+mod bank;
 mod books;
 mod decide;
 mod event;
@@ -21,12 +23,15 @@ mod view;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::dispute::{DisputePolicy, Status};
 use crate::ids::{PassengerId, PaymentId};
 use crate::ledger::{Due, FinancialEvent, LedgerError, Shares, Trip};
 use crate::money::Centavos;
 use crate::pix::{EndToEndId, RefundId, Txid};
 use crate::units::{Millis, UnixMillis};
 
+pub use against::{Against, Awaits, BorneBy, REFUNDABLE};
+pub use bank::{BankClaim, BankEnd, BankSays, BankStage, TakenBack};
 pub use decide::ChargeSeen;
 pub use event::PaymentEvent;
 pub use relief::Relief;
@@ -45,6 +50,8 @@ pub struct PaymentPolicy {
     pub tips: TipPolicy,
     /// After so long what is owed is not counted on any more.
     pub write_off_after: Millis,
+    /// By what rules a ride is contested.
+    pub disputes: DisputePolicy,
 }
 
 impl Default for PaymentPolicy {
@@ -52,7 +59,14 @@ impl Default for PaymentPolicy {
     fn default() -> Self {
         let (expiry, hold) = (Millis::from_secs(600), Millis::from_secs(24 * 3600));
         let write_off_after = Millis::from_secs(90 * 24 * 3600);
-        Self { charges: false, expiry, hold, tips: TipPolicy::default(), write_off_after }
+        Self {
+            charges: false,
+            expiry,
+            hold,
+            tips: TipPolicy::default(),
+            write_off_after,
+            disputes: DisputePolicy::default(),
+        }
     }
 }
 
@@ -208,6 +222,8 @@ pub struct Incoming {
     pub amount: Centavos,
     /// What the provider took of it, where it says so.
     pub tariff: Option<Centavos>,
+    /// What banks have sent back of it by themselves.
+    pub taken_back: Vec<TakenBack>,
 }
 
 /// A Pix that came in.
@@ -231,6 +247,10 @@ pub enum Cause {
     Suspense,
     /// Somebody of ours said so, and the platform bears it.
     Goodwill,
+    /// Somebody of ours said so, and driver and platform give back their shares.
+    Shared,
+    /// Its passenger contested the ride; it goes back if that is ruled for him.
+    Dispute,
 }
 
 impl Cause {
@@ -240,6 +260,8 @@ impl Cause {
         match self {
             Self::Suspense => "suspense",
             Self::Goodwill => "goodwill",
+            Self::Shared => "shared",
+            Self::Dispute => "dispute",
         }
     }
 }
@@ -248,10 +270,16 @@ impl Cause {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefundStage {
+    /// The driver's wallet has to give his share first.
+    Decided,
+    /// It did, and the money stays until it is ruled whose it is.
+    Frozen,
     Asked,
     Done,
     /// The money is still here.
     Failed,
+    /// It was ruled for the driver: nothing goes back.
+    Dropped,
 }
 
 impl RefundStage {
@@ -259,9 +287,12 @@ impl RefundStage {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Decided => "decided",
+            Self::Frozen => "frozen",
             Self::Asked => "asked",
             Self::Done => "done",
             Self::Failed => "failed",
+            Self::Dropped => "dropped",
         }
     }
 }
@@ -277,6 +308,31 @@ pub struct Refund {
     pub again: bool,
     pub asked_at: UnixMillis,
     pub stage: RefundStage,
+    /// Whose shares it takes, where the platform does not bear it alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against: Option<Against>,
+    /// The driver's wallet knows how it ended.
+    #[serde(default)]
+    pub closed: bool,
+}
+
+impl Refund {
+    /// Whether its money is gone, or may go.
+    #[must_use]
+    pub const fn counts(&self) -> bool {
+        match self.stage {
+            RefundStage::Decided | RefundStage::Frozen | RefundStage::Asked | RefundStage::Done => {
+                true
+            }
+            RefundStage::Failed | RefundStage::Dropped => false,
+        }
+    }
+
+    /// Whether it is on its way, or done.
+    #[must_use]
+    pub const fn goes(&self) -> bool {
+        matches!(self.stage, RefundStage::Asked | RefundStage::Done)
+    }
 }
 
 /// A payment. Stored as JSON, and the fold of its events.
@@ -293,6 +349,14 @@ pub struct Payment {
     pub charges: Vec<Charge>,
     pub receipts: Vec<Receipt>,
     pub refunds: Vec<Refund>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bank_claims: Vec<BankClaim>,
+    /// Who contested the ride, once somebody has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contested: Option<Against>,
+    /// What the driver's wallet said to that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contested_heard: Option<Status>,
     /// Why it is not counted on any more, unless it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relief: Option<Relief>,
@@ -339,6 +403,9 @@ impl Payment {
             refunds: Vec::new(),
             relief: None,
             tips: 0,
+            bank_claims: Vec::new(),
+            contested: None,
+            contested_heard: None,
         }
     }
 
@@ -381,21 +448,28 @@ impl Payment {
         self.receipts.iter().find(|receipt| receipt.good_for.settles())
     }
 
-    /// What is given back, or on its way, of one Pix.
+    /// What is given back of one Pix, or may be.
     #[must_use]
     pub fn given_back(&self, pix: &EndToEndId) -> Centavos {
-        let gone = |refund: &&Refund| refund.pix == *pix && refund.stage != RefundStage::Failed;
-        let sum = self.refunds.iter().filter(gone).map(|refund| refund.amount.0);
-        Centavos(sum.fold(0, i64::saturating_add))
+        self.sum_of(pix, Refund::counts)
     }
 
-    /// A refund that failed and whose money nobody has asked to send since.
+    fn sum_of(&self, pix: &EndToEndId, which: impl Fn(&Refund) -> bool) -> Centavos {
+        let of = self.refunds.iter().filter(|refund| refund.pix == *pix && which(refund));
+        Centavos(of.map(|refund| refund.amount.0).fold(0, i64::saturating_add))
+    }
+
+    /// A refund that failed, is owed all the same, and whose money nobody has asked to send since.
     #[must_use]
     pub fn failed_refund(&self) -> Option<&Refund> {
-        self.refunds.iter().find(|refund| {
-            refund.stage == RefundStage::Failed
-                && refund.cause == Cause::Suspense
-                && self.given_back(&refund.pix) == Centavos::ZERO
+        let owed = |refund: &Refund| matches!(refund.cause, Cause::Suspense | Cause::Dispute);
+        let again = |failed: &Refund, later: &Refund| {
+            later.again && later.pix == failed.pix && later.cause == failed.cause
+        };
+        self.refunds.iter().enumerate().find_map(|(index, refund)| {
+            let failed = refund.stage == RefundStage::Failed && owed(refund);
+            let later = self.refunds.iter().skip(index + 1);
+            (failed && !later.into_iter().any(|later| again(refund, later))).then_some(refund)
         })
     }
 
@@ -406,6 +480,7 @@ impl Payment {
         self.open_charge().is_some()
             || self.refunds.iter().any(asked)
             || self.failed_refund().is_some()
+            || self.awaits_wallet()
     }
 }
 

@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Payment, PaymentEvent, PaymentPolicy, PaymentStatus};
+use super::{BorneBy, Payment, PaymentEvent, PaymentPolicy, PaymentStatus};
 use crate::ledger::{Due, FinancialEvent, LedgerError};
-use crate::money::Centavos;
 use crate::refusal::Refusal;
 use crate::units::UnixMillis;
 
@@ -37,8 +36,8 @@ impl Payment {
     ///
     /// # Errors
     /// [`Refusal::IllegalTransition`] for what is no fee, and for one that is waived already or has
-    /// gone back.
-    pub fn waive(&self) -> Result<PaymentEvent, Refusal> {
+    /// gone back, [`Refusal::RefundTooLate`] for one that was paid more than ninety days ago.
+    pub fn waive(&self, at: UnixMillis) -> Result<PaymentEvent, Refusal> {
         if self.debt.is_none_or(|debt| debt.due != Due::CancelFee) {
             return Err(Refusal::IllegalTransition);
         }
@@ -46,8 +45,10 @@ impl Payment {
             return Ok(self.relieved_by(Relief::Waived));
         }
         let paid = self.settled_by().ok_or(Refusal::IllegalTransition)?;
-        let left = Centavos(paid.amount.0 - self.given_back(&paid.pix).0);
-        self.give_back(left).map_err(|_| Refusal::IllegalTransition)
+        self.give_back(self.left_of(paid), BorneBy::Platform, at).map_err(|refusal| match refusal {
+            Refusal::RefundTooLate => refusal,
+            _ => Refusal::IllegalTransition,
+        })
     }
 
     /// A tip lapses when its charge has ended.

@@ -1,6 +1,6 @@
 //! A payment as its rows: the current one, and what changed beside it.
 
-use super::{Payment, PaymentEvent, PaymentPolicy, Stage};
+use super::{Payment, PaymentEvent, PaymentPolicy, Refund, Stage};
 use crate::facts::{ChargeRow, HoldRow, PaymentRow, ReceiptRow, RefundRow, Row};
 use crate::ledger::Earning;
 use crate::money::Centavos;
@@ -57,25 +57,34 @@ impl Payment {
             }
             PaymentEvent::RefundAsked { id, .. }
             | PaymentEvent::RefundDone { id }
-            | PaymentEvent::RefundFailed { id } => {
-                let refund = self.refunds.iter().find(|refund| refund.id == *id);
-                let row = refund.map(|refund| {
-                    Row::Refund(RefundRow {
-                        pix: refund.pix.clone(),
-                        id: refund.id.clone(),
-                        payment: self.id,
-                        amount: refund.amount,
-                        cause: refund.cause.as_str(),
-                        status: refund.stage.as_str(),
-                        asked_at: refund.asked_at,
-                    })
-                });
-                row.into_iter().collect()
-            }
+            | PaymentEvent::RefundFailed { id } => self.refund_row(|refund| refund.id == *id),
+            PaymentEvent::WalletSaid { dispute, .. } => self.refund_row(|refund| {
+                refund.against.as_ref().is_some_and(|against| against.dispute == *dispute)
+            }),
             PaymentEvent::PixStated { .. }
             | PaymentEvent::TipGiven { .. }
-            | PaymentEvent::Relieved { .. } => vec![],
+            | PaymentEvent::Relieved { .. }
+            | PaymentEvent::Contested { .. }
+            | PaymentEvent::BankClaimed { .. }
+            | PaymentEvent::BankRejected { .. }
+            | PaymentEvent::BankTook { .. } => Vec::new(),
         }
+    }
+
+    fn refund_row(&self, which: impl Fn(&Refund) -> bool) -> Vec<Row> {
+        let refund = self.refunds.iter().find(|refund| which(refund));
+        let row = refund.map(|refund| {
+            Row::Refund(RefundRow {
+                pix: refund.pix.clone(),
+                id: refund.id.clone(),
+                payment: self.id,
+                amount: refund.amount,
+                cause: refund.cause.as_str(),
+                status: refund.stage.as_str(),
+                asked_at: refund.asked_at,
+            })
+        });
+        row.into_iter().collect()
     }
 
     /// Its current row.

@@ -69,7 +69,8 @@ impl Desk {
         let before = self.payment.receipts.len();
         let txid = Some(self.payment.txid(number));
         let pix = EndToEndId::parse(pix).expect("a number");
-        let incoming = Incoming { pix, txid, amount: Centavos(amount), tariff: None };
+        let amount = Centavos(amount);
+        let incoming = Incoming { pix, txid, amount, tariff: None, taken_back: vec![] };
         self.happen(self.payment.receive(&incoming));
         self.payment.receipts.get(before).map(|receipt| receipt.good_for)
     }
@@ -131,7 +132,8 @@ fn what_nobody_asked_for_goes_back() {
     let pix = EndToEndId::parse("E9").expect("a number");
     let mut desk = Desk::owed();
     desk.payment = Payment::stray(&pix, NOW);
-    let incoming = Incoming { pix, txid: None, amount: Centavos(500), tariff: None };
+    let amount = Centavos(500);
+    let incoming = Incoming { pix, txid: None, amount, tariff: None, taken_back: vec![] };
     assert!(desk.payment.claims(&incoming));
     desk.happen(desk.payment.receive(&incoming));
     assert_eq!(desk.payment.status, PaymentStatus::Unmatched);
@@ -160,17 +162,26 @@ fn a_refund_that_moved_nothing_is_sent_again_under_a_new_id() {
 #[test]
 fn goodwill_is_the_platforms_and_never_more_than_was_paid() {
     let mut desk = Desk::live();
-    assert_eq!(desk.payment.give_back(Centavos(1)), Err(Refusal::IllegalTransition));
+    assert_eq!(
+        desk.payment.give_back(Centavos(1), BorneBy::Platform, NOW),
+        Err(Refusal::IllegalTransition)
+    );
     desk.comes("E1", 1, 2000);
     for bad in [0, -1, 2001, i64::MAX] {
-        assert_eq!(desk.payment.give_back(Centavos(bad)), Err(Refusal::RefundTooHigh));
+        assert_eq!(
+            desk.payment.give_back(Centavos(bad), BorneBy::Platform, NOW),
+            Err(Refusal::RefundTooHigh)
+        );
     }
     for amount in [1000, 1000] {
-        let event = desk.payment.give_back(Centavos(amount)).expect("there is so much");
+        let event = desk
+            .payment
+            .give_back(Centavos(amount), BorneBy::Platform, NOW)
+            .expect("there is so much");
         desk.happen([event]);
     }
     assert_eq!(
-        desk.payment.give_back(Centavos(1)),
+        desk.payment.give_back(Centavos(1), BorneBy::Platform, NOW),
         Err(Refusal::RefundTooHigh),
         "not a third half"
     );

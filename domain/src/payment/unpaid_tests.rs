@@ -67,7 +67,8 @@ impl Desk {
     fn comes(&mut self, pix: &str, number: u16, amount: i64) -> Use {
         let txid = Some(self.payment.txid(number));
         let pix = EndToEndId::parse(pix).expect("a number");
-        let incoming = Incoming { pix, txid, amount: Centavos(amount), tariff: None };
+        let incoming =
+            Incoming { pix, txid, amount: Centavos(amount), tariff: None, taken_back: vec![] };
         self.happen(self.payment.receive(&incoming));
         self.payment.receipts.last().expect("taken in").good_for
     }
@@ -121,11 +122,11 @@ fn a_tip_that_is_not_paid_lapses_and_another_may_be_given() {
 #[test]
 fn a_fee_that_is_waived_was_never_owed_and_what_comes_for_it_goes_back() {
     let mut desk = Desk::of(Due::CancelFee, 700);
-    let waived = desk.payment.waive().expect("owed");
+    let waived = desk.payment.waive(NOW).expect("owed");
     desk.happen([waived]);
     assert_eq!((desk.payment.status, desk.figures()), (PaymentStatus::Waived, [0, 0, 0, 0]));
     assert!(!desk.payment.status.is_payable());
-    assert_eq!(desk.payment.waive(), Err(Refusal::IllegalTransition), "once");
+    assert_eq!(desk.payment.waive(NOW), Err(Refusal::IllegalTransition), "once");
     assert_eq!(desk.payment.order_charge(NOW, &policy()), None);
     assert_eq!(desk.comes("E1", 1, 700), Use::Stray);
     assert_eq!(desk.figures(), [0, 0, 0, 0]);
@@ -136,14 +137,14 @@ fn a_fee_that_is_waived_was_never_owed_and_what_comes_for_it_goes_back() {
 fn a_fee_that_was_paid_goes_back_when_it_is_waived_and_a_fare_is_not_waived() {
     let mut desk = Desk::of(Due::CancelFee, 700);
     desk.comes("E1", 1, 700);
-    let before = desk.payment.give_back(Centavos(200)).expect("paid");
+    let before = desk.payment.give_back(Centavos(200), BorneBy::Platform, NOW).expect("paid");
     desk.happen([before]);
-    let waived = desk.payment.waive().expect("paid");
+    let waived = desk.payment.waive(NOW).expect("paid");
     desk.happen([waived]);
     assert_eq!(desk.payment.status, PaymentStatus::Refunded);
     assert_eq!(desk.books.balance(Account::GoodwillRefunds), Centavos(700), "all of it, once");
-    assert_eq!(desk.payment.waive(), Err(Refusal::IllegalTransition), "nothing is left");
-    assert_eq!(Desk::of(Due::Fare, 2000).payment.waive(), Err(Refusal::IllegalTransition));
+    assert_eq!(desk.payment.waive(NOW), Err(Refusal::IllegalTransition), "nothing is left");
+    assert_eq!(Desk::of(Due::Fare, 2000).payment.waive(NOW), Err(Refusal::IllegalTransition));
 }
 
 #[test]
@@ -171,7 +172,7 @@ fn what_was_written_off_can_be_paid_late_by_its_old_code_and_can_be_waived() {
     desk.ends();
     desk.happen(desk.payment.write_off(NOW + after, &policy()));
     let mut waived = desk.payment.clone();
-    let waiver = waived.waive().expect("it is owed all the same");
+    let waiver = waived.waive(NOW).expect("it is owed all the same");
     assert_eq!(waived.booked(&waiver, NOW), Ok(vec![]), "the books hold nothing of it");
     waived.apply(&waiver, NOW);
     assert!(!waived.status.is_payable());
@@ -201,6 +202,7 @@ fn what_the_provider_takes_of_a_pix_is_booked_once_and_never_more_than_it_is() {
         txid: None,
         amount: Centavos(2000),
         tariff: Option::map(tariff, Centavos),
+        taken_back: vec![],
     };
     let late = NOW + STATED_AFTER;
     let early = UnixMillis(late.0 - 1);

@@ -100,9 +100,8 @@ impl Payment {
     }
 
     fn refunded(&self) -> Centavos {
-        let done = self.refunds.iter().filter(|refund| refund.stage == RefundStage::Done);
-        let of_debt =
-            done.filter(|refund| self.settled_by().is_some_and(|paid| paid.pix == refund.pix));
-        Centavos(of_debt.map(|refund| refund.amount.0).fold(0, i64::saturating_add))
+        let Some(paid) = self.settled_by() else { return Centavos::ZERO };
+        let by_us = self.sum_of(&paid.pix, |refund| refund.stage == RefundStage::Done);
+        Centavos(by_us.0.saturating_add(self.taken_by_banks(&paid.pix).0))
     }
 }

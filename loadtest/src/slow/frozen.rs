@@ -6,7 +6,8 @@
 //! are sent at once, as by an app that was held up: what is looked for is what clients cost that do
 //! not read, not what so many small packets do. How long a frozen client was carried is asked of
 //! the kernel: from the moment its queue in the engine's socket grew for the last time, which is
-//! the first write that did not complete, to the moment the engine closed the socket.
+//! the first write that did not complete, to the moment the engine closed the socket. It comes back
+//! a little later than the contract asks of a client that was cut off, which is at once.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use ibora::bots::Person;
 use parking_lot::Mutex;
 use serde_json::json;
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::task::JoinSet;
+use tokio::runtime::{Builder, Runtime};
 use tokio::time::{MissedTickBehavior, interval, interval_at};
 use uuid::Uuid;
 
@@ -49,10 +50,11 @@ pub(super) struct Question {
     every: Duration,
 }
 
-/// Frozen clients; they are gone when this is dropped.
+/// Frozen clients; they go when this is dropped. They have a thread of their own: who measures
+/// shares the machine with them, and no more.
 pub(super) struct Frozen {
     shared: Arc<Shared>,
-    _tasks: JoinSet<()>,
+    thread: Option<Runtime>,
 }
 
 /// What was seen of the clients.
@@ -133,12 +135,12 @@ impl Frozen {
     ) -> anyhow::Result<Self> {
         let (question, kernel) = (question.clone(), Kernel::open()?);
         let shared = Arc::new(Shared { address, question, kernel, seen: Mutex::default() });
-        let mut tasks = JoinSet::new();
+        let thread = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         for person in people {
-            tasks.spawn(freeze(Arc::clone(&shared), person.clone()));
+            thread.spawn(freeze(Arc::clone(&shared), person.clone()));
         }
-        tasks.spawn(watch(Arc::clone(&shared), engine_pid));
-        Ok(Self { shared, _tasks: tasks })
+        thread.spawn(watch(Arc::clone(&shared), engine_pid));
+        Ok(Self { shared, thread: Some(thread) })
     }
 
     pub(super) fn seen(&self) -> Seen {
@@ -149,6 +151,15 @@ impl Frozen {
     pub(super) fn count_anew(&self) {
         let mut seen = self.shared.seen.lock();
         (seen.open_sum, seen.looks) = (0, 0);
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // Not waited for: this is a task of another runtime.
+            thread.shutdown_background();
+        }
     }
 }
 

@@ -81,7 +81,10 @@ impl Engine {
             Told::Received | Told::Refunded { .. } => {
                 let payment = Payment::hinted(notice.txid.as_ref(), &notice.pix);
                 let pix = notice.pix.clone();
-                self.send(world, Envelope::Payment(payment, PaymentInput::Hint { pix }));
+                self.send(
+                    world,
+                    Envelope::Payment(payment, PaymentInput::Hint { pix, refund: None }),
+                );
             }
             Told::Sent { id, .. } => self.hint_at_payout(world, id.clone()),
             Told::Returned { id, .. } => {
@@ -110,7 +113,7 @@ impl Engine {
         }
         let before = world.clock(self.node) - STATED_AFTER;
         for (payment, pix) in world.db.unstated(before) {
-            self.send(world, Envelope::Payment(payment, PaymentInput::Hint { pix }));
+            self.send(world, Envelope::Payment(payment, PaymentInput::Hint { pix, refund: None }));
         }
         for (key, notice) in world.listed() {
             if world.db.inbox.tell(key, notice, true) {

@@ -258,6 +258,7 @@ impl World {
             txid: Some(txid.clone()),
             amount: receipt.value,
             tariff: self.tariff(receipt),
+            taken_back: vec![],
         });
         Outcome::Done(ChargeFound {
             amount: charge.order.value,
@@ -282,6 +283,7 @@ impl World {
                 txid: receipt.txid.clone(),
                 amount: receipt.value,
                 tariff: self.tariff(receipt),
+                taken_back: vec![],
             }),
             None => not_found(),
         }

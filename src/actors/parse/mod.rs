@@ -22,7 +22,9 @@ pub use form::{
     Form, Read, flag, integer, list, moment, name, number, place, raw_text, text, uuid,
 };
 pub use json::{JsonFault, json};
-pub use money::{amount, payment_intent, payment_refund, payment_waiver, tip};
+pub use money::{
+    amount, dispute, evidence, payment_intent, payment_refund, payment_waiver, ruling, tip,
+};
 
 /// Objects and lists inside each other.
 pub const DEPTH_MAX: usize = 16;

@@ -1,12 +1,16 @@
 //! Amounts, and the commands about payments.
 
 use ibora_domain::field::FieldError;
-use ibora_domain::ids::{PaymentId, RideId};
+use ibora_domain::ids::{DisputeId, PaymentId, RideId};
 use ibora_domain::money::{Centavos, MoneyError};
+use ibora_domain::payment::BorneBy;
 use serde_json::Value;
 
-use super::{Form, NOTE_CHARS_MAX, Read, text, uuid};
+use super::{Form, NOTE_CHARS_MAX, Read, name, text, uuid};
 use crate::actors::Command;
+
+/// Characters of a piece of evidence.
+const EVIDENCE_CHARS_MAX: usize = 2000;
 
 /// An amount above nothing: a text in reais with two places. No number: floats are no money.
 pub fn amount(value: &Value) -> Read<Centavos> {
@@ -39,8 +43,43 @@ pub fn payment_refund(payment: PaymentId, d: &Value) -> Read<Command> {
     let mut form = Form::of(d);
     let amount = form.required("amount", amount);
     let reason = form.required("reason", text(1..=NOTE_CHARS_MAX));
+    let borne_by = form.optional("borne_by", name).unwrap_or(BorneBy::Platform);
     let made = amount.zip(reason);
-    form.close(made.map(|(amount, reason)| Command::GiveBack { payment, amount, reason }))
+    let command = |(amount, reason)| Command::GiveBack { payment, amount, borne_by, reason };
+    form.close(made.map(command))
+}
+
+/// Reads the command of `POST /rides/{id}/dispute`.
+///
+/// # Errors
+/// Every fault of the fields.
+pub fn dispute(ride: RideId, d: &Value) -> Read<Command> {
+    let mut form = Form::of(d);
+    let reason = form.required("reason", name);
+    let note = form.optional("note", text(1..=NOTE_CHARS_MAX));
+    form.close(reason.map(|reason| Command::Contest { ride, reason, note }))
+}
+
+/// Reads the command of `POST /disputes/{id}/evidence`.
+///
+/// # Errors
+/// Every fault of the fields.
+pub fn evidence(dispute: DisputeId, d: &Value) -> Read<Command> {
+    let mut form = Form::of(d);
+    let text = form.required("text", text(1..=EVIDENCE_CHARS_MAX));
+    form.close(text.map(|text| Command::Evidence { dispute, text }))
+}
+
+/// Reads the command of `POST /disputes/{id}/ruling`.
+///
+/// # Errors
+/// Every fault of the fields.
+pub fn ruling(dispute: DisputeId, d: &Value) -> Read<Command> {
+    let mut form = Form::of(d);
+    let winner = form.required("for", name);
+    let reason = form.required("reason", text(1..=NOTE_CHARS_MAX));
+    let made = winner.zip(reason);
+    form.close(made.map(|(winner, reason)| Command::Rule { dispute, winner, reason }))
 }
 
 /// Reads the command of `POST /payments/{id}/waive`.

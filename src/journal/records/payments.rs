@@ -34,6 +34,19 @@ impl Records {
         Ok(PaymentRecords { payment: Some(payment), commands })
     }
 
+    /// The payment that a Pix was taken in for.
+    ///
+    /// # Errors
+    /// Whatever the database reports.
+    pub async fn payment_of_pix(&self, pix: &EndToEndId) -> Result<Option<PaymentId>, sqlx::Error> {
+        let id: Option<Uuid> =
+            sqlx::query_scalar("SELECT payment_id FROM pix_received WHERE end_to_end = $1")
+                .bind(pix.as_str())
+                .fetch_optional(self.read())
+                .await?;
+        Ok(id.map(PaymentId))
+    }
+
     /// Where the payment of a ride stands, and at which version; none where it has none.
     pub(super) async fn payment_of(
         &self,

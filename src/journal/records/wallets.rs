@@ -1,6 +1,6 @@
 //! Reading back wallets: a driver's figures and what is under way to him.
 
-use ibora_domain::ids::{DriverId, PayoutId, RideId};
+use ibora_domain::ids::{DisputeId, DriverId, PayoutId, RideId};
 use ibora_domain::ledger::{Due, Earning, Hold, Wallet};
 use ibora_domain::machines::{Resumed, WalletRecords, day_of, start_of_day};
 use ibora_domain::money::Centavos;
@@ -40,6 +40,12 @@ impl Records {
         .fetch_all(self.read())
         .await?;
         let payouts = states.iter().map(|state| serde_json::from_str(state).map_err(broken));
+        let disputes: Vec<String> =
+            sqlx::query_scalar("SELECT state FROM disputes WHERE driver_id = $1")
+                .bind(driver.0)
+                .fetch_all(self.read())
+                .await?;
+        let disputes = disputes.iter().map(|state| serde_json::from_str(state).map_err(broken));
         let events: i64 =
             sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM events WHERE entity_id = $1")
                 .bind(driver.wallet())
@@ -54,6 +60,7 @@ impl Records {
             wallet: Wallet::restore(driver, (available, owed), holds, (day_of(now), today)),
             events: u64::try_from(events).unwrap_or(0),
             payouts: payouts.collect::<Result<_, _>>()?,
+            disputes: disputes.collect::<Result<_, _>>()?,
             document: document.flatten().and_then(|cpf| Cpf::parse(&cpf).ok()),
             // What admins were answered is found by its key when it would be recorded again.
             commands: self.past_commands(driver.wallet(), &[driver.0]).await?,
@@ -120,6 +127,19 @@ impl Records {
         .fetch_one(self.read())
         .await?;
         Ok(Centavos(asked))
+    }
+
+    /// Whose share a dispute is about.
+    ///
+    /// # Errors
+    /// Whatever the database reports.
+    pub async fn driver_of_dispute(&self, id: DisputeId) -> Result<Option<DriverId>, sqlx::Error> {
+        let driver: Option<Uuid> =
+            sqlx::query_scalar("SELECT driver_id FROM disputes WHERE id = $1")
+                .bind(id.0)
+                .fetch_optional(self.read())
+                .await?;
+        Ok(driver.map(DriverId))
     }
 
     /// A payout as it is recorded.

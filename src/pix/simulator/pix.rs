@@ -20,6 +20,7 @@ pub(super) fn list(state: &State, call: &Call<'_>) -> Answered {
         txid.is_none_or(|txid| receipt.txid.as_ref().is_some_and(|had| had.as_str() == txid))
             && with_txid.is_none_or(|with| receipt.txid.is_some() == with)
             && refunded.is_none_or(|with| receipt.refunds.is_empty() != with)
+            && window.has(receipt.at)
     };
     let rows = state.books.receipts().filter(wanted);
     let rows = rows.map(|receipt| (receipt.at, render::received(receipt)));

@@ -13,7 +13,7 @@ pub(super) async fn comes(till: &Till, txid: Option<&str>, value: &str) -> Strin
     let pix = paid["endToEndId"].as_str().expect("a number").to_owned();
     let txid = txid.map(|txid| Txid::parse(txid).expect("a txid"));
     let told = EndToEndId::parse(&pix).expect("a number");
-    till.world.dispatch().payment_hint(txid.as_ref(), told);
+    till.world.dispatch().payment_hint(txid.as_ref(), told, None);
     pix
 }
 

@@ -14,8 +14,8 @@ async fn a_pix_that_is_confirmed_settles_once_however_often_it_is_told() {
     let pix = EndToEndId::parse(&till.bank.pay(&txid).await).expect("a number");
     let txid = Txid::parse(&txid).expect("a txid");
     for _ in 0..100 {
-        till.world.dispatch().payment_hint(Some(&txid), pix.clone());
-        till.world.dispatch().payment_hint(None, pix.clone());
+        till.world.dispatch().payment_hint(Some(&txid), pix.clone(), None);
+        till.world.dispatch().payment_hint(None, pix.clone(), None);
     }
     let paid = till.when((passenger, payment), |shown| shown["status"] == "paid").await;
     assert_eq!(paid["pix"], json!(null), "there is nothing to pay any more");
@@ -36,8 +36,8 @@ async fn a_word_of_a_pix_that_the_provider_does_not_know_books_nothing() {
     let (_, passenger, payment) = till.owed().await;
     let txid = Txid::parse(&till.charged((passenger, payment)).await).expect("a txid");
     let forged = EndToEndId::parse("E00000000202611261200forged00001").expect("a number");
-    till.world.dispatch().payment_hint(Some(&txid), forged.clone());
-    till.world.dispatch().payment_hint(None, forged);
+    till.world.dispatch().payment_hint(Some(&txid), forged.clone(), None);
+    till.world.dispatch().payment_hint(None, forged, None);
     let asked = "ibora_effects_total{effect=\"confirm\",outcome=\"absent\"}";
     till.world
         .until("the provider is asked", async || till.world.app().metrics.render().contains(asked))

@@ -140,7 +140,7 @@ impl Till {
     pub(super) async fn paid(&self, who: (Caller, PaymentId), txid: &str) -> Value {
         let pix = EndToEndId::parse(&self.bank.pay(txid).await).expect("a number");
         let txid = Txid::parse(txid).expect("a txid");
-        self.world.dispatch().payment_hint(Some(&txid), pix);
+        self.world.dispatch().payment_hint(Some(&txid), pix, None);
         self.when(who, |payment| payment["status"] == "paid").await
     }
 

@@ -176,3 +176,34 @@ async fn a_week_after_the_ride_it_is_too_late_to_tip() {
         .await;
     till.close().await;
 }
+
+#[actix_web::test]
+async fn whatever_is_lost_on_the_way_a_tip_has_one_charge_and_is_paid_once() {
+    let mut till = Till::open(&[]).await;
+    for (fault, restarts) in [
+        (json!({"kind": "drop_before"}), false),
+        (json!({"kind": "drop_after"}), false),
+        (json!({"kind": "status", "status": 500, "after": true}), true),
+        (json!({"kind": "truncate"}), true),
+    ] {
+        let (_, passenger, fare) = till.owed().await;
+        till.charged((passenger, fare)).await;
+        let (ride, tip) = (fare.ride(), PaymentId::of_tip(fare.ride()));
+        let before = figures(&till).await;
+        till.bank.fails("PUT", "/v2/cob/*", fault.clone()).await;
+        // Who waits in vain asks again, as his app does.
+        till.world.post(passenger, &path(ride), &json!({ "amount": "5.00" })).await;
+        if restarts {
+            till.world.restart().await;
+        }
+        let code = till.charged((passenger, tip)).await;
+        till.paid((passenger, tip), &code).await;
+        let books = till.bank.books().await;
+        let charges = books["charges"].as_array().expect("charges").iter();
+        let of_tip = charges.filter(|charge| charge["txid"].as_str() == Some(code.as_str()));
+        assert_eq!(of_tip.count(), 1, "{fault}");
+        let [held, promised, owed, ours] = figures(&till).await;
+        assert_eq!([held - 500, promised, owed, ours], before, "{fault}");
+    }
+    till.close().await;
+}

@@ -43,7 +43,7 @@ async fn what_a_passenger_paid_is_held_for_his_driver_and_then_paid_out() {
     desk.tell("pay", json!({"txid": txid})).await;
     let pix = desk.books().await["receipts"][0]["e2e_id"].clone();
     let pix = EndToEndId::parse(pix.as_str().expect("a number")).expect("a number");
-    world.dispatch().payment_hint(Some(&Txid::parse(&txid).expect("a txid")), pix);
+    world.dispatch().payment_hint(Some(&Txid::parse(&txid).expect("a txid")), pix, None);
     world.until("it is his", async || desk.available().await > 0).await;
     assert_eq!(desk.balance(2000).await, 0, "nothing is held any more");
     let payout = desk.asked(driver, desk.available().await).await;

@@ -68,6 +68,27 @@ async fn what_the_provider_knows_nothing_of_is_forged_and_raises_the_alarm() {
 }
 
 #[actix::test]
+async fn where_many_wait_the_list_confirms_what_no_question_could() {
+    let patient = [("pix.failures_max", "1000"), ("pix.calls_max", "64")];
+    let bank = Bank::open(Door::Secret, &patient).await;
+    let lose = json!({"on": "webhook", "fault": {"kind": "lose"}, "count": 1000});
+    bank.tell("faults", lose).await;
+    let fault = json!({"on": "api", "method": "GET", "path": "/v2/pix/*", "count": 10_000,
+                       "fault": {"kind": "delay", "ms": 60_000}});
+    bank.tell("faults", fault).await;
+    let paid = join_all((0..300).map(|_| bank.pay("1.00"))).await;
+    let told = paid.iter().map(|e2e_id| {
+        let mut told = received(e2e_id);
+        told["txid"] = json!(null);
+        told
+    });
+    assert_eq!(tell(&bank.world, body(&told.collect::<Vec<_>>())).await, OK);
+    // A few are asked for by themselves, and wait.
+    bank.world.until("most to be booked", async || bank.booked("pix:").await >= 200).await;
+    bank.close().await;
+}
+
+#[actix::test]
 async fn a_provider_that_cannot_say_makes_nothing_forged() {
     let bank = Bank::open(Door::Secret, &[("pix.failures_max", "1000")]).await;
     let fault = json!({"on": "api", "method": "GET", "path": "/v2/pix/*", "count": 10_000,

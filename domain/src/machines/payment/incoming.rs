@@ -75,5 +75,9 @@ impl<R> PaymentMachine<R> {
         if let Some(event) = stated {
             self.record(turn, &event, decision);
         }
+        let took = |payment: &Payment| payment.bank_took(&incoming.pix, &incoming.taken_back);
+        while let Some(event) = self.payment.as_ref().and_then(took) {
+            self.record(turn, &event, decision);
+        }
     }
 }

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Act, Ask, PaymentMachine, Refusal, Role, Turn};
-use crate::facts::AuditRow;
+use super::{Ask, PaymentMachine, Refusal, Turn};
+use crate::facts::{Act, AuditRow};
+use crate::person::Role;
 
 impl<R> PaymentMachine<R> {
     /// An admin lets the passenger off a fee, paid or not.
@@ -13,7 +14,7 @@ impl<R> PaymentMachine<R> {
             return;
         };
         let stale = ask.if_version.is_some_and(|version| version != payment.version);
-        let decided = if stale { Err(Refusal::VersionConflict) } else { payment.waive() };
+        let decided = if stale { Err(Refusal::VersionConflict) } else { payment.waive(turn.now) };
         let changes = json!({
             "amount": payment.row().amount.to_string(),
             "status": payment.status,

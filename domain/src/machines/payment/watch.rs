@@ -28,7 +28,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    fn new(due: UnixMillis, in_doubt: bool) -> Self {
+    pub(super) fn new(due: UnixMillis, in_doubt: bool) -> Self {
         Self { due, out_since: None, tries: 0, in_doubt, absent_since: None }
     }
 
@@ -60,7 +60,7 @@ impl Watch {
     }
 
     /// Whether it is to be asked now. It is then out.
-    fn fires(&mut self, now: UnixMillis) -> bool {
+    pub(super) fn fires(&mut self, now: UnixMillis) -> bool {
         let lost = self.out_since.is_some_and(|since| now.since(since) >= LOST_AFTER);
         let fires = match self.out_since {
             Some(_) => lost,
@@ -80,12 +80,22 @@ impl Watch {
 }
 
 impl<R> PaymentMachine<R> {
-    /// Somebody says that a Pix came in.
-    pub(super) fn hint(&mut self, now: UnixMillis, pix: EndToEndId) {
+    /// Somebody says that a Pix came in, or that something of it went back.
+    pub(super) fn hint(&mut self, now: UnixMillis, pix: EndToEndId, refund: Option<&RefundId>) {
         // Of one that is taken in, what the provider took of it may be left to ask.
         let done = |known: &Receipt| known.pix == pix && known.tariff.is_some();
-        let known = |payment: &Payment| payment.receipts.iter().any(done);
-        if !self.payment.as_ref().is_some_and(known) && self.hints.len() < HINTS_MAX {
+        let is_known = |payment: &Payment| match refund {
+            Some(id) => payment.knows_back(id),
+            None => payment.receipts.iter().any(done),
+        };
+        if !self.payment.as_ref().is_some_and(is_known) {
+            self.look_at(now, pix);
+        }
+    }
+
+    /// Has the provider asked what became of a Pix.
+    pub(super) fn look_at(&mut self, now: UnixMillis, pix: EndToEndId) {
+        if self.hints.len() < HINTS_MAX {
             self.hints.entry(pix).or_insert(Watch::new(now, false));
         }
     }
@@ -95,7 +105,7 @@ impl<R> PaymentMachine<R> {
         let said = self.payment.as_ref().and_then(|payment| {
             let txid = Some(payment.txid(payment.charges.last()?.number));
             let (amount, tariff) = (payment.row().amount, Some(Centavos::ZERO));
-            Some(Incoming { pix, txid, amount, tariff })
+            Some(Incoming { pix, txid, amount, tariff, taken_back: vec![] })
         });
         if let Some(said) = said {
             self.came_in(turn, said);
@@ -113,8 +123,9 @@ impl<R> PaymentMachine<R> {
                 turn.effect(Effect::Payment(self.id, effect));
             }
         }
+        self.watch_wallets(turn, rebuilt);
         let watches = self.charge.iter().chain(self.refunds.values()).chain(self.hints.values());
-        turn.alarm(watches.map(Watch::next).min());
+        turn.alarm(watches.chain(self.wallets.values()).map(Watch::next).min());
     }
 
     fn watch_charge(&mut self, turn: &mut Turn<'_, R>, rebuilt: bool) {
@@ -126,9 +137,10 @@ impl<R> PaymentMachine<R> {
         };
         let txid = payment.txid(charge.number);
         let live = matches!(charge.stage, Stage::Live { .. });
-        let first = if live && !rebuilt { turn.now + LOOKS.first } else { turn.now };
-        let watch = self.charge.get_or_insert(Watch::new(first, rebuilt));
         let over = turn.now >= charge.expires_at || !payment.status.is_payable();
+        // A machine is often rebuilt by the word of a Pix, which is asked for by itself.
+        let first = if live && !over { turn.now + LOOKS.first } else { turn.now };
+        let watch = self.charge.get_or_insert(Watch::new(first, rebuilt));
         if live && !over {
             watch.due = watch.due.min(charge.expires_at);
         }

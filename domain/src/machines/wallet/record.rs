@@ -1,8 +1,9 @@
 //! From a wallet's decision to what is recorded and told.
 
 use super::{Turn, WalletMachine};
+use crate::dispute::DisputeEvent;
 use crate::facts::{Decision, Done, EventRow, HeldRow, PayoutRow, Row, StreamId, StreamRow, Timer};
-use crate::ids::PayoutId;
+use crate::ids::{DisputeId, PayoutId, RideId};
 use crate::ledger::Earning;
 use crate::machines::Note;
 use crate::mutants::{Mutant, is};
@@ -45,6 +46,31 @@ impl<R> WalletMachine<R> {
         });
     }
 
+    /// Adds what has just happened to a dispute, and its row.
+    pub(super) fn record_dispute(
+        &mut self,
+        decision: &mut Decision,
+        id: DisputeId,
+        event: &DisputeEvent,
+    ) {
+        let Some(dispute) = self.disputes.get(&id) else { return };
+        self.events += 1;
+        let body = serde_json::json!({"dispute_id": id, "event": event}).to_string().into();
+        let (seq, kind) = (self.events, event.kind());
+        decision.events.push(EventRow { seq, kind, at: decision.at, body });
+        decision.rows.retain(|row| !matches!(row, Row::Dispute(earlier) if earlier.id == id));
+        decision.rows.push(Row::Dispute(dispute.row()));
+    }
+
+    /// Adds the rows of a ride's holds, of which something was taken or given back.
+    pub(super) fn record_holds(&self, decision: &mut Decision, ride: RideId) {
+        let earnings: Vec<_> = self.wallet.holds_of(ride).map(|(earning, _)| earning).collect();
+        for earning in earnings {
+            decision.rows.retain(|row| !matches!(row, Row::Held(row) if row.earning == earning));
+            self.record_hold(decision, earning);
+        }
+    }
+
     /// Adds the row of a hold that has changed.
     pub(super) fn record_hold(&self, decision: &mut Decision, earning: Earning) {
         if let Some(hold) = self.wallet.hold(earning) {
@@ -64,7 +90,10 @@ impl<R> WalletMachine<R> {
         decision.timer = Some(timer).filter(|timer| self.timer != Some(*timer));
         self.timer = Some(timer);
         for event in &decision.events {
-            turn.note(Note::Payout { event: event.kind });
+            turn.note(match event.kind.starts_with("dispute") {
+                true => Note::Dispute { event: event.kind },
+                false => Note::Payout { event: event.kind },
+            });
         }
         turn.persist(decision);
         for id in queued {
@@ -80,7 +109,8 @@ impl<R> WalletMachine<R> {
         let under_way = payouts.filter(|payout| payout.is_under_way());
         let asked = under_way.map(|payout| payout.asked_at).min();
         let release = self.wallet.next_release().filter(|_| !is(Mutant::HoldNotWoken));
-        asked.into_iter().chain(release).min().map_or(Timer::Off, Timer::Due)
+        let due = asked.into_iter().chain(release).chain(self.next_dispute());
+        due.min().map_or(Timer::Off, Timer::Due)
     }
 }
 

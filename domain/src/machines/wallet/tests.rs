@@ -8,9 +8,10 @@ use super::*;
 use crate::facts::{Answer, CommandKey, Row};
 use crate::ids::{RideId, UserId};
 use crate::ledger::{Due, FinancialEvent};
-use crate::machines::{Envelope, Output};
-use crate::payout::{Returned, SendState};
+use crate::machines::{Envelope, LineInput, Note, Output};
+use crate::payout::{Phase, Returned, SendState};
 use crate::pix::{EndToEndId, ReturnId};
+use crate::refusal::Refusal;
 
 const DRIVER: DriverId = DriverId(Uuid::from_u128(2));
 const DAY: i64 = 86_400_000;
@@ -23,8 +24,14 @@ fn policy() -> Arc<WalletPolicy> {
 fn machine(available: i64) -> WalletMachine<u64> {
     let balances = (Centavos(available), Centavos::ZERO);
     let wallet = Wallet::restore(DRIVER, balances, [], (0, Centavos::ZERO));
-    let records =
-        WalletRecords { wallet, events: 0, payouts: vec![], document: None, commands: vec![] };
+    let records = WalletRecords {
+        wallet,
+        events: 0,
+        payouts: vec![],
+        disputes: vec![],
+        document: None,
+        commands: vec![],
+    };
     WalletMachine::new(DRIVER, policy(), records)
 }
 
@@ -282,7 +289,14 @@ fn a_wallet_that_is_built_again_goes_on_and_may_have_sent() {
     let before = in_flight();
     let payouts = before.payouts.values().cloned().collect();
     let wallet = before.wallet().clone();
-    let records = WalletRecords { wallet, events: 2, payouts, document: None, commands: vec![] };
+    let records = WalletRecords {
+        wallet,
+        events: 2,
+        payouts,
+        disputes: vec![],
+        document: None,
+        commands: vec![],
+    };
     let mut machine: WalletMachine<u64> = WalletMachine::new(DRIVER, policy(), records);
     let mut out = Outputs::new();
     machine.wake(UnixMillis(START + 5), &mut out);

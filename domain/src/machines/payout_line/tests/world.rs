@@ -139,6 +139,7 @@ impl World {
             wallet: Wallet::restore(id, balances, holds, (0, Centavos::ZERO)),
             events: self.disk.events.get(&id).copied().unwrap_or(0),
             payouts: payouts.filter(|payout| payout.is_under_way()).cloned().collect(),
+            disputes: vec![],
             document: None,
             commands: vec![],
         };
