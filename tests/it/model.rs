@@ -25,8 +25,8 @@ use crate::pg;
 use history::History;
 
 /// Steps of a history, and how many are told.
-const STEPS: usize = 300;
-const HISTORIES: u64 = 6;
+const STEPS: usize = 150;
+const HISTORIES: u64 = 10;
 
 /// A lease that lives as long as a history; one of nothing has run out at once.
 const HOUR_MS: u64 = 3_600_000;
