@@ -176,11 +176,8 @@ impl Command {
                 )
             }
             Self::Review { driver, payout, approves } => {
-                let verdict = match approves {
-                    true => Verdict::Approved,
-                    false => Verdict::Rejected { reason: None },
-                };
-                Envelope::Wallet(*driver, WalletInput::Review { ask, payout: *payout, verdict })
+                let (payout, verdict) = (*payout, verdict(*approves));
+                Envelope::Wallet(*driver, WalletInput::Review { ask, payout, verdict })
             }
             Self::Payout { centavos } => {
                 let (amount, payee) = (Centavos(*centavos), people::payee(driver));
@@ -188,6 +185,13 @@ impl Command {
                 Envelope::Wallet(driver, WalletInput::Payout { ask, wanted })
             }
         }
+    }
+}
+
+const fn verdict(approves: bool) -> Verdict {
+    match approves {
+        true => Verdict::Approved,
+        false => Verdict::Rejected { reason: None },
     }
 }
 

@@ -104,9 +104,8 @@ impl Inbox {
         self.open.values().map(|notice| notice.due).min()
     }
 
-    /// One that waits, if there is any.
-    #[must_use]
-    pub fn waiting(&self) -> Option<&NoticeRec> {
-        self.open.values().next()
+    /// Those that wait for something.
+    pub fn waiting(&self) -> impl Iterator<Item = &NoticeRec> {
+        self.open.values()
     }
 }

@@ -309,7 +309,8 @@ impl Database {
             let row = RideRow { chained, ..row.clone() };
             self.check_indexes(&row)?;
             let drove = before.as_ref().and_then(active_driver);
-            ended.extend(drove.filter(|_| row.status.is_final()));
+            let ends = matches!(row.status, Status::Completed | Status::Canceled);
+            ended.extend(drove.filter(|_| ends));
             undo.push(Undo::Ride(row.id, before));
             self.put_ride(row.id, Some(row));
         }

@@ -7,6 +7,7 @@ use ibora_domain::ledger::Account;
 use ibora_domain::money::Centavos;
 use ibora_psp::PayoutState;
 
+use crate::database::NoticeRec;
 use crate::engine::{Body, Engine};
 use crate::people;
 use crate::world::World;
@@ -27,7 +28,10 @@ pub fn unrest_of_money(world: &World, engine: &Engine) -> Option<String> {
     if let Some(row) = world.db.money.payouts.values().find(|row| flying.contains(&row.status)) {
         return Some(format!("{} is {}", people::name(row.id.0), row.status));
     }
-    if let Some(notice) = world.db.inbox.waiting() {
+    // One that is booked may wait for the look that sees it.
+    let booked = |key: String| world.db.ledger.events.contains_key(key.as_str());
+    let open = |notice: &&NoticeRec| !notice.told.booked_as(&notice.pix).is_none_or(booked);
+    if let Some(notice) = world.db.inbox.waiting().find(open) {
         return Some(format!("{:?} of {} waits", notice.told, notice.pix));
     }
     unrest_of_books(world).or_else(|| unrest_of_figures(world, engine))

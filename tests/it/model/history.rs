@@ -82,7 +82,7 @@ impl History {
 
     fn decision(&self, chance: &mut Chance) -> Decision {
         let at = UnixMillis(1_760_000_000_000 + self.now);
-        if chance.percent(35) {
+        if chance.percent(25) {
             return purse::decision(chance, (self.batches, at));
         }
         if chance.percent(20) {
