@@ -133,9 +133,10 @@ impl History {
     fn ride(&self, chance: &mut Chance, id: RideId) -> Row {
         let status = STATUSES[chance.index(STATUSES.len())];
         let chained = status == Status::Accepted && chance.percent(80);
-        // Few have chained rides, so that some have two.
-        let drivers = if chained { 2 } else { 4 };
-        let driver = chance.percent(60).then(|| people::driver(chance.below(drivers)));
+        // One has all chained rides, so that he has two now and then.
+        let drivers = if chained { 1 } else { 4 };
+        let his = chained || chance.percent(60);
+        let driver = his.then(|| people::driver(chance.below(drivers)));
         let chain = if chained { r#","chain":{"due":1}"# } else { "" };
         Row::Ride(RideRow {
             id,

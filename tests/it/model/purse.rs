@@ -112,7 +112,7 @@ fn refund(chance: &mut Chance, asked_at: UnixMillis) -> RefundRow {
 /// A share that is held, or what was taken of one and let go of.
 fn hold(chance: &mut Chance, at: UnixMillis) -> Row {
     let due = one_of(chance, &[Due::Fare, Due::CancelFee]);
-    let earning = Earning { ride: people::ride(chance.below(20)), due };
+    let earning = Earning { ride: people::ride(chance.below(5)), due };
     let driver = people::driver(chance.below(2));
     if chance.percent(50) {
         let release_at = at + Millis(60_000);
