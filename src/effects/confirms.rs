@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use super::Carrier;
 use super::payments::incoming;
 use crate::actors::Dispatch;
-use crate::obs::Metrics;
+use crate::obs::{Metrics, failpoint};
 use crate::pix::client::ReceivedFilter;
 
 /// Confirmations that wait. Past it they are dropped, and wanted again later.
@@ -148,7 +148,9 @@ impl Confirmer {
         if !self.may_act() {
             return self.confirms.answered();
         }
+        failpoint!(EffectConfirm);
         let seen = self.carrier.of_payment(PaymentEffect::Confirm { pix }).await;
+        failpoint!(EffectConfirmAnswered);
         self.tell(payment, seen);
     }
 
