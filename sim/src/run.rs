@@ -11,8 +11,9 @@ use crate::queue::{Micros, SECOND};
 use crate::watch::{LIVENESS, Violation, unrest_of_money};
 use crate::world::{Trace, World};
 
-/// Within this long after the last fault everything is at rest.
-const REST_WITHIN: Micros = 900 * SECOND;
+/// Within this long after the last fault everything is at rest. Most is so long before: a refund that
+/// the provider has denied again and again is tried again after up to an hour.
+const REST_WITHIN: Micros = 4500 * SECOND;
 /// How often it is looked whether it is.
 const LOOK_EVERY: Micros = 20 * SECOND;
 

@@ -117,6 +117,8 @@ pub struct PayoutLineMachine<R> {
     ways: BTreeMap<PayoutId, Way>,
     /// Who holds the line, and since when.
     holder: Option<(PayoutId, UnixMillis)>,
+    /// Others that were on their way when the line started. They hold it after the holder.
+    beside: Vec<(PayoutId, UnixMillis)>,
     calls: u64,
     replies: PhantomData<fn() -> R>,
 }
@@ -132,6 +134,7 @@ impl<R> PayoutLineMachine<R> {
             pauses_until: None,
             ways: BTreeMap::new(),
             holder: None,
+            beside: Vec::new(),
             calls: 0,
             replies: PhantomData,
         };
@@ -182,8 +185,10 @@ impl<R> PayoutLineMachine<R> {
         self.leave_queue(id);
         let stage = Stage::in_doubt(&self.policy, &order, now);
         let mut way = Way::new(order, driver, stage);
-        if aside || self.holder.is_some() || now >= since + self.policy.held {
+        if aside || now >= since + self.policy.held {
             (way.aside, way.tells_aside) = (true, !aside);
+        } else if self.holder.is_some() {
+            self.beside.push((id, since));
         } else {
             self.holder = Some((id, since));
         }
@@ -259,13 +264,25 @@ impl<R> PayoutLineMachine<R> {
         turn.alarm(earlier(next, held));
     }
 
+    /// Whoever is still on its way since before the line started holds it next.
+    fn find_holder(&mut self) {
+        self.beside.retain(|(id, _)| self.ways.contains_key(id));
+        if self.holder.is_none() && !self.beside.is_empty() {
+            let (id, since) = self.beside.remove(0);
+            self.leave_queue(id);
+            self.holder = Some((id, since));
+        }
+    }
+
     /// Nobody waits any longer for who has held the line too long.
     fn set_aside(&mut self, turn: &mut Turn<'_, R>) {
         let held = self.policy.held;
-        if let Some((id, _)) = self.holder.take_if(|(_, since)| turn.now >= *since + held)
-            && let Some(way) = self.ways.get_mut(&id)
-        {
-            (way.aside, way.tells_aside) = (true, true);
+        self.find_holder();
+        while let Some((id, _)) = self.holder.take_if(|(_, since)| turn.now >= *since + held) {
+            if let Some(way) = self.ways.get_mut(&id) {
+                (way.aside, way.tells_aside) = (true, true);
+            }
+            self.find_holder();
         }
         for (id, way) in &mut self.ways {
             if std::mem::take(&mut way.tells_aside) {

@@ -43,7 +43,7 @@ impl<R> PayoutLineMachine<R> {
 
     /// Whether one is on its way that is waited for.
     fn is_held(&self) -> bool {
-        self.holder.is_some() && !is(Mutant::SendTwo)
+        (self.holder.is_some() || !self.beside.is_empty()) && !is(Mutant::SendTwo)
     }
 
     /// Whether the first that waits may be paid.

@@ -258,6 +258,34 @@ fn after_a_start_what_may_have_been_sent_comes_first_and_is_asked_for() {
 }
 
 #[test]
+fn all_that_were_on_their_way_at_a_start_are_waited_for_one_after_the_other() {
+    let resumed = |number, since| Resumed {
+        order: *order(number),
+        driver: DRIVER,
+        since: UnixMillis(since),
+        aside: false,
+    };
+    let start = || {
+        let mut bench = Bench::new(vec![resumed(1, START.0 - 2000), resumed(2, START.0 - 1000)]);
+        bench.queue(3);
+        bench.hears(Heard::Asked(Outcome::Done(found(SendState::Done))));
+        bench
+    };
+    let clears =
+        |bench: &Bench| bench.calls.iter().any(|(_, it)| matches!(it, PayoutCall::Clear(_)));
+    let mut bench = start();
+    assert!(!clears(&bench), "the second is on its way still");
+    bench.hears(Heard::Asked(Outcome::Done(found(SendState::Done))));
+    assert!(clears(&bench));
+
+    let mut bench = start();
+    bench.now = START + LinePolicy::default().held;
+    bench.step(LineInput::Alarm);
+    assert_eq!(bench.last(), Some(LineNews::SetAside), "nobody knows of the second for too long");
+    assert!(clears(&bench));
+}
+
+#[test]
 fn something_else_under_our_id_is_left_to_people() {
     let mut bench = Bench::new(vec![]);
     bench.sends(1);
