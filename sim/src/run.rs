@@ -11,7 +11,7 @@ use crate::queue::{Micros, SECOND};
 use crate::watch::{LIVENESS, Violation, unrest_of_money};
 use crate::world::{Trace, World};
 
-/// Within this long after the last fault everything is at rest. Most is so long before: a refund that
+/// Within this long after the last fault everything is at rest. Most is long before: a refund that
 /// the provider has denied again and again is tried again after up to an hour.
 const REST_WITHIN: Micros = 4500 * SECOND;
 /// How often it is looked whether it is.
@@ -70,8 +70,8 @@ fn unrest(world: &World) -> Option<String> {
     if let Some(ride) = world.watch.open_rides().next() {
         return Some(format!("{} is {:?}", people::name(ride.id.0), ride.status));
     }
-    if let Some((id, _)) = world.db.timers.iter().next() {
-        return Some(format!("{} has a deadline and no end", people::name(*id)));
+    if let Some((id, due)) = world.db.timers.iter().next() {
+        return Some(format!("{} has a deadline at {due:?} and no end", people::name(*id)));
     }
     if let Some(pending) = world.pending.keys().next() {
         return Some(format!("answer {pending} is owed"));

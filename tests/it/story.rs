@@ -127,9 +127,11 @@ impl Line {
         }
     }
 
-    /// Accepts a ride once it is offered.
+    /// Accepts a ride once it is offered. An engine that ended and came back meanwhile knows no
+    /// places, so the driver says where he is, as an app does.
     pub(crate) async fn accepts(&self, ride: &str, driver: &str) {
         let (path, deadline) = (format!("{ride}/accept"), Instant::now() + PATIENCE);
+        let here = json!({"status": "online", "location": {"lat": HERE.0, "lng": HERE.1}});
         loop {
             let key = Uuid::now_v7().to_string();
             let heard = self.call(("POST", &path), driver, &key, &json!({})).await;
@@ -137,6 +139,8 @@ impl Line {
                 return;
             }
             assert!(Instant::now() < deadline, "never offered: {heard:?}");
+            let key = Uuid::now_v7().to_string();
+            self.call(("PUT", "/v1/me/availability"), driver, &key, &here).await;
             tokio::time::sleep(PAUSE).await;
         }
     }

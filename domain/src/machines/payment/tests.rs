@@ -298,3 +298,21 @@ fn what_settles_is_one_decision_with_its_books_its_hold_and_its_news() {
     };
     assert!(out.iter().any(freed), "its passenger may ride again");
 }
+
+#[test]
+fn a_refund_that_failed_is_due_when_it_was_whoever_is_built_again_meanwhile() {
+    let mut desk = Desk::live();
+    desk.confirmed(&incoming("E1", None));
+    desk.confirmed(&Incoming { amount: Centavos(1), ..incoming("E2", Some(desk.txid())) });
+    let fails = |desk: &mut Desk| {
+        let refunds = &desk.machine.payment().expect("a payment").refunds;
+        let id = refunds.last().expect("a refund").id.clone();
+        let said = Said::Found(RefundSeen::Failed);
+        desk.step(PaymentInput::Seen(PaymentSeen::Refund { id, said }));
+    };
+    fails(&mut desk);
+    desk.later(40_000);
+    let (mut desk, _) = desk.rebuilt();
+    let out = effects(&desk.later(40_000));
+    assert!(matches!(&out[..], [PaymentEffect::Refund { .. }]), "{out:?}");
+}

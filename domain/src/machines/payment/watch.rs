@@ -172,8 +172,9 @@ impl<R> PaymentMachine<R> {
             let refunds = self.payment.iter().flat_map(|payment| &payment.refunds);
             let tries = refunds.filter(|refund| refund.pix == failed.pix).count();
             let tries = u32::try_from(tries).unwrap_or(u32::MAX);
-            let after = FAILED.after(tries, u64::try_from(turn.now.0).unwrap_or(0));
-            let due = turn.now + after;
+            let after = FAILED.after(tries, u64::try_from(failed.asked_at.0).unwrap_or(0));
+            // From what is recorded: a machine that is built again waits no longer for that.
+            let due = failed.asked_at + after;
             let watch = self.refunds.entry(failed.id.clone()).or_insert(Watch::new(due, false));
             if watch.is_out() {
                 *watch = Watch::new(due, false);
