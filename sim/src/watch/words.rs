@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use ibora_domain::facts::Entity;
-use ibora_domain::machines::{Envelope, Output};
+use ibora_domain::machines::{DriverInput, Envelope, Output, PassengerInput, RideInput};
 
-use super::{ORDER, input_name};
+use super::ORDER;
 use crate::people;
 use crate::world::World;
 
@@ -48,5 +48,67 @@ impl World {
             let what = format!("{from} says `{said}` to {to}, and {next:?} was to come first");
             self.watch.check(self.now, ORDER, (false, what));
         }
+    }
+}
+
+/// A message in a word, for a trace.
+#[must_use]
+pub fn input_name<R>(input: &Envelope<R>) -> &'static str {
+    match input {
+        Envelope::Ride(_, input) => match input {
+            RideInput::Request { .. } => "request",
+            RideInput::Accept { .. } => "accept",
+            RideInput::Decline { .. } => "decline",
+            RideInput::Drive { .. } => "drive",
+            RideInput::Cancel { .. } => "cancel",
+            RideInput::Rate { .. } => "rate",
+            RideInput::Read { .. } => "read",
+            RideInput::Offers { .. } => "offers",
+            RideInput::OfferUnwanted { .. } => "offer unwanted",
+            RideInput::SlotUnused { .. } => "slot unused",
+            RideInput::Position { .. } => "position",
+            RideInput::Ahead { .. } => "ahead",
+            RideInput::PaymentMoved { .. } => "payment moved",
+            RideInput::WhoseIsIt { .. } => "whose is it",
+            RideInput::Precedes { .. } => "precedes",
+            RideInput::PrecedingEnded { .. } => "preceding ended",
+            RideInput::DoesItExist { .. } => "does it exist",
+            RideInput::Tip { .. } => "tip",
+            RideInput::Alarm => "alarm",
+        },
+        Envelope::Driver(_, input) => match input {
+            DriverInput::Online { .. } => "online",
+            DriverInput::Offline { .. } => "offline",
+            DriverInput::Accept { .. } => "accept",
+            DriverInput::PassOn { command, .. } => input_name(command),
+            DriverInput::Claim { .. } => "claim",
+            DriverInput::Unused { .. } => "unused",
+            DriverInput::Slot { .. } => "slot",
+            DriverInput::Offered { .. } => "offered",
+            DriverInput::OfferClosed { .. } => "offer closed",
+            DriverInput::Won { .. } => "won",
+            DriverInput::NotWon { .. } => "not won",
+            DriverInput::Ended { .. } => "ended",
+            DriverInput::SessionOpened => "session opened",
+            DriverInput::SessionClosed => "session closed",
+            DriverInput::Seen => "seen",
+            DriverInput::Profile(_) => "profile",
+            DriverInput::Rated(_) => "rated",
+            DriverInput::Stand { .. } => "stand",
+            DriverInput::Read { .. } => "read",
+            DriverInput::Alarm => "alarm",
+        },
+        Envelope::Passenger(_, input) => match input {
+            PassengerInput::Request { .. } => "request",
+            PassengerInput::Opened { .. } => "opened",
+            PassengerInput::Ended { .. } => "ended",
+            PassengerInput::Active { .. } => "active",
+            PassengerInput::Settled { .. } => "settled",
+            PassengerInput::Alarm => "alarm",
+        },
+        Envelope::Dispatcher(..) => "dispatch",
+        Envelope::Payment(..) => "payment",
+        Envelope::Wallet(..) => "wallet",
+        Envelope::PayoutLine(_) => "payout line",
     }
 }
