@@ -144,6 +144,8 @@ export class ScriptedServer {
     http.on('upgrade', (request, socket, head) => {
       if (server.refuses) {
         server.refused += 1;
+        // A client that has stopped meanwhile resets it, which is no harm.
+        socket.on('error', () => undefined);
         socket.end('HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n\r\n');
         return;
       }
