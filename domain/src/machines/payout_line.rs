@@ -213,6 +213,15 @@ impl<R> PayoutLineMachine<R> {
         self.waiting.retain(|waiting| waiting.payout != id);
     }
 
+    /// Its wallet has recorded its end: it is not sent any more, whoever said so before.
+    fn drop_out(&mut self, id: PayoutId) {
+        self.leave_queue(id);
+        if self.ways.get(&id).is_some_and(|way| !way.stage.is_look()) {
+            self.ways.remove(&id);
+            self.holder.take_if(|(holder, _)| *holder == id);
+        }
+    }
+
     fn look(&mut self, now: UnixMillis, order: SendOrder, driver: DriverId) {
         let way = self.ways.entry(order.payout);
         way.or_insert_with(|| Way::new(order, driver, Stage::Look)).hurry(now);
@@ -357,7 +366,7 @@ impl<R> Machine for PayoutLineMachine<R> {
             LineInput::Resume { order, driver, since, aside } => {
                 self.resume(now, *order, driver, (since, aside));
             }
-            LineInput::Drop { payout } => self.leave_queue(payout),
+            LineInput::Drop { payout } => self.drop_out(payout),
             LineInput::Look { order, driver } => self.look(now, *order, driver),
             LineInput::Heard { call, heard } => self.heard(turn, call, heard),
             LineInput::Alarm => {}

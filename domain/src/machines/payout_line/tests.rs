@@ -344,3 +344,16 @@ fn a_call_whose_outcome_is_never_told_is_one_in_doubt() {
         !bench.told.iter().any(|(_, told)| matches!(told, Told::News(LineNews::Refused { .. })))
     );
 }
+
+#[test]
+fn what_its_wallet_has_recorded_as_failed_is_not_sent_whoever_resumed_it_before() {
+    let mut bench = Bench::new(vec![]);
+    let (order, since) = (order(1), START);
+    bench.step(LineInput::Resume { order, driver: DRIVER, since, aside: false });
+    bench.queue(2);
+    bench.step(LineInput::Drop { payout: payout(1) });
+    bench.calls.clear();
+    bench.step(LineInput::Alarm);
+    assert!(matches!(bench.next_call(), PayoutCall::Clear(_)), "the next goes out");
+    assert!(bench.sent.is_empty());
+}

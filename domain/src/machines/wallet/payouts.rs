@@ -183,6 +183,10 @@ impl<R> WalletMachine<R> {
             self.happened(turn.now, id, event, &mut decision);
         }
         self.finish(turn, decision);
+        // An earlier life of this wallet may have had the line go on with it meanwhile.
+        if events.iter().any(|event| matches!(event, PayoutEvent::Failed { .. })) {
+            turn.tell_line(LineInput::Drop { payout: id });
+        }
     }
 
     pub(super) fn hint(&mut self, turn: &mut Turn<'_, R>, recorded: Payout) {
