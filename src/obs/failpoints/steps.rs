@@ -43,6 +43,17 @@ const KINDS: &[(EntityKind, &str, Failpoint, Failpoint)] = {
         (Payment, "refund_asked", RefundAskedDecided, RefundAskedRecorded),
         (Payment, "refund_done", RefundDoneDecided, RefundDoneRecorded),
         (Payment, "refund_failed", RefundFailedDecided, RefundFailedRecorded),
+        (Payment, "pix_stated", PixStatedDecided, PixStatedRecorded),
+        (Payment, "tip_given", TipGivenDecided, TipGivenRecorded),
+        (Payment, "tip_lapsed", TipLapsedDecided, TipLapsedRecorded),
+        (Payment, "cancel_fee_waived", FeeWaivedDecided, FeeWaivedRecorded),
+        (Payment, "written_off", WrittenOffDecided, WrittenOffRecorded),
+        (Payment, "write_off_reversed", WriteOffReversedDecided, WriteOffReversedRecorded),
+        (Payment, "contested", ContestedDecided, ContestedRecorded),
+        (Payment, "wallet_said", WalletSaidDecided, WalletSaidRecorded),
+        (Payment, "bank_claimed", BankClaimedDecided, BankClaimedRecorded),
+        (Payment, "bank_rejected", BankRejectedDecided, BankRejectedRecorded),
+        (Payment, "bank_took", BankTookDecided, BankTookRecorded),
         (Wallet, "hold_released", HoldReleasedDecided, HoldReleasedRecorded),
         (Wallet, "payout_requested", PayoutRequestedDecided, PayoutRequestedRecorded),
         (Wallet, "payout_approved", PayoutApprovedDecided, PayoutApprovedRecorded),
@@ -53,11 +64,16 @@ const KINDS: &[(EntityKind, &str, Failpoint, Failpoint)] = {
         (Wallet, "payout_done", PayoutDoneDecided, PayoutDoneRecorded),
         (Wallet, "payout_failed", PayoutFailedDecided, PayoutFailedRecorded),
         (Wallet, "payout_returned", PayoutReturnedDecided, PayoutReturnedRecorded),
+        (Wallet, "dispute_opened", DisputeOpenedDecided, DisputeOpenedRecorded),
+        (Wallet, "dispute_evidence", DisputeEvidenceDecided, DisputeEvidenceRecorded),
+        (Wallet, "dispute_reviewed", DisputeReviewedDecided, DisputeReviewedRecorded),
+        (Wallet, "dispute_ended", DisputeEndedDecided, DisputeEndedRecorded),
     ]
 };
 
-/// How the end of a hold is booked.
-const RELEASED: &str = "hold_released";
+/// What is told apart by how it is booked: it has no event of its own, or one with others.
+const BOOKED: &[&str] =
+    &["hold_released", "tip_lapsed", "cancel_fee_waived", "written_off", "write_off_reversed"];
 
 /// The points of a decision that was made and is not handed over yet.
 pub(crate) fn decided(decision: &Decision) -> Vec<Failpoint> {
@@ -81,9 +97,9 @@ fn kinds(
     decision: &Decision,
 ) -> impl Iterator<Item = &'static (EntityKind, &'static str, Failpoint, Failpoint)> {
     let of = decision.entity.kind();
-    // The end of a hold is booked, and no event of its own.
-    let released = decision.money.iter().map(FinancialEvent::kind).filter(|kind| *kind == RELEASED);
-    let kinds = decision.events.iter().map(|event| event.kind).chain(released);
+    let booked = decision.money.iter().map(FinancialEvent::kind);
+    let booked = booked.filter(|kind| BOOKED.contains(kind));
+    let kinds = decision.events.iter().map(|event| event.kind).chain(booked);
     kinds.filter_map(move |happened| {
         KINDS.iter().find(|(entity, kind, ..)| *entity == of && *kind == happened)
     })
