@@ -23,7 +23,7 @@ pub use booking::{Terms, of_ride, owed_for};
 pub use books::{BookError, Books};
 pub use event::{FinancialEvent, LedgerError, Posting, Subject};
 pub use payouts::{Payee, PayoutTerms};
-pub use platform::{funded, goodwill};
+pub use platform::{funded, goodwill, payout_tariff};
 pub use receipts::{Receipt, Resolved};
 pub use refunds::{Bearer, Block, Borne, Dispute, Refund, Taken, TakenByBank};
 pub use rides::{Due, Trip};
