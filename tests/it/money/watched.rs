@@ -35,9 +35,9 @@ async fn seen(harm: &str) -> (Vec<&'static str>, bool) {
     sqlx::raw_sql(sqlx::AssertSqlSafe(harm)).execute(&pool).await.expect("done");
     let watch = Watch::new(&Db::new(pool.clone()));
     let window = (UnixMillis(now().0 - 60_000), UnixMillis(now().0 + 1000));
-    let nothing = watch.window(UnixMillis(0), window.0).await.expect("looks");
+    let nothing = watch.bookings(UnixMillis(0), window.0).await.expect("looks");
     assert!(broken(&nothing).is_empty(), "nothing of it began so long ago: {nothing:?}");
-    let mut seen = watch.window(window.0, window.1).await.expect("looks");
+    let mut seen = watch.bookings(window.0, window.1).await.expect("looks");
     seen.extend(watch.standing().await.expect("looks"));
     let mut found = broken(&seen);
     found.sort_unstable();
