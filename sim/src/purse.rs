@@ -2,6 +2,7 @@
 //!
 //! Holds and charges last minutes and not a day, so that a run sees them end.
 
+use ibora_domain::credit::CreditPolicy;
 use ibora_domain::dispute::DisputePolicy;
 use ibora_domain::ledger::PayoutRules;
 use ibora_domain::machines::WalletPolicy;
@@ -80,6 +81,7 @@ impl Purse {
             expiry: self.expiry,
             hold: self.hold,
             tips: TipPolicy { min: Centavos(100), max: Centavos(20_000), within: Millis(0) },
+            credit: CreditPolicy::default(),
             write_off_after: Millis::from_secs(90 * 24 * 3600),
             disputes: DisputePolicy::default(),
         }

@@ -29,7 +29,7 @@ pub(super) fn entries() -> Vec<Entry> {
         known((Method::GET, "/v1/audit/logs"), ADMIN, Scope::Admin, audit),
         known((Method::GET, "/v1/payout-switch"), ADMIN, Scope::Admin, payout_switch),
         known((Method::PUT, "/v1/payout-switch"), ADMIN, Scope::Admin, switch_payouts),
-        known((Method::POST, "/v1/ledger/entries"), ADMIN, Scope::Admin, book),
+        known((Method::POST, "/v1/admin/ledger/entries"), ADMIN, Scope::Admin, book),
     ];
     entries.extend(REVIEWS.map(|(path, op, to)| {
         known((Method::POST, path), ADMIN, Scope::Admin, move |call, who| review(op, to, call, who))

@@ -76,6 +76,8 @@ async fn the_model_of_the_database_says_and_keeps_what_postgresql_does() {
         "pix_received_settles_once",
         "holds_pkey",
         "holds_whole",
+        "passenger_credits_whole",
+        "credit_uses_pkey",
     ] {
         assert!(came(&Wrote::Refused { constraint }), "never refused by {constraint}");
     }

@@ -4,12 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use ibora_domain::credit::CreditLot;
 use ibora_domain::facts::{Decision, Entity, PaymentRow, RefundRow, Row};
-use ibora_domain::ids::{DriverId, PassengerId, PaymentId, PayoutId};
+use ibora_domain::ids::{CreditId, DriverId, PassengerId, PaymentId, PayoutId};
 use ibora_domain::invariants::{
-    MONEY_1, MONEY_3, MONEY_6, MONEY_7, MONEY_8, MONEY_9, MONEY_10, TIMER_1,
+    MONEY_1, MONEY_3, MONEY_6, MONEY_7, MONEY_8, MONEY_9, MONEY_10, MONEY_15, TIMER_1,
 };
-use ibora_domain::ledger::{Account, Earning, FinancialEvent, Guard, Posting, Side};
+use ibora_domain::ledger::{Account, Earning, FinancialEvent, Guard, Posting, Side, Subject};
+use ibora_domain::money::Centavos;
 use ibora_domain::payment::{Payment, PaymentEvent};
 use ibora_domain::payout::{Payout, SendOrder};
 use ibora_domain::pix::{EndToEndId, RefundId};
@@ -38,6 +40,12 @@ pub(super) struct MoneyBooks {
     keys: BTreeSet<Arc<str>>,
     payments: BTreeMap<PaymentId, Payment>,
     owed: BTreeMap<PassengerId, i64>,
+    /// What each payment is owed, of that.
+    due: BTreeMap<PaymentId, i64>,
+    /// What credit has paid of each, by its passengers' machines.
+    used: BTreeMap<PaymentId, i64>,
+    lots: BTreeMap<CreditId, i64>,
+    credit: BTreeMap<PassengerId, i64>,
     /// What was put into holds and has not left them, each with its driver's sum.
     holds: BTreeMap<Earning, (DriverId, i64)>,
     held: BTreeMap<DriverId, i64>,
@@ -52,12 +60,40 @@ impl MoneyBooks {
         let signed = self.balances.get(&account).copied().unwrap_or(0);
         if account.side() == Side::Debit { signed } else { -signed }
     }
-}
 
-/// What a payment is owed, by its status.
-fn due(payment: &Payment) -> i64 {
-    let owed = payment.debt.filter(|_| payment.status.is_owed());
-    owed.map_or(0, |debt| debt.amount().0)
+    /// Takes note of what a payment is owed, by its status, beyond what credit has paid of it.
+    fn note_due(&mut self, id: PaymentId) {
+        let Some(payment) = self.payments.get(&id) else { return };
+        let Some(passenger) = payment.passenger() else { return };
+        let owed = payment.debt.filter(|_| payment.status.is_owed());
+        let used = self.used.get(&id).copied().unwrap_or(0);
+        let due = owed.map_or(0, |debt| debt.amount().0 - used);
+        let before = self.due.insert(id, due).unwrap_or(0);
+        *self.owed.entry(passenger).or_default() += due - before;
+    }
+
+    fn note_lot(&mut self, lot: &CreditLot) {
+        let before = self.lots.insert(lot.id, lot.left().0).unwrap_or(0);
+        *self.credit.entry(lot.passenger).or_default() += lot.left().0 - before;
+    }
+
+    /// What credit has paid of a payment.
+    fn used_of(&self, payment: Subject) -> i64 {
+        match payment {
+            Subject::Payment(id) => self.used.get(&id).copied().unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    /// Whether credit has paid all of a ride.
+    fn is_paid_by_credit(&self, ride: Subject) -> bool {
+        let Subject::Ride(ride) = ride else { return false };
+        let payment = self.payments.get(&PaymentId::of_ride(ride));
+        payment.is_some_and(|payment| {
+            let used = self.used.get(&payment.id).copied().map(Centavos);
+            payment.is_paid_by_credit() && payment.wanted() == used
+        })
+    }
 }
 
 impl Watch {
@@ -102,6 +138,11 @@ impl Watch {
                     *self.money.held.entry(row.driver).or_default() += left - before;
                 }
                 Row::Refund(row) => self.refund_decided(row),
+                Row::Credit(lot) => self.money.note_lot(lot),
+                Row::CreditUse(used) => {
+                    *self.money.used.entry(used.payment).or_default() += used.amount.0;
+                    self.money.note_due(used.payment);
+                }
                 Row::Payout(row) => {
                     if let Ok(payout) = serde_json::from_str::<Payout>(&row.state) {
                         self.payout_decided(payout);
@@ -146,10 +187,9 @@ impl Watch {
                 self.check(0, PAYMENT, (false, format!("{row:?} cannot be read")));
                 continue;
             };
-            let before = self.money.payments.get(&row.id).map_or(0, due);
             let mut folded = match self.money.payments.remove(&row.id) {
                 Some(known) => known,
-                None if decision.entity == Entity::Payment(row.id) => stray(&stored),
+                None if decision.entity == Entity::Payment(row.id) => first(&stored),
                 None => stored.clone(),
             };
             if decision.entity == Entity::Payment(row.id) {
@@ -159,10 +199,8 @@ impl Watch {
             let what = format!("{} {} is not what its events make of it", name(row), row.version);
             self.checks += 1;
             self.check(0, PAYMENT, (same, what));
-            if let Some(passenger) = stored.passenger() {
-                *self.money.owed.entry(passenger).or_default() += due(&stored) - before;
-            }
             self.money.payments.insert(row.id, stored);
+            self.money.note_due(row.id);
         }
     }
 
@@ -211,6 +249,7 @@ impl Watch {
             let (balance, money) = (self.money.balance(account), &self.money);
             let (invariant, said) = match account {
                 Account::PassengerReceivable(id) => (MONEY_9, money.owed.get(&id).copied()),
+                Account::PassengerCredit(id) => (MONEY_15, money.credit.get(&id).copied()),
                 Account::DriverHeld(id) => (MONEY_7, money.held.get(&id).copied()),
                 Account::PayoutInTransit => (MONEY_8, Some(money.in_transit)),
                 _ => continue,
@@ -225,8 +264,11 @@ impl Watch {
     }
 }
 
-/// Of a Pix that nobody asked for, before it was taken in.
-fn stray(stored: &Payment) -> Payment {
+/// Of a top-up before it was asked for, or of a Pix that nobody asked for before it was taken in.
+fn first(stored: &Payment) -> Payment {
+    if stored.top_up.is_some() {
+        return Payment::top_up(stored.id, stored.opened_at);
+    }
     let pix = stored.receipts.first().map(|receipt| receipt.pix.clone());
     pix.map_or_else(|| stored.clone(), |pix| Payment::stray(&pix, stored.opened_at))
 }
@@ -286,7 +328,10 @@ impl World {
         self.watch.holds(MONEY_10, exact, || {
             format!("{} books {clearing} and {fees}, and {taken:?} is so", event.key())
         });
-        let credited = earned >= 0 || came.is_some_and(|came| came >= -earned);
+        let by_credit = self.watch.money.is_paid_by_credit(event.subject());
+        let used = self.watch.money.used_of(event.subject());
+        let by_pix = came.is_some_and(|came| came + used >= -earned);
+        let credited = earned >= 0 || by_credit || by_pix;
         let what = format!("{} credits a driver, and {came:?} came in", event.key());
         self.watch.check(self.now, PAID, (credited, what));
     }

@@ -25,7 +25,7 @@ pub(super) fn is_of_money(point: &str) -> bool {
     let room = point.split('.').next().expect("a room");
     let what_is_told = ["callback", "notice", "janitor", "registration", "claim"];
     let by_time = ["write_off", "tariff"];
-    ["payment", "wallet", "effect"].contains(&room)
+    ["payment", "credit", "wallet", "effect"].contains(&room)
         || what_is_told.contains(&room)
         || by_time.contains(&room)
 }

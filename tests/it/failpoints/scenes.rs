@@ -45,6 +45,10 @@ pub(super) enum Scene {
     Heard,
     /// Banks claim fraud twice: once in vain.
     Claimed,
+    /// Credit that was put in and given pays a part of a ride.
+    Prepaid,
+    /// Credit pays a part of a fee, which is waived then.
+    Returned,
 }
 
 impl Scene {
@@ -52,7 +56,9 @@ impl Scene {
         let (room, moment) = point.split_once('.').expect("a room");
         match (room, moment.split('.').next().expect("a moment")) {
             ("janitor", _) => Self::Untold,
-            ("payment", "charge_ordered" | "charge_ended") => Self::Expired,
+            ("payment", "top_up_asked" | "credit_used") | ("credit", _) => Self::Prepaid,
+            ("payment", "relieved") => Self::Returned,
+            ("payment", "charge_ordered" | "charge_ended" | "credit_asked") => Self::Expired,
             ("effect", "look" | "take_back") => Self::Expired,
             ("payment", "charge_refused") => Self::Uncharged,
             ("payment", "refund_failed") => Self::Refused,
@@ -77,7 +83,7 @@ impl Scene {
     pub(super) fn settings(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Paid | Self::Untold | Self::Uncharged => &[],
-            Self::Tipped | Self::Waived => &[],
+            Self::Tipped | Self::Waived | Self::Prepaid | Self::Returned => &[],
             // A wallet's word that was lost is asked for again after two minutes.
             Self::Contested | Self::Heard | Self::Claimed => &[("clock.speed", "20")],
             // What is not told in a minute is nothing.
@@ -114,6 +120,8 @@ impl Scene {
             Self::Contested => contested(story).await,
             Self::Heard => heard(story).await,
             Self::Claimed => claimed(story).await,
+            Self::Prepaid => prepaid(story).await,
+            Self::Returned => returned(story).await,
         }
     }
 }
@@ -275,6 +283,33 @@ async fn claimed(story: &Story<'_>) {
         known(end).await;
         story.is(&payment, if granted { "refunded" } else { "paid" }).await;
     }
+}
+
+async fn prepaid(story: &Story<'_>) {
+    let admin = story.line.logs_in("ada").await;
+    story.is_given(&admin, "2.00").await;
+    story.tops_up("5.00").await;
+    let payment = story.rides().await;
+    let txid = story.charged(&payment).await;
+    let shown = story.is(&payment, "pending").await;
+    assert_eq!(shown["credited"], "7.00", "once: {shown}");
+    story.pays(&txid).await;
+    story.is(&payment, "paid").await;
+    story.has_credit("0.00").await;
+    story.is_given(&admin, "200.00").await;
+    let payment = story.rides().await;
+    story.is(&payment, "paid").await;
+}
+
+async fn returned(story: &Story<'_>) {
+    let admin = story.line.logs_in("ada").await;
+    story.is_given(&admin, "2.00").await;
+    let fee = story.calls_off().await;
+    story.charged(&fee).await;
+    let waive = format!("{fee}/waive");
+    story.line.does(("POST", &waive), &admin, json!({"reason": "rain"})).await;
+    story.is(&fee, "waived").await;
+    story.has_credit("2.00").await;
 }
 
 async fn always_fails(story: &Story<'_>, (method, path): (&str, &str), status: u16) {

@@ -132,7 +132,7 @@ fn entry(amount: &str, reference: &str) -> Value {
 async fn an_admin_books_by_hand_over_rest_and_is_named_for_it() {
     let world = World::start().await;
     let admin = world.admin().await;
-    let path = "/v1/ledger/entries";
+    let path = "/v1/admin/ledger/entries";
     let post = async |key: &'static str, body: Value| {
         let call = world.call(Method::POST, path).token(&world.token(admin));
         call.key(key).json(&body).await
