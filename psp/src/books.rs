@@ -25,12 +25,14 @@ pub struct Rules {
     pub settle_after: Millis,
     /// What the provider keeps of each Pix that comes in.
     pub tariff: Centavos,
+    /// What it takes for each payout that is done. Only its statement tells.
+    pub send_tariff: Centavos,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        let settle_after = Millis(500);
-        Self { sandbox: false, pay_after: None, settle_after, tariff: Centavos::ZERO }
+        let (settle_after, none) = (Millis(500), Centavos::ZERO);
+        Self { sandbox: false, pay_after: None, settle_after, tariff: none, send_tariff: none }
     }
 }
 
@@ -94,6 +96,7 @@ pub enum EntryKind {
     Refund,
     BankRefund,
     Payout,
+    PayoutTariff,
     PayoutReturned,
     Block,
     Unblock,

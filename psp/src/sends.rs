@@ -177,7 +177,13 @@ impl Books {
         if !done {
             return Ok(());
         }
-        self.post(EntryKind::Payout, Some(&e2e_id), change, now)
+        self.post(EntryKind::Payout, Some(&e2e_id), change, now)?;
+        // No more than is there: what is done is not undone for want of its tariff.
+        let tariff = self.rules.send_tariff.min(self.balance());
+        match tariff > Centavos::ZERO {
+            true => self.post(EntryKind::PayoutTariff, Some(&e2e_id), Change::loss(tariff), now),
+            false => Ok(()),
+        }
     }
 
     /// The payee's bank sends a payout back, or a part of it.

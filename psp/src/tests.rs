@@ -140,6 +140,21 @@ fn a_tariff_is_kept_and_stands_in_the_statement() {
 }
 
 #[test]
+fn a_payout_that_is_done_costs_its_tariff_as_far_as_there_is_money() {
+    let (mut books, _) = paid(2000);
+    books.set_rules(Rules { send_tariff: Centavos(100), ..Rules::default() });
+    books.script().fail_sends = 1;
+    for id in ["a", "b", "c"] {
+        books.send(&send(id), payout(950), NOW).expect("accepted");
+    }
+    books.tick(later(500));
+    let of_tariff = |entry: &&Entry| entry.kind == EntryKind::PayoutTariff;
+    let taken: Vec<_> = books.statement().iter().filter(of_tariff).collect();
+    assert_eq!(taken.iter().map(|entry| entry.amount.0).collect::<Vec<_>>(), [-100]);
+    assert_eq!((books.balance(), books.check()), (Centavos::ZERO, Ok(())));
+}
+
+#[test]
 fn refunds_never_sum_to_more_than_the_pix() {
     let (mut books, pix) = paid(2000);
     books.refund(&pix, &refund("a"), Centavos(1000), NOW).expect("a half");

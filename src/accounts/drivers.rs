@@ -103,7 +103,7 @@ impl Accounts {
     }
 
     /// The answer as it is kept: the JSON that goes out.
-    fn answered<T: Serialize>(
+    pub(super) fn answered<T: Serialize>(
         &self,
         key: &CommandKey,
         owner: Uuid,
@@ -183,7 +183,7 @@ impl Accounts {
     }
 }
 
-fn not_stored(constraint: String) -> AccountError {
+pub(super) fn not_stored(constraint: String) -> AccountError {
     match constraint.as_str() {
         "command_results_pkey" => AccountError::AnsweredBefore,
         _ => AccountError::NotStored { constraint: Some(constraint) },
@@ -220,7 +220,7 @@ fn check_vehicle(form: VehicleForm, now: UnixMillis) -> Result<Vehicle, AccountE
 }
 
 /// `text` without blanks around it; a fault where it is empty, too long or not plain.
-fn plain(
+pub(super) fn plain(
     faults: &mut Vec<FieldError>,
     field: &'static str,
     text: &str,

@@ -8,10 +8,11 @@
 //! - A refresh token is kept as a hash, and one token of a family is live. Whoever shows one that
 //!   was replaced long ago ends the family: it was copied.
 //! - An access token has one algorithm, one type, one issuer and one audience.
-//! - What may have to be answered for (a review, an admin made, a Pix key, payouts stopped) leaves
-//!   an audit entry in the same commit.
+//! - What may have to be answered for (a review, an admin made, a Pix key, payouts stopped, money
+//!   booked by hand) leaves an audit entry in the same commit.
 
 mod audit;
+mod by_hand;
 mod drivers;
 mod error;
 mod login;
@@ -33,8 +34,9 @@ use ibora_domain::units::{Millis, UnixMillis};
 
 use crate::db::Db;
 use crate::journal::{AccountRow, CommitError, Journal};
-use crate::readmodel::{AuditEntry, AuditFilter, DriverProfile, Page, People, UserView};
+use crate::readmodel::{AuditEntry, AuditFilter, DriverProfile, Ledger, Page, People, UserView};
 
+pub use by_hand::{ByHand, Entry, EntryForm};
 pub use drivers::{Review, VehicleForm};
 pub use error::{AccountError, FieldError, OptionsError, TokenError};
 pub use options::{AccountOptions, Caller, Clock, HashingOptions};
@@ -47,6 +49,7 @@ pub use tokens::{Identity, TokenPair};
 /// The door of this room.
 pub struct Accounts {
     people: People,
+    ledger: Ledger,
     journal: Arc<Journal>,
     passwords: passwords::Passwords,
     tokens: tokens::Tokens,
@@ -69,7 +72,8 @@ impl Accounts {
         now: Clock,
     ) -> Result<Self, OptionsError> {
         Ok(Self {
-            people: People::new(reads),
+            people: People::new(reads.clone()),
+            ledger: Ledger::new(reads),
             journal,
             passwords: passwords::Passwords::new(&options.hashing)?,
             tokens: tokens::Tokens::new(options)?,

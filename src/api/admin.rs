@@ -1,4 +1,5 @@
-//! What admins do over REST: review drivers, list them, read the audit trail, stop payouts.
+//! What admins do over REST: review drivers, list them, read the audit trail, stop payouts, book by
+//! hand what the platform itself gives and is charged.
 
 use actix_web::http::{Method, StatusCode};
 use ibora_domain::ids::{DriverId, UserId};
@@ -9,8 +10,8 @@ use super::auth::{ADMIN, caller};
 use super::idempotency::{self, Once, once};
 use super::query;
 use super::route::{self, Answered, Call, Entry, known};
-use crate::accounts::{Identity, Review};
-use crate::actors::parse::{Form, flag, moment, raw_text, text, uuid};
+use crate::accounts::{EntryForm, Identity, Review};
+use crate::actors::parse::{Form, amount, flag, moment, name, raw_text, text, uuid};
 use crate::readmodel::AuditFilter;
 
 const REVIEWS: [(&str, &str, Approval); 3] = [
@@ -28,6 +29,7 @@ pub(super) fn entries() -> Vec<Entry> {
         known((Method::GET, "/v1/audit/logs"), ADMIN, Scope::Admin, audit),
         known((Method::GET, "/v1/payout-switch"), ADMIN, Scope::Admin, payout_switch),
         known((Method::PUT, "/v1/payout-switch"), ADMIN, Scope::Admin, switch_payouts),
+        known((Method::POST, "/v1/admin/ledger/entries"), ADMIN, Scope::Admin, book),
     ];
     entries.extend(REVIEWS.map(|(path, op, to)| {
         known((Method::POST, path), ADMIN, Scope::Admin, move |call, who| review(op, to, call, who))
@@ -101,4 +103,31 @@ async fn switch_payouts(call: Call, who: Identity) -> Answered {
     let switch = call.api.accounts.switch_payouts(&by, stopped, &reason).await?;
     tracing::warn!(stopped = switch.stopped, "payouts.switched");
     Ok(route::json(StatusCode::OK, &switch))
+}
+
+async fn book(call: Call, who: Identity) -> Answered {
+    let body = call.json()?;
+    let mut form = Form::of(&body);
+    let what = form.required("kind", name).zip(form.required("amount", amount));
+    let said = form.required("reference", raw_text).zip(form.required("reason", raw_text));
+    let read = what.zip(said).map(|((kind, amount), (reference, reason))| EntryForm {
+        kind,
+        amount,
+        reference,
+        reason,
+    });
+    let form = form.close(read)?;
+    let (api, accounts) = (&call.api, &call.api.accounts);
+    let asked = Once {
+        caller: caller(&who),
+        id: idempotency::key(call.request.headers())?,
+        command: &json!({ "op": "ledger.book", "entry": form }),
+        status: StatusCode::CREATED,
+    };
+    let by = call.meta.caller(&who);
+    once(api, asked, async |key| {
+        let entry = accounts.book_by_hand(&by, form, key.as_ref()).await?;
+        Ok(route::json(StatusCode::CREATED, &entry))
+    })
+    .await
 }

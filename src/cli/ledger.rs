@@ -11,7 +11,8 @@ use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use super::print;
-use crate::app::{Store, archive_ledger};
+use crate::accounts::{AccountError, ByHand, Caller, EntryForm};
+use crate::app::{self, Store, archive_ledger};
 use crate::config::Config;
 use crate::readmodel::{Balance, Ledger};
 
@@ -23,6 +24,10 @@ pub(super) enum LedgerCommand {
     Trial(TrialArgs),
     /// Move months that are over into the history, as the owner of the tables
     Archive(ArchiveArgs),
+    /// Book what the owner has put into the account at the provider; audited
+    Fund(EntryArgs),
+    /// Book what the provider took for payouts, as its statement shows; audited
+    Tariff(EntryArgs),
 }
 
 #[derive(Args)]
@@ -50,6 +55,19 @@ pub(super) struct ArchiveArgs {
     /// RFC 3339: months that ended before it are moved
     #[arg(long, value_name = "TIME", value_parser = moment)]
     before: UnixMillis,
+}
+
+#[derive(Args)]
+pub(super) struct EntryArgs {
+    /// Reais, such as 500.00
+    #[arg(long)]
+    amount: Centavos,
+    /// Its name in the provider's statement; what has one name is booked once
+    #[arg(long, value_name = "NAME")]
+    reference: String,
+    /// Why, for the audit trail
+    #[arg(long)]
+    reason: String,
 }
 
 fn moment(text: &str) -> Result<UnixMillis, String> {
@@ -92,9 +110,31 @@ pub(super) async fn run(command: LedgerCommand, config: &Config) -> anyhow::Resu
             let named = moved.iter().map(|month| format!("{month}\n")).collect::<String>();
             print(&format!("{named}{} months moved to the history", moved.len()));
         }
+        LedgerCommand::Fund(args) => book(config, &store, ByHand::Funding, args).await?,
+        LedgerCommand::Tariff(args) => book(config, &store, ByHand::PayoutTariff, args).await?,
     }
     store.close().await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Beside a running engine or without one: no actor decides from what this moves.
+async fn book(
+    config: &Config,
+    store: &Store,
+    kind: ByHand,
+    EntryArgs { amount, reference, reason }: EntryArgs,
+) -> anyhow::Result<()> {
+    let accounts = app::accounts_for_tools(config, store).await?;
+    let form = EntryForm { kind, amount, reference, reason };
+    let entry = match accounts.book_by_hand(&Caller::system(), form, None).await {
+        Err(AccountError::Invalid(faults)) => {
+            let named = faults.iter().map(|fault| format!("{}: {}", fault.field, fault.detail));
+            bail!("{}", named.collect::<Vec<_>>().join("; "));
+        }
+        done => done?,
+    };
+    print(&format!("booked: {} under {}", entry.amount, entry.reference));
+    Ok(())
 }
 
 fn line(balance: &Balance) -> String {

@@ -52,7 +52,7 @@ enum Command {
     Admin(admin::AdminCommand),
     /// Check every promise over the whole database; exit code 3 if one is broken
     Audit,
-    /// The books: balances at any moment, the trial balance, archiving
+    /// The books: balances at any moment, the trial balance, archiving, what is booked by hand
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
     /// The provider of Pix

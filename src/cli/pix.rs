@@ -1,18 +1,21 @@
 //! `ibora pix check`: whether the provider of Pix can be called as configured, call by call;
-//! `ibora pix reconcile`: whether its balance is the ledger's; and `ibora pix payouts`: the switch
-//! that stops all payouts.
+//! `ibora pix reconcile`: whether its balance is the ledger's; `ibora pix statement`: how it
+//! accounts for a day; and `ibora pix payouts`: the switch that stops all payouts.
 //!
 //! Nothing is charged, paid or registered. So the rights to order are not tried: the provider has
 //! no call that would tell of them and do nothing.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
+use ibora_domain::money::Centavos;
 use ibora_domain::provider::{Outcome, Window};
 use ibora_domain::units::{Millis, UnixMillis};
-use time::OffsetDateTime;
+use time::macros::format_description;
+use time::{Date, OffsetDateTime};
 
 use super::print;
 use crate::accounts::Caller;
@@ -23,15 +26,28 @@ use crate::journal::Journal;
 use crate::obs::Metrics;
 use crate::pix::client::{Provider, ReceivedFilter};
 
+/// A statement takes about half a minute to be made.
+const STATEMENT_TRIES: u32 = 60;
+const STATEMENT_PAUSE: Duration = Duration::from_secs(2);
+
 #[derive(Subcommand)]
 pub(super) enum PixCommand {
     /// Call the provider as configured and say which questions it answers; orders nothing
     Check,
     /// Compare the provider's balance with the ledger and record it; exit code 3 if they differ
     Reconcile,
+    /// Print the provider's statement of a day that is over, as it comes: CSV
+    Statement(StatementArgs),
     /// The switch that stops all payouts, and lets them go out again; each turn is audited
     #[command(subcommand)]
     Payouts(PayoutsCommand),
+}
+
+#[derive(Args)]
+pub(super) struct StatementArgs {
+    /// In São Paulo, such as 2026-11-25
+    #[arg(long, value_parser = day)]
+    day: Date,
 }
 
 #[derive(Subcommand)]
@@ -59,6 +75,7 @@ pub(super) async fn run(command: &PixCommand, config: &Config) -> anyhow::Result
     match command {
         PixCommand::Check => check(&provider()?).await,
         PixCommand::Reconcile => compare(&provider()?, config).await,
+        PixCommand::Statement(args) => statement(&provider()?, args.day).await,
         PixCommand::Payouts(command) => payouts(command, config).await,
     }
 }
@@ -103,6 +120,9 @@ async fn compare(provider: &Provider, config: &Config) -> anyhow::Result<ExitCod
     for (name, amount) in lines {
         print(&format!("{name:21} {amount:>14}"));
     }
+    if let Some(hint) = hint(row.difference) {
+        print(hint);
+    }
     if !row.quiet {
         print("money moved while it was compared: ask again");
     }
@@ -110,6 +130,45 @@ async fn compare(provider: &Provider, config: &Config) -> anyhow::Result<ExitCod
         print(&format!("{} of what is not booked are older than an hour", row.overdue));
     }
     Ok(if row.is_sound() { ExitCode::SUCCESS } else { ExitCode::from(3) })
+}
+
+/// What a difference may be that no list of the provider's explains.
+fn hint(difference: Centavos) -> Option<&'static str> {
+    match difference.0 {
+        0 => None,
+        ..0 => Some(
+            "it has less than is booked: tariffs of payouts, perhaps. `ibora pix statement` shows \
+             them, `ibora ledger tariff` books them",
+        ),
+        _ => Some(
+            "it has more than is booked: money of the owner's, perhaps. `ibora ledger fund` books \
+             that",
+        ),
+    }
+}
+
+fn day(text: &str) -> Result<Date, String> {
+    let form = format_description!("[year]-[month]-[day]");
+    Date::parse(text, form).map_err(|error| error.to_string())
+}
+
+async fn statement(provider: &Provider, day: Date) -> anyhow::Result<ExitCode> {
+    let asked = answered(provider.request_report(day).await)?;
+    for _ in 0..STATEMENT_TRIES {
+        if let Some(report) = answered(provider.report(&asked).await)? {
+            std::io::stdout().write_all(report.csv())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        tokio::time::sleep(STATEMENT_PAUSE).await;
+    }
+    bail!("the provider is still making the statement: ask again")
+}
+
+fn answered<T>(outcome: Outcome<T>) -> anyhow::Result<T> {
+    if let Some(trouble) = trouble(&outcome) {
+        bail!("the provider: {trouble}");
+    }
+    outcome.done().context("the provider")
 }
 
 async fn check(provider: &Provider) -> anyhow::Result<ExitCode> {

@@ -37,6 +37,9 @@ pub(super) struct PspArgs {
     /// What it keeps of each Pix that comes in
     #[arg(long, default_value = "0.00", value_name = "REAIS")]
     tariff: Centavos,
+    /// What it takes for each payout, and tells in its statement alone
+    #[arg(long, default_value = "0.00", value_name = "REAIS")]
+    send_tariff: Centavos,
     /// Seconds of its clock that pass in a real second
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     speed: u32,
@@ -55,6 +58,7 @@ pub(super) async fn run(args: PspArgs, config: &Config) -> anyhow::Result<ExitCo
         pay_after: args.pay_after_ms.map(Millis),
         settle_after: Millis(args.settle_after_ms),
         tariff: args.tariff,
+        send_tariff: args.send_tariff,
     };
     let options = SimulatorOptions {
         listen: args.listen,

@@ -10,6 +10,7 @@ use ibora_domain::units::Millis;
 
 use super::{JobParts, Trouble, answered, now};
 use crate::journal::ClaimRow;
+use crate::obs::failpoint;
 use crate::pix::wire::{Infraction, InfractionStatus, Row};
 
 /// How often the list is read: an answer has days.
@@ -55,6 +56,7 @@ async fn take_down(parts: &JobParts, claim: &Infraction) -> Result<(), Trouble> 
         opened_at: claim.analysis.map(|analysis| analysis.opened),
         due_at: claim.analysis.and_then(|analysis| analysis.due),
     };
+    failpoint!(ClaimListed);
     if let Some(dispatch) = parts.dispatch.upgrade() {
         let end = match claim.status {
             InfractionStatus::Accepted => Some(BankEnd::Granted),
@@ -66,7 +68,10 @@ async fn take_down(parts: &JobParts, claim: &Infraction) -> Result<(), Trouble> 
         let (name, pix, amount) = (claim.id.clone(), claim.e2e_id.clone(), claim.value);
         dispatch.claim_hint(BankSays { name, pix, amount, end }).await?;
     }
-    if parts.journal.reconciliations().claim(&row).await? {
+    failpoint!(ClaimTold);
+    let is_news = parts.journal.reconciliations().claim(&row).await?;
+    failpoint!(ClaimTakenDown);
+    if is_news {
         tracing::warn!(
             claim = row.id,
             pix = %row.e2e_id,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ibora_domain::payment::STATED_AFTER;
 
 use super::{JobParts, Trouble};
+use crate::obs::failpoint;
 
 pub(super) async fn run(parts: Arc<JobParts>, every: Duration) {
     loop {
@@ -23,6 +24,7 @@ async fn look(parts: &JobParts) -> Result<(), Trouble> {
     let Some(dispatch) = parts.dispatch.upgrade() else { return Ok(()) };
     let before = dispatch.now() - STATED_AFTER;
     for (payment, pix) in parts.journal.records().unstated(before).await? {
+        failpoint!(TariffFound);
         dispatch.payment_came(payment, pix);
     }
     Ok(())

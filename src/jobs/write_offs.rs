@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{JobParts, Trouble};
+use crate::obs::failpoint;
 
 /// How often they are looked for: what is old by months is not in a hurry.
 const EVERY: Duration = Duration::from_secs(3600);
@@ -24,6 +25,7 @@ pub(super) async fn run(parts: Arc<JobParts>, every: Duration) {
 async fn look(parts: &JobParts) -> Result<(), Trouble> {
     let Some(dispatch) = parts.dispatch.upgrade() else { return Ok(()) };
     for payment in parts.journal.records().owed_since(dispatch.owed_too_long()).await? {
+        failpoint!(WriteOffFound);
         dispatch.write_off(payment);
     }
     Ok(())

@@ -1,4 +1,5 @@
-//! Rows of accounts: how people, drivers, vehicles, token families and audit entries are written.
+//! Rows of accounts: how people, drivers, vehicles, token families and audit entries are written,
+//! and what somebody books for the platform by hand.
 //!
 //! For the journal alone, which runs them inside its own transaction, one statement a row. Rooms
 //! build the rows and cannot write them. A conditional row whose condition no longer holds is an
@@ -8,6 +9,7 @@ use std::borrow::Cow;
 
 use ibora_domain::facts::{AuditRow, ResultRow};
 use ibora_domain::ids::{DriverId, Shard, UserId};
+use ibora_domain::ledger::FinancialEvent;
 use ibora_domain::person::{Approval, Cpf, Email, PersonName, Phone, Role};
 use ibora_domain::pix::{PixKey, PixKeyKind};
 use ibora_domain::token::{FamilyId, TokenHash};
@@ -19,7 +21,7 @@ use sqlx::error::{DatabaseError, ErrorKind};
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::{audit_rows, timestamp};
+use super::{audit_rows, money, timestamp};
 
 /// One row to write. The order of rows is the order of writing: a user before its driver.
 #[derive(Debug)]
@@ -45,6 +47,9 @@ pub enum AccountRow {
     /// Refused as `driver_pix_keys_pkey` where its driver has another key by now.
     PixKeySet(PixKeyRow),
     PayoutsSwitched(PayoutSwitchRow),
+    /// Between accounts of the platform, from which no actor decides anything. Refused as
+    /// `financial_events_key` where its key is booked.
+    Booked(FinancialEvent),
     /// The stored answer to a command that no actor decides. Refused as `command_results_pkey`
     /// where its key has one already.
     Answered(AnswerRow),
@@ -148,6 +153,9 @@ impl AccountRow {
             Self::Audit(row) => audit_rows::write(connection, &[row]).await,
             Self::PixKeySet(row) => row.write(connection).await,
             Self::PayoutsSwitched(row) => row.write(connection).await,
+            Self::Booked(event) => {
+                money::write(connection, event, shard(event.subject().id())).await
+            }
             Self::Answered(row) => row.write(connection).await,
         }
     }

@@ -1,13 +1,34 @@
 //! Financial events as columns: what `ledger_write` takes.
 //!
-//! Only `batch` uses it. Who makes an event saw to it that its postings sum to zero; the database
-//! checks it once more.
+//! `batch` uses it, and `account_rows` for what is booked by hand. Who makes an event saw to it
+//! that its postings sum to zero; the database checks it once more.
 
 use ibora_domain::ledger::{FinancialEvent, Posting};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::batch::{Query, each};
 use super::timestamp;
+
+/// What is booked by hand is summed in a row of its own: no lane waits for it.
+const BY_HAND: i16 = -1;
+
+/// Books an event by one statement in the caller's transaction.
+///
+/// # Errors
+/// What the database reports.
+pub(super) async fn write(
+    connection: &mut PgConnection,
+    event: &FinancialEvent,
+    shard: i16,
+) -> Result<(), sqlx::Error> {
+    let mut money = Money::default();
+    money.add(std::slice::from_ref(event), shard);
+    let call = "SELECT ledger_write($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)";
+    let query = sqlx::query_scalar(call).bind(BY_HAND);
+    money.bind(query).fetch_one(connection).await?;
+    Ok(())
+}
 
 /// The financial events of a batch, in the order of its decisions.
 #[derive(Default)]

@@ -107,6 +107,22 @@ impl Ledger {
         Ok(rows.into_iter().map(balance).collect())
     }
 
+    /// What the financial event of this key moves; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn booked_under(&self, key: &str) -> Result<Option<Centavos>, ReadError> {
+        let moved: Option<i64> = sqlx::query_scalar(
+            "SELECT sum(p.amount)::bigint FROM financial_events f
+             JOIN ledger_postings p ON p.event_id = f.id AND p.recorded_at = f.recorded_at
+             WHERE f.key = $1 AND p.amount > 0",
+        )
+        .bind(key)
+        .fetch_one(&self.db)
+        .await?;
+        Ok(moved.map(Centavos))
+    }
+
     /// What there is, and what is owed to clients, by the running balances.
     ///
     /// # Errors

@@ -24,6 +24,9 @@ pub struct DriverBalance {
     /// Earned, and not yet his to withdraw.
     #[serde(serialize_with = "reais")]
     pub held: Centavos,
+    /// In escrow for disputes; of what ends for him it is his again.
+    #[serde(serialize_with = "reais")]
+    pub frozen: Centavos,
     /// On its way to his bank.
     #[serde(serialize_with = "reais")]
     pub in_transit: Centavos,
@@ -134,28 +137,32 @@ impl Ledger {
     /// [`ReadError`].
     pub async fn driver_balance(&self, driver: DriverId) -> Result<DriverBalance, ReadError> {
         // What is on its way lies on one account of the platform's; whose it is say the requests.
-        let (available, held, uncollected, owed, in_transit): (i64, i64, i64, i64, i64) =
-            sqlx::query_as(
-                "SELECT coalesce(-sum(b.balance) FILTER (WHERE b.code = 2010), 0)::bigint,
-                        coalesce(-sum(b.balance) FILTER (WHERE b.code = 2000), 0)::bigint,
-                        coalesce(-sum(b.balance) FILTER (WHERE b.code = 2005), 0)::bigint,
-                        coalesce(sum(b.balance) FILTER (WHERE b.code = 1110), 0)::bigint,
-                        (SELECT coalesce(-sum(t.amount), 0)::bigint FROM (
-                             SELECT DISTINCT f.subject_id FROM ledger_postings p
-                             JOIN financial_events f ON f.id = p.event_id
-                             WHERE p.owner = $1 AND p.code = 2010
-                               AND f.kind = 'payout_requested') sent
-                         JOIN financial_events f ON f.subject_id = sent.subject_id
-                         JOIN ledger_postings t ON t.event_id = f.id AND t.code = 1020)
-                 FROM ledger_running_balances b WHERE b.owner = $1",
-            )
-            .bind(driver.0)
-            .fetch_one(&self.db)
-            .await?;
+        // What is frozen lies on one of each dispute.
+        let (available, held, uncollected, owed, frozen, in_transit) = sqlx::query_as(
+            "SELECT coalesce(-sum(b.balance) FILTER (WHERE b.code = 2010), 0)::bigint,
+                    coalesce(-sum(b.balance) FILTER (WHERE b.code = 2000), 0)::bigint,
+                    coalesce(-sum(b.balance) FILTER (WHERE b.code = 2005), 0)::bigint,
+                    coalesce(sum(b.balance) FILTER (WHERE b.code = 1110), 0)::bigint,
+                    (SELECT coalesce(-sum(e.balance), 0)::bigint FROM disputes d
+                     JOIN ledger_running_balances e ON e.owner = d.id AND e.code = 2110
+                     WHERE d.driver_id = $1),
+                    (SELECT coalesce(-sum(t.amount), 0)::bigint FROM (
+                         SELECT DISTINCT f.subject_id FROM ledger_postings p
+                         JOIN financial_events f ON f.id = p.event_id
+                         WHERE p.owner = $1 AND p.code = 2010
+                           AND f.kind = 'payout_requested') sent
+                     JOIN financial_events f ON f.subject_id = sent.subject_id
+                     JOIN ledger_postings t ON t.event_id = f.id AND t.code = 1020)
+             FROM ledger_running_balances b WHERE b.owner = $1",
+        )
+        .bind(driver.0)
+        .fetch_one(&self.db)
+        .await?;
         Ok(DriverBalance {
             currency: "BRL",
             available: Centavos(available),
             held: Centavos(held),
+            frozen: Centavos(frozen),
             in_transit: Centavos(in_transit),
             uncollected: Centavos(uncollected),
             owed: Centavos(owed),

@@ -6,6 +6,7 @@
 mod crew;
 mod money;
 mod phone;
+mod scenes;
 mod told;
 
 use std::panic::AssertUnwindSafe;

@@ -2,6 +2,7 @@
 //! moment, over what is in use and what was archived.
 
 mod books;
+mod by_hand;
 mod driver;
 mod storm;
 mod watched;

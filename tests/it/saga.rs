@@ -14,26 +14,22 @@ use futures_util::{FutureExt, StreamExt, stream};
 use serde_json::{Value, json};
 
 use crate::process::Process;
-use crate::story::Story;
+use crate::story::{QUICK, Story};
 use crate::webhooks::bank::{Door, KEY, settings, simulator};
 
 /// Rows that are gone through at once.
 const AT_ONCE: usize = 8;
 
-const QUICK: &[(&str, &str)] = &[
+/// What an engine is told beside [`QUICK`].
+const SETTINGS: &[(&str, &str)] = &[
     // Five seconds of the domain in one: a charge ends after five, and is looked at after two.
     ("clock.speed", "5"),
     ("money.charge_expiry_ms", "25000"),
-    ("dispatch.offer_ttl_ms", "6000000"),
-    ("presence.timeout_ms", "6000000"),
-    ("money.hold_ms", "0"),
     ("money.payout_absent_ms", "5000"),
     ("money.payout_look_ms", "2000"),
     ("pix.connect_timeout_ms", "1500"),
     ("pix.call_timeout_ms", "1500"),
-    ("pix.pause_ms", "200"),
     ("pix.janitor_every_ms", "500"),
-    ("pix.callback_within_ms", "0"),
 ];
 
 /// What goes wrong.
@@ -184,7 +180,7 @@ async fn row(wrong: &Wrong) -> usize {
     let (simulator, dir) = simulator().await;
     let own = settings(&simulator, Door::Certificate);
     let own = own.iter().map(|(key, value)| (*key, value.as_str()));
-    let settings: Vec<_> = own.chain(QUICK.iter().copied()).collect();
+    let settings: Vec<_> = own.chain(QUICK.iter().chain(SETTINGS).copied()).collect();
     let mut process = Process::on_fresh_database(&settings).await;
     let people = process.seed(1, 1);
     let mut story = Story::new(process.url(""), &simulator, &people);

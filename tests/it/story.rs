@@ -24,6 +24,17 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// An engine that says nothing for so long is asked again.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 
+/// What an engine is told, so that nobody in a story waits for long.
+pub(crate) const QUICK: &[(&str, &str)] = &[
+    ("auth.password_memory_kib", "64"),
+    ("auth.password_iterations", "1"),
+    ("dispatch.offer_ttl_ms", "6000000"),
+    ("presence.timeout_ms", "6000000"),
+    ("money.hold_ms", "0"),
+    ("pix.pause_ms", "200"),
+    ("pix.callback_within_ms", "0"),
+];
+
 /// Everybody's.
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
@@ -186,7 +197,7 @@ pub(crate) struct Story<'s> {
     pub(crate) line: Line,
     simulator: &'s Simulator,
     pub(crate) driver: Person,
-    passenger: Person,
+    pub(crate) passenger: Person,
     /// Charges and payouts that the provider is to have, once each.
     charges: Cell<usize>,
     payouts: Cell<usize>,
@@ -257,20 +268,56 @@ impl<'s> Story<'s> {
         awc::Client::new().delete(url).send().await.expect("cleared");
     }
 
-    /// A ride from its request to its end: the path of its payment.
-    pub(crate) async fn rides(&self) -> String {
-        let (driver, passenger) = (&self.driver.token, &self.passenger.token);
+    /// A ride whose driver is on his way: its path, and its PIN.
+    async fn accepted(&self) -> (String, Value) {
+        let driver = &self.driver.token;
         let here = json!({"status": "online", "location": {"lat": HERE.0, "lng": HERE.1}});
         self.line.does(("PUT", "/v1/me/availability"), driver, here).await;
+        let passenger = &self.passenger.token;
         let ride = self.line.does(("POST", "/v1/rides"), passenger, pix_order()).await;
         let path = format!("/v1/rides/{}", text(&ride, "id"));
         self.line.accepts(&path, driver).await;
-        let pin = json!({"pin": text(&ride, "pin")});
-        for (step, body) in [("arrive", json!({})), ("start", pin), ("complete", json!({}))] {
-            self.line.does(("POST", &format!("{path}/{step}")), driver, body).await;
-        }
-        let ended = self.line.until(&path, passenger, |ride| ride["payment"].is_object()).await;
+        (path, json!({"pin": text(&ride, "pin")}))
+    }
+
+    /// The path of what is to be paid for a ride that has ended.
+    async fn owed(&self, ride: &str) -> String {
+        let token = &self.passenger.token;
+        let ended = self.line.until(ride, token, |ride| ride["payment"].is_object()).await;
         format!("/v1/payments/{}", text(&ended["payment"], "payment_id"))
+    }
+
+    /// A ride from its request to its end: the path of its payment.
+    pub(crate) async fn rides(&self) -> String {
+        let (path, pin) = self.accepted().await;
+        for (step, body) in [("arrive", json!({})), ("start", pin), ("complete", json!({}))] {
+            let call = format!("{path}/{step}");
+            self.line.does(("POST", &call), &self.driver.token, body).await;
+        }
+        self.owed(&path).await
+    }
+
+    /// A ride that its passenger calls off when its driver is on his way: the path of its fee.
+    pub(crate) async fn calls_off(&self) -> String {
+        let (path, _) = self.accepted().await;
+        let call = format!("{path}/cancel");
+        let body = json!({"reason": "changed_mind"});
+        self.line.does(("POST", &call), &self.passenger.token, body).await;
+        self.owed(&path).await
+    }
+
+    /// The path of the ride that a payment is of.
+    pub(crate) async fn ride_of(&self, payment: &str) -> String {
+        let shown = self.line.sees(payment, &self.passenger.token).await;
+        format!("/v1/rides/{}", text(&shown, "ride_id"))
+    }
+
+    /// The passenger gives his driver something on top: the path of his tip.
+    pub(crate) async fn tips(&self, ride: &str) -> String {
+        self.charges.set(self.charges.get() + 1);
+        let (call, body) = (format!("{ride}/tip"), json!({"amount": "5.00"}));
+        let tip = self.line.does(("POST", &call), &self.passenger.token, body).await;
+        format!("/v1/payments/{}", text(&tip, "payment_id"))
     }
 
     /// Waits until a payment is in this state.
@@ -300,21 +347,6 @@ impl<'s> Story<'s> {
     /// number of his Pix.
     pub(crate) async fn pays(&self, txid: &Value) -> Value {
         self.tell("pay", json!({"txid": txid, "forced": true})).await["endToEndId"].clone()
-    }
-
-    /// A ride that its passenger calls off when its driver is on his way: the path of the fee's
-    /// payment.
-    pub(crate) async fn calls_off(&self) -> String {
-        let (driver, passenger) = (&self.driver.token, &self.passenger.token);
-        let here = json!({"status": "online", "location": {"lat": HERE.0, "lng": HERE.1}});
-        self.line.does(("PUT", "/v1/me/availability"), driver, here).await;
-        let ride = self.line.does(("POST", "/v1/rides"), passenger, pix_order()).await;
-        let path = format!("/v1/rides/{}", text(&ride, "id"));
-        self.line.accepts(&path, driver).await;
-        let cancel = json!({"reason": "changed_mind"});
-        self.line.does(("POST", &format!("{path}/cancel")), passenger, cancel).await;
-        let ended = self.line.until(&path, passenger, |ride| ride["payment"].is_object()).await;
-        format!("/v1/payments/{}", text(&ended["payment"], "payment_id"))
     }
 
     /// An admin gives the passenger credit.
@@ -422,7 +454,8 @@ async fn standing(pool: &PgPool) -> (i64, i64) {
     sqlx::query_as(
         "SELECT coalesce(sum(balance) FILTER (WHERE code IN (1000, 1010)), 0)::bigint,
                 coalesce(sum(abs(balance)) FILTER (WHERE code IN (1020, 1030, 2100)), 0)::bigint
-         FROM ledger_running_balances",
+         FROM (SELECT code, sum(balance) AS balance FROM ledger_running_balances
+               GROUP BY code) accounts",
     )
     .fetch_one(pool)
     .await

@@ -25,7 +25,7 @@ pub use books::{BookError, Books};
 pub use credit::{credit_used, goodwill};
 pub use event::{FinancialEvent, LedgerError, Posting, Subject};
 pub use payouts::{Payee, PayoutTerms};
-pub use platform::funded;
+pub use platform::{funded, payout_tariff};
 pub use receipts::{Receipt, Resolved};
 pub use refunds::{Bearer, Block, Borne, Dispute, Refund, Taken, TakenByBank};
 pub use rides::{Due, Trip};

@@ -19,3 +19,19 @@ pub fn funded(
         .credit(Account::Equity, amount)
         .close()
 }
+
+/// The provider took `amount` for payouts (E6), as its statement `reference` shows: it tells that
+/// nowhere else.
+///
+/// # Errors
+/// [`LedgerError`] for amounts that do not fit.
+pub fn payout_tariff(
+    reference: &str,
+    amount: Centavos,
+    at: UnixMillis,
+) -> Result<FinancialEvent, LedgerError> {
+    Draft::new("payout_tariff", format!("tariff:{reference}"), Subject::Platform, at)
+        .debit(Account::PspFees, amount)
+        .credit(Account::PspCash, amount)
+        .close()
+}

@@ -198,6 +198,58 @@ points! {
         "Decided, and not handed to the journal: a refund that was not done."
     RefundFailedRecorded = "payment.refund_failed.recorded":
         "Durable, sessions told, nothing called and nobody answered: a refund that was not done."
+    PixStatedDecided = "payment.pix_stated.decided":
+        "Decided, and not handed to the journal: what the provider took of a Pix."
+    PixStatedRecorded = "payment.pix_stated.recorded":
+        "Durable, sessions told, nothing called and nobody answered: what the provider took of a \
+         Pix."
+    TipGivenDecided = "payment.tip_given.decided":
+        "Decided, and not handed to the journal: a tip."
+    TipGivenRecorded = "payment.tip_given.recorded":
+        "Durable, sessions told, nothing called and nobody answered: a tip."
+    TipLapsedDecided = "payment.tip_lapsed.decided":
+        "Decided, and not handed to the journal: the end of a tip that nobody paid."
+    TipLapsedRecorded = "payment.tip_lapsed.recorded":
+        "Durable, sessions told, nothing called and nobody answered: the end of a tip that nobody \
+         paid."
+    FeeWaivedDecided = "payment.fee_waived.decided":
+        "Decided, and not handed to the journal: a fee that its passenger is let off."
+    FeeWaivedRecorded = "payment.fee_waived.recorded":
+        "Durable, sessions told, nothing called and nobody answered: a fee that its passenger is \
+         let off."
+    WrittenOffDecided = "payment.written_off.decided":
+        "Decided, and not handed to the journal: a debt that nobody counts on any more."
+    WrittenOffRecorded = "payment.written_off.recorded":
+        "Durable, sessions told, nothing called and nobody answered: a debt that nobody counts on \
+         any more."
+    WriteOffReversedDecided = "payment.write_off_reversed.decided":
+        "Decided, and not handed to the journal: a debt that was written off and is paid after all."
+    WriteOffReversedRecorded = "payment.write_off_reversed.recorded":
+        "Durable, sessions told, nothing called and nobody answered: a debt that was written off \
+         and is paid after all."
+    ContestedDecided = "payment.contested.decided":
+        "Decided, and not handed to the journal: a ride that its driver contests."
+    ContestedRecorded = "payment.contested.recorded":
+        "Durable, sessions told, nothing called and nobody answered: a ride that its driver \
+         contests."
+    WalletSaidDecided = "payment.wallet_said.decided":
+        "Decided, and not handed to the journal: what a wallet says of a dispute."
+    WalletSaidRecorded = "payment.wallet_said.recorded":
+        "Durable, sessions told, nothing called and nobody answered: what a wallet says of a \
+         dispute."
+    BankClaimedDecided = "payment.bank_claimed.decided":
+        "Decided, and not handed to the journal: a claim of fraud."
+    BankClaimedRecorded = "payment.bank_claimed.recorded":
+        "Durable, sessions told, nothing called and nobody answered: a claim of fraud."
+    BankRejectedDecided = "payment.bank_rejected.decided":
+        "Decided, and not handed to the journal: a claim of fraud that the banks refuse."
+    BankRejectedRecorded = "payment.bank_rejected.recorded":
+        "Durable, sessions told, nothing called and nobody answered: a claim of fraud that the \
+         banks refuse."
+    BankTookDecided = "payment.bank_took.decided":
+        "Decided, and not handed to the journal: what a bank took by itself."
+    BankTookRecorded = "payment.bank_took.recorded":
+        "Durable, sessions told, nothing called and nobody answered: what a bank took by itself."
     CreditAskedDecided = "payment.credit_asked.decided":
         "Decided, and not handed to the journal: a question how much of a payment credit pays."
     CreditAskedRecorded = "payment.credit_asked.recorded":
@@ -269,6 +321,25 @@ points! {
     PayoutReturnedRecorded = "wallet.payout_returned.recorded":
         "Durable, sessions told, nothing called and nobody answered: a payout of which something \
          came back."
+    DisputeOpenedDecided = "wallet.dispute_opened.decided":
+        "Decided, and not handed to the journal: a dispute, and what is frozen for it."
+    DisputeOpenedRecorded = "wallet.dispute_opened.recorded":
+        "Durable, sessions told, nothing called and nobody answered: a dispute, and what is frozen \
+         for it."
+    DisputeEvidenceDecided = "wallet.dispute_evidence.decided":
+        "Decided, and not handed to the journal: what somebody says to a dispute."
+    DisputeEvidenceRecorded = "wallet.dispute_evidence.recorded":
+        "Durable, sessions told, nothing called and nobody answered: what somebody says to a \
+         dispute."
+    DisputeReviewedDecided = "wallet.dispute_reviewed.decided":
+        "Decided, and not handed to the journal: a dispute that waits for its ruling."
+    DisputeReviewedRecorded = "wallet.dispute_reviewed.recorded":
+        "Durable, sessions told, nothing called and nobody answered: a dispute that waits for its \
+         ruling."
+    DisputeEndedDecided = "wallet.dispute_ended.decided":
+        "Decided, and not handed to the journal: the end of a dispute."
+    DisputeEndedRecorded = "wallet.dispute_ended.recorded":
+        "Durable, sessions told, nothing called and nobody answered: the end of a dispute."
     // A call to the payment provider: `effects`.
     EffectCharge = "effect.charge.begun": "The provider is about to be asked to make a charge."
     EffectChargeAnswered = "effect.charge.answered":
@@ -313,6 +384,12 @@ points! {
     RegistrationBegun = "registration.begun": "The provider is about to be told where to call us."
     RegistrationTaken = "registration.taken":
         "The provider has our address and has tried it; nobody knows."
+    ClaimListed = "claim.listed": "The provider lists a claim of fraud; nobody was told."
+    ClaimTold = "claim.told": "Its payment was told of a claim of fraud; it is not taken down."
+    ClaimTakenDown = "claim.taken_down": "A claim of fraud is taken down as it stands."
+    WriteOffFound = "write_off.found": "A debt is found to be old; its payment was not asked."
+    TariffFound = "tariff.found":
+        "A Pix is found whose tariff is not booked; its payment was not asked."
     // A commit: `journal`.
     JournalClaimed = "journal.claimed":
         "A batch is gathered and its streams claimed; nothing is numbered."

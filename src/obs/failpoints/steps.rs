@@ -43,6 +43,17 @@ const KINDS: &[(EntityKind, &str, Failpoint, Failpoint)] = {
         (Payment, "refund_asked", RefundAskedDecided, RefundAskedRecorded),
         (Payment, "refund_done", RefundDoneDecided, RefundDoneRecorded),
         (Payment, "refund_failed", RefundFailedDecided, RefundFailedRecorded),
+        (Payment, "pix_stated", PixStatedDecided, PixStatedRecorded),
+        (Payment, "tip_given", TipGivenDecided, TipGivenRecorded),
+        (Payment, "tip_lapsed", TipLapsedDecided, TipLapsedRecorded),
+        (Payment, "cancel_fee_waived", FeeWaivedDecided, FeeWaivedRecorded),
+        (Payment, "written_off", WrittenOffDecided, WrittenOffRecorded),
+        (Payment, "write_off_reversed", WriteOffReversedDecided, WriteOffReversedRecorded),
+        (Payment, "contested", ContestedDecided, ContestedRecorded),
+        (Payment, "wallet_said", WalletSaidDecided, WalletSaidRecorded),
+        (Payment, "bank_claimed", BankClaimedDecided, BankClaimedRecorded),
+        (Payment, "bank_rejected", BankRejectedDecided, BankRejectedRecorded),
+        (Payment, "bank_took", BankTookDecided, BankTookRecorded),
         (Payment, "credit_asked", CreditAskedDecided, CreditAskedRecorded),
         (Payment, "credit_used", CreditHeardDecided, CreditHeardRecorded),
         (Payment, "top_up_asked", TopUpAskedDecided, TopUpAskedRecorded),
@@ -59,11 +70,23 @@ const KINDS: &[(EntityKind, &str, Failpoint, Failpoint)] = {
         (Wallet, "payout_done", PayoutDoneDecided, PayoutDoneRecorded),
         (Wallet, "payout_failed", PayoutFailedDecided, PayoutFailedRecorded),
         (Wallet, "payout_returned", PayoutReturnedDecided, PayoutReturnedRecorded),
+        (Wallet, "dispute_opened", DisputeOpenedDecided, DisputeOpenedRecorded),
+        (Wallet, "dispute_evidence", DisputeEvidenceDecided, DisputeEvidenceRecorded),
+        (Wallet, "dispute_reviewed", DisputeReviewedDecided, DisputeReviewedRecorded),
+        (Wallet, "dispute_ended", DisputeEndedDecided, DisputeEndedRecorded),
     ]
 };
 
-/// What is booked, and no event of its own.
-const BOOKED: [&str; 3] = ["hold_released", "credit_used", "goodwill_credit"];
+/// What is told apart by how it is booked: it has no event of its own, or one with others.
+const BOOKED: &[&str] = &[
+    "hold_released",
+    "credit_used",
+    "goodwill_credit",
+    "tip_lapsed",
+    "cancel_fee_waived",
+    "written_off",
+    "write_off_reversed",
+];
 
 /// The points of a decision that was made and is not handed over yet.
 pub(crate) fn decided(decision: &Decision) -> Vec<Failpoint> {

@@ -83,6 +83,12 @@ struct RulesForm {
     pay_after_ms: Option<u64>,
     settle_after_ms: u64,
     tariff: String,
+    #[serde(default = "none")]
+    send_tariff: String,
+}
+
+fn none() -> String {
+    Centavos::ZERO.to_string()
 }
 
 async fn rules(core: Shared) -> HttpResponse {
@@ -92,18 +98,21 @@ async fn rules(core: Shared) -> HttpResponse {
         pay_after_ms: rules.pay_after.map(|after| after.0),
         settle_after_ms: rules.settle_after.0,
         tariff: rules.tariff.to_string(),
+        send_tariff: rules.send_tariff.to_string(),
     })
 }
 
 async fn set_rules(core: Shared, form: web::Json<RulesForm>) -> HttpResponse {
-    let Some(tariff) = amount(&form.tariff) else {
-        return refused(StatusCode::BAD_REQUEST, "tariff is an amount like 0.24");
+    let tariffs = amount(&form.tariff).zip(amount(&form.send_tariff));
+    let Some((tariff, send_tariff)) = tariffs else {
+        return refused(StatusCode::BAD_REQUEST, "a tariff is an amount like 0.24");
     };
     let rules = Rules {
         sandbox: form.sandbox,
         pay_after: form.pay_after_ms.map(Millis),
         settle_after: Millis(form.settle_after_ms),
         tariff,
+        send_tariff,
     };
     core.lock().books.set_rules(rules);
     HttpResponse::NoContent().finish()

@@ -60,8 +60,8 @@ async fn a_balance_says_what_is_his_what_is_held_what_is_on_its_way_and_what_he_
     let nothing = world.get(driver, "/v1/me/balance").await.good(200);
     assert_eq!(
         nothing,
-        json!({"currency": "BRL", "available": "0.00", "held": "0.00", "in_transit": "0.00",
-               "uncollected": "0.00", "owed": "0.00"})
+        json!({"currency": "BRL", "available": "0.00", "held": "0.00", "frozen": "0.00",
+               "in_transit": "0.00", "uncollected": "0.00", "owed": "0.00"})
     );
     let pix = driven(&world, driver, PaymentMethod::Pix).await;
     let cash = driven(&world, driver, PaymentMethod::Cash).await;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::shared::{paid, share};
 use super::till::Till;
+use crate::story::centavos;
 
 async fn opened(till: &Till, who: Caller, payment: ibora_domain::ids::PaymentId) -> Value {
     let path = format!("/v1/rides/{}/dispute", payment.ride());
@@ -59,6 +60,30 @@ async fn e13_what_a_passenger_contests_is_frozen_and_goes_back_if_it_is_ruled_fo
         let trail = till.world.get(admin, &format!("/v1/audit/logs?action={action}")).await;
         assert_eq!(trail.good(200)["items"].as_array().map(Vec::len), Some(1), "{action}");
     }
+    till.close().await;
+}
+
+/// What a driver is told that he has: held, frozen, available.
+async fn told(till: &Till, driver: Caller) -> [i64; 3] {
+    let has = till.world.get(driver, "/v1/me/balance").await.good(200);
+    ["held", "frozen", "available"].map(|name| centavos(&has, name))
+}
+
+#[actix_web::test]
+async fn a_driver_is_shown_what_disputes_have_frozen_until_they_end() {
+    let mut till = Till::open(&[]).await;
+    let (driver, passenger, payment, fare) = paid(&till).await;
+    let his = share(fare);
+    assert_eq!(told(&till, driver).await, [his, 0, 0]);
+    let dispute = opened(&till, passenger, payment).await;
+    assert_eq!(told(&till, driver).await, [0, his, 0], "not gone, and not his");
+    till.world.restart().await;
+    let other = till.world.driver().await;
+    assert_eq!(told(&till, other).await, [0; 3], "another's is another's");
+    let admin = till.world.admin().await;
+    let ruling = json!({"for": "driver", "reason": "he drove the shortest way"});
+    till.world.post(admin, &path_of(&dispute, "/ruling"), &ruling).await.good(200);
+    assert_eq!(told(&till, driver).await, [0, 0, his]);
     till.close().await;
 }
 
