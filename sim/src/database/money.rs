@@ -337,7 +337,7 @@ impl Database {
         };
         WalletRecords {
             wallet: Wallet::restore(driver, balances, holds, (day_of(now), asked)),
-            events: self.events.get(&driver.wallet()).map_or(0, |events| events.len() as u64),
+            events: self.events_of(driver.wallet()),
             payouts: his().filter(unfinished).filter_map(read).collect(),
             disputes: vec![],
             document: None,

@@ -98,7 +98,8 @@ impl Engine {
         let id = send.and_then(|id| Uuid::try_parse(id.as_str()).ok()).map(PayoutId);
         if let Some(payout) = id.and_then(|id| world.db.payout(id)) {
             let (driver, payout) = (payout.driver, Box::new(payout));
-            self.send(world, Envelope::Wallet(driver, WalletInput::Hint { payout }));
+            let as_of = world.db.events_of(driver.wallet());
+            self.send(world, Envelope::Wallet(driver, WalletInput::Hint { payout, as_of }));
         }
     }
 
