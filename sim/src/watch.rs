@@ -25,6 +25,7 @@ use crate::people;
 use crate::queue::{Micros, SECOND};
 use crate::world::World;
 
+mod court;
 mod money;
 mod rest;
 mod rides;

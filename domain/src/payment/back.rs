@@ -89,7 +89,8 @@ impl Payment {
         let receipt = self.receipts.iter().find(|receipt| receipt.pix == failed.pix)?;
         let met = Centavos(failed.left().0 - self.left_at_provider(receipt).0);
         let id = failed.id.clone();
-        (met > Centavos::ZERO).then_some(PaymentEvent::RefundMet { id, amount: met })
+        (met > Centavos::ZERO && !is(Mutant::RefundNotMet))
+            .then_some(PaymentEvent::RefundMet { id, amount: met })
     }
 
     /// What of a Pix neither we nor a bank have sent back.

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 
 use ibora_domain::facts::{
-    ChargeRow, Decision, Entity, HeldRow, HoldRow, PaymentRow, PayoutRow, ReceiptRow, RefundRow,
-    Row,
+    ChargeRow, Decision, DisputeRow, Entity, EvidenceRow, HeldRow, HoldRow, PaymentRow, PayoutRow,
+    ReceiptRow, RefundRow, Row,
 };
-use ibora_domain::ids::{DriverId, PassengerId, PaymentId, PayoutId, RideId};
+use ibora_domain::ids::{DisputeId, DriverId, PassengerId, PaymentId, PayoutId, RideId};
 use ibora_domain::ledger::{Account, Earning, Hold, Side, Wallet};
 use ibora_domain::machines::{
     PastCommand, PaymentRecords, Resumed, WalletRecords, day_of, start_of_day,
@@ -21,6 +21,7 @@ use ibora_domain::pix::{EndToEndId, RefundId, Txid};
 use ibora_domain::units::UnixMillis;
 use uuid::Uuid;
 
+use super::disputes::{DisputeUndo, Disputes};
 use super::{Database, Step, Undo, put_back};
 
 /// What the tables hold.
@@ -34,6 +35,7 @@ pub struct Money {
     pub refunds: BTreeMap<(EndToEndId, RefundId), RefundRow>,
     pub holds: BTreeMap<Earning, (DriverId, Hold)>,
     pub payouts: BTreeMap<PayoutId, PayoutRow>,
+    pub disputes: Disputes,
 }
 
 /// What a step changed, to take it back.
@@ -44,6 +46,7 @@ pub(super) enum MoneyUndo {
     Refund(EndToEndId, RefundId, Option<RefundRow>),
     Hold(Earning, Option<(DriverId, Hold)>),
     Payout(PayoutId, Option<PayoutRow>),
+    Dispute(DisputeUndo),
 }
 
 fn is_open(charge: &ChargeRow) -> bool {
@@ -79,6 +82,7 @@ impl Money {
             MoneyUndo::Refund(pix, id, before) => put_back(&mut self.refunds, (pix, id), before),
             MoneyUndo::Hold(earning, before) => put_back(&mut self.holds, earning, before),
             MoneyUndo::Payout(id, before) => put_back(&mut self.payouts, id, before),
+            MoneyUndo::Dispute(step) => self.disputes.take_back(step),
         }
     }
 
@@ -185,6 +189,8 @@ struct Rows<'a> {
     holds: Vec<&'a HoldRow>,
     held: BTreeMap<Earning, &'a HeldRow>,
     payouts: BTreeMap<PayoutId, &'a PayoutRow>,
+    disputes: BTreeMap<DisputeId, &'a DisputeRow>,
+    evidence: Vec<&'a EvidenceRow>,
 }
 
 impl<'a> Rows<'a> {
@@ -199,8 +205,8 @@ impl<'a> Rows<'a> {
                 Row::Hold(row) => rows.holds.push(row),
                 Row::Held(row) => drop(rows.held.insert(row.earning, row)),
                 Row::Payout(row) => drop(rows.payouts.insert(row.id, row)),
-                // Nobody disputes anything in a simulated town.
-                Row::Dispute(_) | Row::Evidence(_) => {}
+                Row::Dispute(row) => drop(rows.disputes.insert(row.id, row)),
+                Row::Evidence(row) => rows.evidence.push(row),
                 Row::Ride(_) | Row::Wave(_) | Row::Attempts(_) | Row::Driver(_) => {}
             }
         }
@@ -209,7 +215,8 @@ impl<'a> Rows<'a> {
 }
 
 impl Database {
-    /// Writes what a batch says of payments and payouts, and the deadlines given to others.
+    /// Writes what a batch says of payments, payouts and disputes, and the deadlines given to
+    /// others.
     pub(super) fn write_payments<'a>(
         &mut self,
         decisions: &(impl Iterator<Item = &'a Decision> + Clone),
@@ -243,6 +250,13 @@ impl Database {
         for row in rows.payouts.values() {
             undo.push(Undo::Rows(self.money.upsert_payout(row)));
         }
+        let disputes = &mut self.money.disputes;
+        for row in rows.disputes.values() {
+            undo.push(Undo::Rows(MoneyUndo::Dispute(disputes.upsert(row)?)));
+        }
+        for row in rows.evidence {
+            undo.push(Undo::Rows(MoneyUndo::Dispute(disputes.insert_evidence(row)?)));
+        }
         Ok(())
     }
 
@@ -275,12 +289,22 @@ impl Database {
         Some((payment.status, payment.version))
     }
 
-    /// What a passenger has to pay. Nobody tips here.
+    /// What a passenger has to pay.
     #[must_use]
     pub fn owed_by(&self, passenger: PassengerId) -> Vec<PaymentId> {
         let owed = |row: &&PaymentRow| {
             let owes = matches!(row.status, "pending" | "expired" | "written_off");
-            row.passenger == Some(passenger) && owes
+            row.passenger == Some(passenger) && owes && is_of_ride(row)
+        };
+        self.money.payments.values().filter(owed).map(|row| row.id).collect()
+    }
+
+    /// What has been owed since then or for longer.
+    #[must_use]
+    pub fn owed_since(&self, moment: UnixMillis) -> Vec<PaymentId> {
+        let owed = |row: &&PaymentRow| {
+            let owes = matches!(row.status, "pending" | "expired");
+            row.opened_at <= moment && owes && is_of_ride(row)
         };
         self.money.payments.values().filter(owed).map(|row| row.id).collect()
     }
@@ -339,7 +363,7 @@ impl Database {
             wallet: Wallet::restore(driver, balances, holds, (day_of(now), asked)),
             events: self.events_of(driver.wallet()),
             payouts: his().filter(unfinished).filter_map(read).collect(),
-            disputes: vec![],
+            disputes: self.disputes_of(driver),
             document: None,
             commands: self.commands_of(driver.wallet(), Some(driver.0)),
         }
@@ -371,6 +395,12 @@ impl Database {
         });
         resumed.collect()
     }
+}
+
+/// Whether it is a ride's own payment, and no tip.
+#[must_use]
+pub fn is_of_ride(row: &PaymentRow) -> bool {
+    row.ride.is_some_and(|ride| row.id == PaymentId::of_ride(ride))
 }
 
 fn read(row: &PayoutRow) -> Option<Payout> {

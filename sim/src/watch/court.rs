@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ibora_domain::dispute::{Dispute, Status};
+use ibora_domain::dispute::Dispute;
 use ibora_domain::facts::{Decision, DisputeRow, Row};
 use ibora_domain::ids::{DisputeId, PaymentId};
 use ibora_domain::invariants::{MONEY_12, MONEY_14};
 use ibora_domain::ledger::{Account, Due, Earning, FinancialEvent};
 use ibora_domain::payment::{BankStage, Payment, PaymentStatus};
 use ibora_domain::pix::{EndToEndId, RefundId};
-use ibora_domain::units::{Millis, UnixMillis};
+use ibora_domain::units::Millis;
 use ibora_psp::Nature;
 
 use super::Watch;
@@ -79,21 +79,15 @@ impl Watch {
     }
 
     /// A dispute's row is on disk.
-    pub(super) fn dispute_decided(&mut self, row: &DisputeRow, at: UnixMillis) {
+    pub(super) fn dispute_decided(&mut self, row: &DisputeRow) {
         let name = people::name(row.id.0);
         let Ok(dispute) = serde_json::from_str::<Dispute>(&row.state) else {
             return self.check(0, DISPUTE, (false, format!("{name} cannot be read")));
         };
-        let before = self.money.court.disputes.insert(row.id, dispute.clone());
+        let before = self.money.court.disputes.insert(row.id, dispute);
         let open = before.as_ref().is_none_or(|before| before.status.is_open());
         self.checks += 1;
         self.check(0, DISPUTE, (open, format!("{name} has ended, and goes on")));
-        let by_itself = dispute.ruling.as_ref().is_some_and(|ruling| ruling.by.is_none());
-        if by_itself && dispute.claim.opening().is_some() {
-            let due = before.filter(|before| before.status == Status::UnderReview);
-            let due = due.and_then(|before| before.due_at).is_some_and(|due| due <= at);
-            self.check(0, DISPUTE, (due, format!("{name} is ruled before its time")));
-        }
     }
 
     /// However much is wanted of a payment, nobody gives more than his share of it.
@@ -172,6 +166,24 @@ impl World {
         let what = format!("{id} of {pix} is sent, and {row:?}");
         self.watch.checks += 1;
         self.watch.check(self.now, REFUND, (holds, what));
+    }
+
+    /// Nobody but an admin rules what is contested before its time.
+    pub(super) fn watch_ruled(&mut self, decision: &Decision) {
+        for row in &decision.rows {
+            let Row::Dispute(row) = row else { continue };
+            let dispute = self.watch.money.court.disputes.get(&row.id);
+            let dispute = dispute.filter(|dispute| dispute.claim.opening().is_some());
+            let Some((dispute, ruling)) =
+                dispute.and_then(|dispute| Some((dispute, dispute.ruling.as_ref()?)))
+            else {
+                continue;
+            };
+            let due = dispute.opened_at + self.wallets.disputes.ruled_within;
+            let holds = ruling.by.is_some() || ruling.at >= due;
+            let what = format!("{} is ruled before its time", people::name(row.id.0));
+            self.watch.check(self.now, DISPUTE, (holds, what));
+        }
     }
 
     /// Whether a bank has taken something of a Pix, so that less can go back than was paid.

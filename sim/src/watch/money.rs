@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ibora_domain::facts::{Decision, Entity, PaymentRow, RefundRow, Row};
 use ibora_domain::ids::{DriverId, PassengerId, PaymentId, PayoutId};
 use ibora_domain::invariants::{
-    MONEY_1, MONEY_3, MONEY_6, MONEY_7, MONEY_8, MONEY_9, MONEY_10, TIMER_1,
+    MONEY_1, MONEY_3, MONEY_6, MONEY_7, MONEY_8, MONEY_9, MONEY_10, MONEY_11, TIMER_1,
 };
 use ibora_domain::ledger::{Account, Earning, FinancialEvent, Guard, Posting, Side};
 use ibora_domain::payment::{Payment, PaymentEvent};
@@ -18,6 +18,7 @@ use ibora_psp::Refusal;
 use uuid::Uuid;
 
 use super::Watch;
+use super::court::{CourtBooks, gives_back};
 use crate::database::Write;
 use crate::faults::Kind;
 use crate::people;
@@ -36,15 +37,16 @@ pub(super) struct MoneyBooks {
     /// Debits positive.
     balances: BTreeMap<Account, i64>,
     keys: BTreeSet<Arc<str>>,
-    payments: BTreeMap<PaymentId, Payment>,
+    pub(super) payments: BTreeMap<PaymentId, Payment>,
     owed: BTreeMap<PassengerId, i64>,
     /// What was put into holds and has not left them, each with its driver's sum.
-    holds: BTreeMap<Earning, (DriverId, i64)>,
+    pub(super) holds: BTreeMap<Earning, (DriverId, i64)>,
     held: BTreeMap<DriverId, i64>,
     refunds: BTreeMap<EndToEndId, BTreeMap<RefundId, RefundRow>>,
     payouts: BTreeMap<PayoutId, Payout>,
     in_transit: i64,
     requested: BTreeMap<Uuid, FinancialEvent>,
+    pub(super) court: CourtBooks,
 }
 
 impl MoneyBooks {
@@ -79,6 +81,7 @@ impl Watch {
             let new = self.money.keys.insert(Arc::clone(event.key()));
             self.holds(MONEY_1, sum == 0 && new, || format!("{} sums to {sum}", event.key()));
             self.undone_exactly(event);
+            self.given_back_exactly(event);
             self.post(event);
             for account in event.postings().iter().map(|posting| posting.account) {
                 let balance = self.money.balance(account);
@@ -98,10 +101,14 @@ impl Watch {
                     let left = row.hold.left().0;
                     let known = self.money.holds.insert(row.earning, (row.driver, left));
                     let (_, before) = known.unwrap_or((row.driver, 0));
-                    self.holds(MONEY_7, left <= before, || format!("{row:?} held {before}"));
+                    // It grows only by what was taken from it, and is given back.
+                    let grows = decision.money.iter().any(gives_back);
+                    let holds = left <= before || grows && left <= row.hold.amount.0;
+                    self.holds(MONEY_7, holds, || format!("{row:?} held {before}"));
                     *self.money.held.entry(row.driver).or_default() += left - before;
                 }
                 Row::Refund(row) => self.refund_decided(row),
+                Row::Dispute(row) => self.dispute_decided(row),
                 Row::Payout(row) => {
                     if let Ok(payout) = serde_json::from_str::<Payout>(&row.state) {
                         self.payout_decided(payout);
@@ -146,10 +153,11 @@ impl Watch {
                 self.check(0, PAYMENT, (false, format!("{row:?} cannot be read")));
                 continue;
             };
-            let before = self.money.payments.get(&row.id).map_or(0, due);
+            let known = self.money.payments.get(&row.id);
+            let (status, before) = (known.map(|known| known.status), known.map_or(0, due));
             let mut folded = match self.money.payments.remove(&row.id) {
                 Some(known) => known,
-                None if decision.entity == Entity::Payment(row.id) => stray(&stored),
+                None if decision.entity == Entity::Payment(row.id) => begun(&stored),
                 None => stored.clone(),
             };
             if decision.entity == Entity::Payment(row.id) {
@@ -159,6 +167,8 @@ impl Watch {
             let what = format!("{} {} is not what its events make of it", name(row), row.version);
             self.checks += 1;
             self.check(0, PAYMENT, (same, what));
+            self.shares_taken_once(&stored);
+            self.paid_is_held(status, &stored, decision);
             if let Some(passenger) = stored.passenger() {
                 *self.money.owed.entry(passenger).or_default() += due(&stored) - before;
             }
@@ -180,8 +190,8 @@ impl Watch {
     fn refund_decided(&mut self, row: &RefundRow) {
         let of = self.money.refunds.entry(row.pix.clone()).or_default();
         of.insert(row.id.clone(), row.clone());
-        let gone = of.values().filter(|row| row.status != "failed").map(|row| row.amount.0);
-        let gone: i64 = gone.sum();
+        let goes = |row: &&RefundRow| !matches!(row.status, "failed" | "dropped");
+        let gone: i64 = of.values().filter(goes).map(|row| row.amount.0).sum();
         let (came, pix) = (self.came_in(&row.pix), &row.pix);
         self.checks += 1;
         self.check(0, REFUND, (gone <= came, format!("{gone} goes back of {came} of {pix}")));
@@ -213,6 +223,7 @@ impl Watch {
                 Account::PassengerReceivable(id) => (MONEY_9, money.owed.get(&id).copied()),
                 Account::DriverHeld(id) => (MONEY_7, money.held.get(&id).copied()),
                 Account::PayoutInTransit => (MONEY_8, Some(money.in_transit)),
+                Account::DisputeEscrow(id) => (MONEY_11, Some(money.court.escrow(id))),
                 _ => continue,
             };
             let said = said.unwrap_or(0);
@@ -225,8 +236,11 @@ impl Watch {
     }
 }
 
-/// Of a Pix that nobody asked for, before it was taken in.
-fn stray(stored: &Payment) -> Payment {
+/// A tip before it was given, or of a Pix that nobody asked for before it was taken in.
+fn begun(stored: &Payment) -> Payment {
+    if let Some(debt) = stored.debt.filter(|_| stored.is_tip()) {
+        return Payment::tip(debt.trip, stored.opened_at);
+    }
     let pix = stored.receipts.first().map(|receipt| receipt.pix.clone());
     pix.map_or_else(|| stored.clone(), |pix| Payment::stray(&pix, stored.opened_at))
 }
@@ -251,6 +265,7 @@ impl World {
                 self.watch_came_in(event);
             }
             self.watch_payouts_ended(decision);
+            self.watch_ruled(decision);
             self.watch_deadlines(decision);
         }
         if write.decisions.iter().any(|decision| !decision.money.is_empty()) {
@@ -258,7 +273,8 @@ impl World {
         }
     }
 
-    /// What is booked as come in did come in, all of it; a driver is credited only by that.
+    /// What is booked as come in did come in, all of it; a driver is credited only by that, and by
+    /// what was taken from him and is given back.
     fn watch_came_in(&mut self, event: &FinancialEvent) {
         let of = |wanted: fn(&Account) -> bool| {
             let postings = event.postings().iter();
@@ -286,7 +302,8 @@ impl World {
         self.watch.holds(MONEY_10, exact, || {
             format!("{} books {clearing} and {fees}, and {taken:?} is so", event.key())
         });
-        let credited = earned >= 0 || came.is_some_and(|came| came >= -earned);
+        let came_in = came.is_some_and(|came| came >= -earned);
+        let credited = earned >= 0 || came_in || gives_back(event);
         let what = format!("{} credits a driver, and {came:?} came in", event.key());
         self.watch.check(self.now, PAID, (credited, what));
     }
@@ -303,6 +320,10 @@ impl World {
                 Row::Payout(row) => {
                     let payout = self.db.payout(row.id).filter(Payout::is_under_way);
                     (row.driver.wallet(), payout.map(|payout| payout.asked_at))
+                }
+                Row::Dispute(row) => {
+                    let due = self.db.dispute(row.id).and_then(|dispute| dispute.due_at);
+                    (row.driver.wallet(), due)
                 }
                 _ => continue,
             };
@@ -340,11 +361,13 @@ impl World {
         self.watch.check(self.now, CHARGE, (active <= 1, what));
     }
 
-    /// The provider refuses a refund: it never has a reason to, but its own.
+    /// The provider refuses a refund: it never has a reason to, but its own, and that a bank was
+    /// faster.
     pub fn watch_refund_refused(&mut self, pix: &EndToEndId, refusal: Refusal) {
         let what = format!("a refund of {pix} is refused: {refusal}");
+        let holds = self.bank_took_of(pix);
         self.watch.checks += 1;
-        self.watch.check(self.now, REFUND, (false, what));
+        self.watch.check(self.now, REFUND, (holds, what));
     }
 
     /// A payout arrives at the provider: it is recorded as sent, and the line is free for it.

@@ -154,10 +154,7 @@ impl Records {
     ///
     /// # Errors
     /// Whatever the database reports; a row that cannot be understood is an error too.
-    pub async fn payout_as_of(
-        &self,
-        id: PayoutId,
-    ) -> Result<Option<(Payout, u64)>, sqlx::Error> {
+    pub async fn payout_as_of(&self, id: PayoutId) -> Result<Option<(Payout, u64)>, sqlx::Error> {
         let Some(known) = self.payout(id).await? else { return Ok(None) };
         // Counted before the payout is read: what is read is at least as new as it says.
         let events = self.wallet_events(known.driver).await?;

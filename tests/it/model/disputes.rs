@@ -90,12 +90,12 @@ pub(super) fn lines(model: &Database, table: &str) -> Vec<String> {
 
 /// Adds a dispute, or what is said to one, to a decision.
 pub(super) fn add(chance: &mut Chance, decision: &mut Decision, (number, at): (u64, UnixMillis)) {
-    let one = chance.below(4);
+    let one = chance.below(12);
     let dispute = people::dispute(one);
     if chance.percent(30) {
         decision.rows.push(Row::Evidence(EvidenceRow {
             dispute,
-            number: u32::try_from(chance.between(1, 9)).expect("few"),
+            number: u32::try_from(chance.between(1, 3)).expect("few"),
             by: people::passenger(1).into(),
             role: "passenger",
             text: format!("look {number}").into(),
@@ -103,7 +103,7 @@ pub(super) fn add(chance: &mut Chance, decision: &mut Decision, (number, at): (u
         }));
         return;
     }
-    let ride = people::ride(if chance.percent(70) { one } else { chance.below(4) });
+    let ride = people::ride(one % 4);
     let status = ["open", "under_review", "for_driver", "for_passenger"][chance.index(4)];
     // One that has ended mostly holds nothing any more.
     let holds = matches!(status, "open" | "under_review") || chance.percent(10);
@@ -114,7 +114,7 @@ pub(super) fn add(chance: &mut Chance, decision: &mut Decision, (number, at): (u
         payment: PaymentId::of_ride(ride),
         passenger: people::passenger(1),
         driver: people::driver(chance.below(2)),
-        kind: ["contested", "bank_claim", "refund"][chance.index(3)],
+        kind: ["contested", "contested", "bank_claim", "refund"][chance.index(4)],
         status,
         escrow: Centavos(escrow),
         blocked: Centavos(if holds { 7 } else { 0 }),

@@ -41,7 +41,6 @@ fn rows(write: &Write) -> Rows<'_> {
             Row::Hold(row) => rows.holds.push(row),
             Row::Held(row) => drop(rows.held.insert(row.earning, row)),
             Row::Payout(row) => drop(rows.payouts.insert(row.id.0, row)),
-            // The model knows no disputes, and no history has one.
             Row::Dispute(_) | Row::Evidence(_) => {}
             Row::Ride(_) | Row::Wave(_) | Row::Attempts(_) | Row::Driver(_) => {}
         }

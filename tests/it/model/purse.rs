@@ -12,6 +12,8 @@ use ibora_domain::units::{Millis, UnixMillis};
 use ibora_sim::chance::Chance;
 use ibora_sim::people;
 
+use super::disputes;
+
 /// A decision about money: some rows of it, and deadlines for others.
 pub(super) fn decision(chance: &mut Chance, (number, at): (u64, UnixMillis)) -> Decision {
     let mut decision = Decision::new(Entity::Payment(payment(chance)), at);
@@ -24,6 +26,9 @@ pub(super) fn decision(chance: &mut Chance, (number, at): (u64, UnixMillis)) -> 
             6 => hold(chance, at),
             _ => Row::Payout(payout(chance, number, at)),
         });
+    }
+    if chance.percent(40) {
+        disputes::add(chance, &mut decision, (number, at));
     }
     for _ in 0..chance.below(2) {
         let driver = people::driver(chance.below(3));
@@ -82,7 +87,7 @@ fn charge(chance: &mut Chance, at: UnixMillis) -> ChargeRow {
 }
 
 fn pix(chance: &mut Chance) -> EndToEndId {
-    EndToEndId::parse(&format!("E{}", chance.below(200))).expect("a number")
+    EndToEndId::parse(&format!("E{}", chance.below(60))).expect("a number")
 }
 
 fn receipt(chance: &mut Chance, at: UnixMillis) -> ReceiptRow {
