@@ -12,17 +12,18 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::category::Category;
-use crate::ids::{
-    DriverId, OfferId, PassengerId, PaymentId, PayoutId, RideId, Shard, UserId, VehicleId,
-};
-use crate::ledger::{Earning, FinancialEvent, Hold};
-use crate::money::Centavos;
+use crate::credit::{CreditLot, CreditUse};
+use crate::ids::{DriverId, OfferId, PassengerId, PaymentId, RideId, Shard, UserId, VehicleId};
+use crate::ledger::FinancialEvent;
 use crate::refusal::Refusal;
 use crate::ride::Status;
 use crate::units::{Metres, Millis, Seconds, UnixMillis};
 
 pub use audit::{Act, AuditRow, Origin};
-pub use money::{ChargeRow, DisputeRow, EvidenceRow, HoldRow, PaymentRow, ReceiptRow, RefundRow};
+pub use money::{
+    ChargeRow, DisputeRow, EvidenceRow, HeldRow, HoldRow, PaymentRow, PayoutRow, ReceiptRow,
+    RefundRow,
+};
 
 /// A place where decisions are made, and that owns its records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -267,6 +268,8 @@ pub enum Row {
     Hold(HoldRow),
     Dispute(DisputeRow),
     Evidence(EvidenceRow),
+    Credit(CreditLot),
+    CreditUse(CreditUse),
 }
 
 impl Row {
@@ -281,6 +284,7 @@ impl Row {
             (Self::Charge(a), Self::Charge(b)) => a.txid == b.txid,
             (Self::Refund(a), Self::Refund(b)) => a.id == b.id && a.pix == b.pix,
             (Self::Dispute(a), Self::Dispute(b)) => a.id == b.id,
+            (Self::Credit(a), Self::Credit(b)) => a.id == b.id,
             (
                 Self::Ride(_)
                 | Self::Wave(_)
@@ -294,7 +298,9 @@ impl Row {
                 | Self::Refund(_)
                 | Self::Hold(_)
                 | Self::Dispute(_)
-                | Self::Evidence(_),
+                | Self::Evidence(_)
+                | Self::Credit(_)
+                | Self::CreditUse(_),
                 _,
             ) => false,
         }
@@ -305,6 +311,15 @@ impl Row {
     pub const fn as_hold(&self) -> Option<&HoldRow> {
         match self {
             Self::Hold(row) => Some(row),
+            _ => None,
+        }
+    }
+
+    /// The credit that it is of, if that is what it is.
+    #[must_use]
+    pub const fn as_credit(&self) -> Option<&CreditLot> {
+        match self {
+            Self::Credit(lot) => Some(lot),
             _ => None,
         }
     }
@@ -322,7 +337,9 @@ impl Row {
             | Self::Refund(_)
             | Self::Hold(_)
             | Self::Dispute(_)
-            | Self::Evidence(_) => true,
+            | Self::Evidence(_)
+            | Self::Credit(_)
+            | Self::CreditUse(_) => true,
         }
     }
 }
@@ -395,27 +412,6 @@ pub struct DriverRow {
     pub category: Option<Category>,
     pub vehicle: Option<VehicleId>,
     pub version: u64,
-}
-
-/// A hold that has changed: something was taken from it, or it has ended.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct HeldRow {
-    pub earning: Earning,
-    pub driver: DriverId,
-    pub hold: Hold,
-}
-
-/// The current row of a payout. `state` is the payout itself as JSON; the columns are what the
-/// database indexes.
-#[derive(Clone, PartialEq)]
-pub struct PayoutRow {
-    pub id: PayoutId,
-    pub driver: DriverId,
-    pub status: &'static str,
-    pub amount: Centavos,
-    pub asked_at: UnixMillis,
-    pub version: u64,
-    pub state: Arc<str>,
 }
 
 /// The durable deadline of an entity. Each has at most one: its next.

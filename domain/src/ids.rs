@@ -86,6 +86,8 @@ id! {
     PaymentId,
     /// Money on its way to a driver.
     PayoutId,
+    /// Credit of a passenger that came in together.
+    CreditId,
     /// What stands against a driver's share of a ride: a quarrel, a bank's claim, a refund.
     DisputeId,
 }
@@ -138,7 +140,27 @@ impl DisputeId {
     }
 }
 
+impl CreditId {
+    /// Of what was put in by a payment.
+    #[must_use]
+    pub fn of_top_up(payment: PaymentId) -> Self {
+        Self(hashed(&[b"top_up:", payment.0.as_bytes()]))
+    }
+
+    /// Of what had paid for a payment, by the answer to its question of this number.
+    #[must_use]
+    pub fn of_return(payment: PaymentId, number: u16) -> Self {
+        Self(hashed(&[b"return:", payment.0.as_bytes(), &number.to_be_bytes()]))
+    }
+}
+
 impl PaymentId {
+    /// What a passenger puts in by the command of this id: asked again, it is the same one.
+    #[must_use]
+    pub fn of_top_up(by: UserId, command: &str) -> Self {
+        Self(hashed(&[b"top_up:", by.0.as_bytes(), command.as_bytes()]))
+    }
+
     /// The tip of a ride.
     #[must_use]
     pub const fn of_tip(ride: RideId) -> Self {

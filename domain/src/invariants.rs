@@ -70,6 +70,8 @@ invariants! {
     Money12 MONEY_12 "What is on its way to passengers is what their unfinished refunds are of."
     Money13 MONEY_13 "What is booked as blocked is what open claims of banks keep."
     Money14 MONEY_14 "A tip that was paid is all the driver's, and who was let off paid nothing."
+    Money15 MONEY_15 "What is left of a passenger's credit is what his account of it holds."
+    Money16 MONEY_16 "What was paid of a payment, by Pix and by credit, is all that it is of."
 }
 
 impl fmt::Display for Invariant {

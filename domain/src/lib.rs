@@ -5,6 +5,7 @@
 
 pub mod breaker;
 pub mod category;
+pub mod credit;
 pub mod dispatch;
 pub mod dispute;
 pub mod facts;

@@ -35,6 +35,8 @@ pub enum Refusal {
     AmountOutOfRange,
     #[error("it was paid more than ninety days ago")]
     RefundTooLate,
+    #[error("it was paid by credit, of which nothing goes back by Pix")]
+    PaidByCredit,
     #[error("the ride's state does not allow this")]
     IllegalTransition,
     #[error("the ride has changed since the version you named")]
@@ -92,6 +94,7 @@ impl Refusal {
             Self::RefundTooHigh => "refund_too_high",
             Self::AmountOutOfRange => "amount_out_of_range",
             Self::RefundTooLate => "refund_too_late",
+            Self::PaidByCredit => "paid_by_credit",
             Self::IllegalTransition => "illegal_transition",
             Self::VersionConflict => "version_conflict",
             Self::TooFar => "too_far",
@@ -129,6 +132,7 @@ impl Refusal {
             | Self::RefundTooHigh
             | Self::AmountOutOfRange
             | Self::RefundTooLate
+            | Self::PaidByCredit
             | Self::IllegalTransition
             | Self::VersionConflict
             | Self::TooFar
@@ -167,7 +171,7 @@ impl Refusal {
     }
 
     /// Every refusal.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::NotFound,
         Self::Forbidden,
         Self::OfferNotFound,
@@ -182,6 +186,7 @@ impl Refusal {
         Self::RefundTooHigh,
         Self::AmountOutOfRange,
         Self::RefundTooLate,
+        Self::PaidByCredit,
         Self::IllegalTransition,
         Self::VersionConflict,
         Self::TooFar,

@@ -131,6 +131,7 @@ pub fn order(of: PassengerId, intent: &str, metres: u32) -> Order {
         distance: Metres(5000),
         duration: Seconds(600),
         pin: Pin::new(427),
+        prepaid: false,
     }
 }
 

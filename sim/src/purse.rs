@@ -2,6 +2,7 @@
 //!
 //! Holds and charges last minutes and not a day, so that a run sees them end.
 
+use ibora_domain::credit::CreditPolicy;
 use ibora_domain::dispute::{DisputePolicy, Winner};
 use ibora_domain::ledger::PayoutRules;
 use ibora_domain::machines::WalletPolicy;
@@ -143,6 +144,7 @@ impl Purse {
                 max: Centavos(20_000),
                 within: Millis::from_secs(120),
             },
+            credit: CreditPolicy::default(),
             write_off_after: self.write_off_after,
             disputes: self.court.rules_of,
         }

@@ -50,14 +50,10 @@ pub(super) async fn start(
             Address::Driver(spawn(Driving(machine, std::marker::PhantomData), ports, vitals, first))
         }
         Entity::Passenger(id) => {
-            let (active, commands) = records.passenger(id).await?;
-            let owed = match ports.ride_policy.payments.charges {
-                true => records.owed_by(id).await?,
-                // What nobody can pay keeps nobody from riding.
-                false => Vec::new(),
-            };
+            let payments = &ports.ride_policy.payments;
+            let known = records.passenger(id, payments.charges).await?;
             let idle = ports.driver_policy.passivate_after;
-            let machine = PassengerMachine::new(id, active, commands, owed, idle);
+            let machine = PassengerMachine::new(id, payments, known, idle);
             let machine = Riding(machine, std::marker::PhantomData);
             Address::Passenger(spawn(machine, ports, vitals, first))
         }

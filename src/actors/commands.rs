@@ -10,8 +10,7 @@ use ibora_domain::ids::{
     DisputeId, DriverId, OfferId, PassengerId, PaymentId, PayoutId, RideId, UserId, VehicleId,
 };
 use ibora_domain::machines::{
-    Ask, DriverCommand, DriverInput, Envelope, PassengerInput, PaymentInput, ReadAs, RideInput,
-    Verdict,
+    Ask, DriverCommand, DriverInput, Envelope, PassengerInput, ReadAs, RideInput, Verdict,
 };
 use ibora_domain::money::Centavos;
 use ibora_domain::payment::BorneBy;
@@ -27,9 +26,9 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::payments;
 use super::payouts::OfPayout;
 use super::ports::Reply;
+use super::{credits, payments};
 
 /// Who sends a command. Made from a checked token only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +87,10 @@ pub enum Command {
     GiveBack { payment: PaymentId, amount: Centavos, borne_by: BorneBy, reason: String },
     #[serde(rename = "payment.waive")]
     Waive { payment: PaymentId, reason: String },
+    #[serde(rename = "credit.top_up")]
+    TopUp { amount: Centavos },
+    #[serde(rename = "credit.give")]
+    GiveCredit { passenger: PassengerId, amount: Centavos, reason: String },
     #[serde(rename = "ride.tip")]
     Tip { ride: RideId, amount: Centavos },
     #[serde(rename = "dispute.open")]
@@ -131,6 +134,8 @@ impl Command {
             Self::Intent { .. } => "payment.intent",
             Self::GiveBack { .. } => "payment.refund",
             Self::Waive { .. } => "payment.waive",
+            Self::TopUp { .. } => "credit.top_up",
+            Self::GiveCredit { .. } => "credit.give",
             Self::Tip { .. } => "ride.tip",
             Self::Contest { .. } => "dispute.open",
             Self::Evidence { .. } => "dispute.evidence",
@@ -150,10 +155,11 @@ impl Command {
             | Self::Start { .. }
             | Self::Complete { .. }
             | Self::Payout { .. } => matches!(role, Role::Driver),
-            Self::Request(_) | Self::Intent { .. } | Self::Tip { .. } => {
+            Self::Request(_) | Self::Intent { .. } | Self::TopUp { .. } | Self::Tip { .. } => {
                 matches!(role, Role::Passenger)
             }
             Self::GiveBack { .. }
+            | Self::GiveCredit { .. }
             | Self::Waive { .. }
             | Self::ApprovePayout { .. }
             | Self::RejectPayout { .. }
@@ -257,14 +263,14 @@ fn addressed(
         Command::RejectPayout { payout, reason } => {
             about.review(ask, payout, Verdict::Rejected { reason })
         }
-        Command::Intent { ride } => {
-            Envelope::Payment(PaymentId::of_ride(ride), PaymentInput::Intent { ask })
-        }
+        Command::Intent { ride } => payments::intent(ask, ride),
         Command::GiveBack { payment, amount, borne_by, reason } => {
             payments::give_back(ask, payment, (amount, borne_by, reason))
         }
-        Command::Waive { payment, reason } => {
-            Envelope::Payment(payment, PaymentInput::Waive { ask, reason })
+        Command::Waive { payment, reason } => payments::waive(ask, payment, reason),
+        Command::TopUp { amount } => credits::top_up(ask, amount),
+        Command::GiveCredit { passenger, amount, reason } => {
+            credits::give(ask, passenger, (amount, reason))
         }
         Command::Tip { ride, amount } => Envelope::Ride(ride, RideInput::Tip { ask, amount }),
         Command::Contest { ride, reason, note } => about.contest(caller, ask, ride, (reason, note)),

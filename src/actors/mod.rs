@@ -7,6 +7,7 @@ mod activate;
 mod alarms;
 mod clock;
 mod commands;
+mod credits;
 mod disputes;
 mod estimates;
 mod events;
@@ -245,6 +246,7 @@ impl Dispatch {
             Ok(about) => about,
             Err(refusal) => return self.known_or(key, refusal).await,
         };
+        self.knows_whom(&sent.command).await?;
         let online_at = match &sent.command {
             Command::Online { location, .. } => *location,
             _ => None,
@@ -322,6 +324,7 @@ impl Dispatch {
             distance: quote.distance,
             duration: quote.duration,
             pin: Pin::new(rand::random_range(0..10_000)),
+            prepaid: false,
         }))
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ibora_domain::facts::Answer;
-use ibora_domain::ids::PaymentId;
+use ibora_domain::ids::{PaymentId, RideId};
 use ibora_domain::machines::{Ask, EffectEnded, Envelope, PaymentInput};
 use ibora_domain::money::Centavos;
 use ibora_domain::payment::{BankSays, BorneBy, Payment};
@@ -13,6 +13,16 @@ use ibora_domain::units::UnixMillis;
 use super::ports::Reply;
 use super::{Caller, Dispatch, commands};
 use crate::journal::ReadError;
+
+/// The message of a passenger who wants to pay for this ride.
+pub(super) fn intent(ask: Ask<Reply>, ride: RideId) -> Envelope<Reply> {
+    Envelope::Payment(PaymentId::of_ride(ride), PaymentInput::Intent { ask })
+}
+
+/// The message of an admin who lets a passenger off a fee.
+pub(super) fn waive(ask: Ask<Reply>, payment: PaymentId, reason: String) -> Envelope<Reply> {
+    Envelope::Payment(payment, PaymentInput::Waive { ask, reason })
+}
 
 /// The message of an admin who gives money back.
 pub(super) fn give_back(

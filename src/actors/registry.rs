@@ -368,9 +368,13 @@ fn is_refusable(envelope: &Envelope<Reply>) -> bool {
                 | DriverInput::Claim { .. }
                 | DriverInput::Read { .. }
         ),
-        Envelope::Passenger(_, input) => {
-            matches!(input, PassengerInput::Request { .. } | PassengerInput::Active { .. })
-        }
+        Envelope::Passenger(_, input) => matches!(
+            input,
+            PassengerInput::Request { .. }
+                | PassengerInput::TopUp { .. }
+                | PassengerInput::GiveCredit { .. }
+                | PassengerInput::Active { .. }
+        ),
         Envelope::Payment(_, input) => matches!(
             input,
             PaymentInput::Intent { .. }

@@ -13,6 +13,7 @@ mod admin;
 mod auth;
 mod body;
 mod cors;
+mod credit;
 mod disputes;
 mod idempotency;
 mod limits;
@@ -127,6 +128,7 @@ fn entries(metrics_here: bool) -> Vec<route::Entry> {
     entries.extend(accounts::entries());
     entries.extend(me::entries());
     entries.extend(money::entries());
+    entries.extend(credit::entries());
     entries.extend(payouts::entries());
     entries.extend(disputes::entries());
     entries.extend(rides::entries());

@@ -205,6 +205,7 @@ pub(super) fn status(code: &str) -> u16 {
         | "offer_expired"
         | "quote_expired"
         | "refund_too_late"
+        | "paid_by_credit"
         | "ride_already_assigned"
         | "ride_closed"
         | "already_approved"

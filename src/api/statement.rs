@@ -106,7 +106,7 @@ impl Language {
                 self.pick("Corrida paga por Pix", "Ride paid by Pix")
             }
             "tip_paid" => self.pick("Gorjeta", "Tip"),
-            "ride_fare_prepaid" => self.pick("Corrida paga com crédito", "Ride paid with credit"),
+            "paid_by_credit" => self.pick("Corrida paga com crédito", "Ride paid with credit"),
             "cash_commission" => {
                 self.pick("Comissão de corrida em dinheiro", "Commission of a ride in cash")
             }

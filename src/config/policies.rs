@@ -3,6 +3,7 @@
 //! `app` calls this once and hands the values on. No field is left to a default of the core.
 
 use ibora_domain::category::Category;
+use ibora_domain::credit::CreditPolicy;
 use ibora_domain::dispute::DisputePolicy;
 use ibora_domain::fare::Tariff;
 use ibora_domain::ledger::{PayoutRules, Terms};
@@ -51,6 +52,11 @@ impl Config {
                     min: self.money.tip_min,
                     max: self.money.tip_max,
                     within: self.money.tip_within_ms,
+                },
+                credit: CreditPolicy {
+                    top_up_min: self.money.top_up_min,
+                    top_up_max: self.money.top_up_max,
+                    max: self.money.credit_max,
                 },
                 write_off_after: self.money.write_off_after_ms,
                 disputes: self.money.disputes(),

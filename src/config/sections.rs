@@ -267,6 +267,12 @@ section! {
         #[serde(deserialize_with = "amount")]
         tip_max: Centavos,
         tip_within_ms: Millis,
+        #[serde(deserialize_with = "amount")]
+        top_up_min: Centavos,
+        #[serde(deserialize_with = "amount")]
+        top_up_max: Centavos,
+        #[serde(deserialize_with = "amount")]
+        credit_max: Centavos,
         write_off_after_ms: Millis,
         #[serde(deserialize_with = "amount")]
         payout_fee: Centavos,

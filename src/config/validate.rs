@@ -340,6 +340,18 @@ impl Found {
                 "money.tip_max",
                 money.tip_max.0.unsigned_abs(),
             ),
+            (
+                "money.top_up_min",
+                money.top_up_min.0.unsigned_abs(),
+                "money.top_up_max",
+                money.top_up_max.0.unsigned_abs(),
+            ),
+            (
+                "money.top_up_max",
+                money.top_up_max.0.unsigned_abs(),
+                "money.credit_max",
+                money.credit_max.0.unsigned_abs(),
+            ),
         ];
         for (key, value, other, bound) in pairs {
             self.unless(value <= bound, key, Why::Above { other });

@@ -31,8 +31,11 @@ const WAITING_MAX: usize = 8192;
 const ROOM: usize = 512;
 /// Questions at the same time.
 const QUESTIONS: usize = 24;
-/// So many that wait are worth a reading of the list.
+/// So many that wait are worth a reading of the list; fewer are, right after one.
 const LISTED_FROM: usize = 200;
+const LISTED_AGAIN: usize = 50;
+/// A reading of the list that takes longer is not waited for.
+const LIST_WITHIN: Millis = Millis::from_secs(1);
 /// How long a callback is on its way, mostly. What is told later is asked for by itself.
 const TOLD_WITHIN: Millis = Millis::from_secs(20);
 /// How far the provider's clock may be ahead of ours.
@@ -113,6 +116,8 @@ impl Confirmer {
         let (mut waiting, mut unlisted) = (VecDeque::new(), VecDeque::new());
         let (mut singles, mut reading) = (JoinSet::new(), JoinSet::new());
         let (mut read, mut new) = (Some(Read::default()), Vec::new());
+        let mut listed_from = LISTED_FROM;
+        let list_within = std::time::Duration::from_millis(LIST_WITHIN.0);
         loop {
             tokio::select! {
                 count = asked.recv_many(&mut new, WAITING_MAX) => {
@@ -126,19 +131,25 @@ impl Confirmer {
                     let (known, left) = ended.unwrap_or_default();
                     unlisted.extend(left);
                     read = Some(known);
+                    listed_from = LISTED_AGAIN;
                 }
+                () = tokio::time::sleep(list_within), if !waiting.is_empty() => {}
             }
-            while singles.len() < QUESTIONS
-                && let Some(wanted) = unlisted.pop_front().or_else(|| waiting.pop_front())
-            {
-                let this = Arc::clone(&this);
-                singles.spawn(async move { this.ask(wanted).await });
-            }
-            if waiting.len() >= LISTED_FROM
+            if waiting.len() >= listed_from
                 && let Some(known) = read.take()
             {
                 let (this, wanted) = (Arc::clone(&this), std::mem::take(&mut waiting));
                 reading.spawn(async move { this.read(known, wanted.into()).await });
+            }
+            listed_from = LISTED_FROM;
+            // While the list is read, what came meanwhile is for its next reading, unless that
+            // takes long.
+            let may_ask = |wanted: &mut Wanted| read.is_some() || now() > wanted.at + LIST_WITHIN;
+            while singles.len() < QUESTIONS
+                && let Some(wanted) = unlisted.pop_front().or_else(|| waiting.pop_front_if(may_ask))
+            {
+                let this = Arc::clone(&this);
+                singles.spawn(async move { this.ask(wanted).await });
             }
         }
     }

@@ -21,6 +21,9 @@ use crate::readmodel::{Ledger, ReadError, Seen, Watch, is_of_the_books};
 
 /// What no window can tell of is checked this often.
 const WHOLE_EVERY: Duration = Duration::from_secs(3600);
+/// How far a look at bookings goes back into the one before it: one may be recorded a little after
+/// the moment that its id names.
+const OVERLAP: Duration = Duration::from_secs(60);
 /// Months of ledger and trail that are made ahead.
 const MONTHS_AHEAD: i32 = 14;
 
@@ -55,6 +58,7 @@ pub fn audit(parts: AuditParts, options: AuditOptions) -> AbortHandle {
         found: HashMap::new(),
         known: HashSet::new(),
         unstopped: None,
+        booked: UnixMillis(0),
         old: UnixMillis(0),
         whole_at: None,
     };
@@ -70,6 +74,8 @@ struct Auditor {
     known: HashSet<(Invariant, Uuid)>,
     /// Why payouts are to be stopped, until that is recorded.
     unstopped: Option<String>,
+    /// Until when bookings were looked at.
+    booked: UnixMillis,
     /// Where the window of what is old begins next.
     old: UnixMillis,
     whole_at: Option<Instant>,
@@ -100,11 +106,19 @@ impl Auditor {
     }
 
     async fn look(&mut self) -> Result<(), ReadError> {
-        let window = i64::try_from(self.options.window.as_millis()).unwrap_or(i64::MAX);
+        let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        let window = millis(self.options.window);
         // What is about to get an id of this moment is not there yet; the next look sees it.
         let now = (self.parts.now)();
         let recent = UnixMillis(now.0.saturating_sub(window));
-        let new = self.parts.watch.window(recent, now).await?;
+        let mut new = self.parts.watch.rides(recent, now).await?;
+        let unseen = UnixMillis(self.booked.0.saturating_sub(millis(OVERLAP))).max(recent);
+        let bookings = self.parts.watch.bookings(unseen, now).await?;
+        // Nothing mends a booking: what is broken stays in sight as long as it is recent.
+        if bookings.iter().all(|(_, broken)| broken.is_empty()) {
+            self.booked = now;
+        }
+        new.extend(bookings);
         self.judge(Look::New, new).await;
         let standing = self.parts.watch.standing().await?;
         self.judge(Look::Standing, standing).await;
@@ -112,7 +126,8 @@ impl Auditor {
         match self.parts.watch.first_from(self.old).await?.filter(|first| *first < recent) {
             Some(first) => {
                 let end = UnixMillis(first.0.saturating_add(window).min(recent.0));
-                let old = self.parts.watch.window(first, end).await?;
+                let mut old = self.parts.watch.rides(first, end).await?;
+                old.extend(self.parts.watch.bookings(first, end).await?);
                 self.judge(Look::Old, old).await;
                 self.old = end;
             }

@@ -14,6 +14,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::credits::{Credits, OF_CREDITS};
 use super::disputes::{Disputes, OF_DISPUTES};
 use super::fence::Fence;
 use super::money::Money;
@@ -25,16 +26,17 @@ use super::timestamp;
 const OF_JOURNAL: usize = 64;
 const OF_LEDGER: usize = 14;
 pub(super) const PARAMETERS: usize =
-    OF_JOURNAL + OF_LEDGER + OF_PAYMENTS + OF_PAYOUTS + OF_DISPUTES;
+    OF_JOURNAL + OF_LEDGER + OF_PAYMENTS + OF_PAYOUTS + OF_DISPUTES + OF_CREDITS;
 
 /// What is called beside `journal_write`, where a batch has rows for it: the function, what it
 /// takes before its columns, and how many those are. The slot of the ledger is the lane, the third
 /// parameter.
-const BESIDE: [(&str, &str, usize); 4] = [
+const BESIDE: [(&str, &str, usize); 5] = [
     ("ledger_write", "$3,", OF_LEDGER),
     ("payment_write", "", OF_PAYMENTS),
     ("payout_write", "", OF_PAYOUTS),
     ("dispute_write", "", OF_DISPUTES),
+    ("credit_write", "", OF_CREDITS),
 ];
 
 /// The SQL calls, by which of [`BESIDE`] a batch has rows for, a bit each. Parameters are numbered
@@ -94,6 +96,7 @@ pub(super) struct Batch<'a> {
     payments: Payments<'a>,
     payouts: Payouts<'a>,
     disputes: Disputes<'a>,
+    credits: Credits<'a>,
     audit: Vec<&'a AuditRow>,
 }
 
@@ -165,7 +168,9 @@ impl<'a> Batch<'a> {
                 | Row::Held(_)
                 | Row::Payout(_)
                 | Row::Dispute(_)
-                | Row::Evidence(_) => {}
+                | Row::Evidence(_)
+                | Row::Credit(_)
+                | Row::CreditUse(_) => {}
             }
         }
         if let Some(timer) = decision.timer {
@@ -185,6 +190,7 @@ impl<'a> Batch<'a> {
         self.payments.add(decision);
         self.payouts.add(decision);
         self.disputes.add(decision);
+        self.credits.add(decision);
         self.audit.extend(&decision.audit);
     }
 
@@ -221,8 +227,8 @@ impl<'a> Batch<'a> {
 
     /// How many rows there are for each of [`BESIDE`].
     fn beside(&self) -> [usize; BESIDE.len()] {
-        let Self { money, payments, payouts, disputes, .. } = self;
-        [money.rows(), payments.rows(), payouts.rows(), disputes.rows()]
+        let Self { money, payments, payouts, disputes, credits, .. } = self;
+        [money.rows(), payments.rows(), payouts.rows(), disputes.rows(), credits.rows()]
     }
 
     /// Binds the columns in the order of [`Batch::call`], after the six that say who writes.
@@ -236,7 +242,8 @@ impl<'a> Batch<'a> {
         let query = self.money.bind(query);
         let query = self.payments.bind(query);
         let query = self.payouts.bind(query);
-        self.disputes.bind(query)
+        let query = self.disputes.bind(query);
+        self.credits.bind(query)
     }
 
     /// The shards written for, with their epochs.

@@ -10,6 +10,7 @@ mod append;
 mod audit_rows;
 mod backlog;
 mod batch;
+mod credits;
 mod cursors;
 mod disputes;
 mod fence;

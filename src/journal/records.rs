@@ -27,6 +27,7 @@ pub use payees::PayoutStop;
 use people::Person;
 use preload::Preloaded;
 
+mod credits;
 mod payees;
 mod payments;
 mod people;

@@ -170,7 +170,7 @@ pub(super) const CHECKS: &[(Invariant, &str)] = &[
                 OR r.status = 'canceled'
                     AND (r.state::json -> 'cancellation' ->> 'fee')::bigint > 0)
            AND NOT EXISTS (SELECT FROM financial_events f WHERE f.subject_id = r.id
-                           AND f.kind IN ('ride_fare', 'cancel_fee', 'ride_fare_prepaid'))",
+                           AND f.kind IN ('ride_fare', 'cancel_fee'))",
     ),
     (
         invariants::MONEY_6,
@@ -194,7 +194,7 @@ pub(super) const CHECKS: &[(Invariant, &str)] = &[
                 WHERE status IN ('awaiting_approval', 'queued', 'in_flight', 'unclear'))",
     ),
     // By the ride's events, which make it owe, and by the payment's own, which end that. Of a tip
-    // all of them are its own.
+    // all of them are its own. What credit has paid may be on its way to the payment.
     (
         invariants::MONEY_9,
         "WITH owed AS (
@@ -207,7 +207,9 @@ pub(super) const CHECKS: &[(Invariant, &str)] = &[
              AND p.state::json -> 'debt' ->> 'due' <> 'tip'
          LEFT JOIN owed s ON s.subject_id = p.id
          WHERE p.ride_id IS NOT NULL AND coalesce(r.amount, 0) + coalesce(s.amount, 0)
-             <> CASE WHEN p.status IN ('pending', 'expired') THEN p.amount ELSE 0 END",
+             <> CASE WHEN p.status IN ('pending', 'expired') THEN p.amount - (
+                    SELECT coalesce(sum(u.amount), 0) FROM credit_uses u WHERE u.payment_id = p.id)
+                ELSE 0 END",
     ),
     (
         invariants::MONEY_10,
@@ -278,6 +280,37 @@ pub(super) const CHECKS: &[(Invariant, &str)] = &[
          WHERE p.status = 'waived' AND NOT EXISTS (
              SELECT FROM audit_logs a
              WHERE a.entity_id = p.id AND a.action = 'payment.waive')",
+    ),
+    (
+        invariants::MONEY_15,
+        "SELECT coalesce(c.passenger_id, b.owner)
+         FROM (SELECT passenger_id, sum(amount - used) AS credit FROM passenger_credits
+               GROUP BY passenger_id) c
+         FULL JOIN (SELECT owner, -balance AS credit FROM ledger_running_balances
+                    WHERE code = 2020) b ON b.owner = c.passenger_id
+         WHERE coalesce(c.credit, 0) <> coalesce(b.credit, 0)
+         UNION ALL
+         SELECT u.payment_id FROM credit_uses u
+         WHERE u.amount > 0 AND NOT EXISTS (
+             SELECT FROM financial_events f JOIN ledger_postings e ON e.event_id = f.id
+             WHERE f.key = concat('credit:', replace(u.payment_id::text, '-', ''), ':', u.number)
+               AND e.code = 2020 AND e.owner = u.passenger_id AND e.amount = u.amount)",
+    ),
+    // What was returned has paid nothing. Of a top-up all is credit.
+    (
+        invariants::MONEY_16,
+        "SELECT p.id FROM payment_intents p
+         WHERE p.status IN ('paid', 'refunded') AND p.amount
+             <> (SELECT coalesce(sum(i.amount), 0) FROM pix_received i
+                 WHERE i.payment_id = p.id AND i.good_for LIKE 'settled%')
+              + (SELECT coalesce(sum(u.amount), 0) FROM credit_uses u WHERE u.payment_id = p.id)
+              - (SELECT coalesce(sum(c.amount), 0) FROM passenger_credits c
+                 WHERE c.payment_id = p.id AND c.kind = 'returned')
+         UNION ALL
+         SELECT p.id FROM payment_intents p
+         WHERE p.status IN ('paid', 'refunded') AND p.ride_id IS NULL AND NOT EXISTS (
+             SELECT FROM passenger_credits c WHERE c.payment_id = p.id AND c.kind = 'top_up'
+               AND c.passenger_id = p.passenger_id AND c.amount = p.amount)",
     ),
 ];
 

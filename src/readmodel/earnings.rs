@@ -132,12 +132,12 @@ const BY_DAY: &str = "
         GROUP BY 1
     ), sums AS (
         SELECT day,
-               sum(amount) FILTER (WHERE kind IN ('ride_fare', 'ride_fare_prepaid')) AS fares,
+               sum(amount) FILTER (WHERE kind = 'ride_fare') AS fares,
                -sum(amount) FILTER (WHERE kind = 'cash_commission') AS commission,
                sum(amount) FILTER (WHERE kind LIKE 'cancel_fee%') AS fees,
                sum(amount) FILTER (WHERE kind LIKE 'tip%') AS tips,
                sum(amount) FILTER (WHERE kind NOT LIKE 'cancel_fee%' AND kind NOT LIKE 'tip%'
-                   AND kind NOT IN ('ride_fare', 'ride_fare_prepaid', 'cash_commission'))
+                   AND kind NOT IN ('ride_fare', 'cash_commission'))
                    AS adjustments
         FROM booked GROUP BY day
     )

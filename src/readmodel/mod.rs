@@ -3,6 +3,7 @@
 //! For `accounts`, `api`, `realtime`, `console` and `jobs`. SQL takes bound parameters only.
 
 mod audit;
+mod credit;
 mod demand;
 mod disputes;
 mod earnings;
@@ -23,6 +24,7 @@ use thiserror::Error;
 use tracing::warn;
 
 pub use audit::{Finding, audit};
+pub use credit::{CreditLine, CreditView};
 pub use demand::{Asked, demand};
 pub use earnings::{Earned, Earnings, Period};
 pub use ledger::{Balance, Ledger, Solvency};

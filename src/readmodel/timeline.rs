@@ -284,6 +284,7 @@ mod tests {
             distance: Metres(0),
             duration: Seconds(0),
             pin: Pin::new(1),
+            prepaid: false,
         })
     }
 

@@ -79,18 +79,20 @@ impl Span {
 /// 9999-01-01.
 const LATEST_MS: i64 = 253_370_764_800_000;
 
+/// A posting with what it is of.
 #[derive(FromRow)]
-struct LineRecord {
-    event_id: Uuid,
-    line: i16,
-    at: i64,
+pub(super) struct LineRecord {
+    pub(super) event_id: Uuid,
+    pub(super) line: i16,
+    /// Microseconds.
+    pub(super) at: i64,
     local: String,
-    kind: String,
+    pub(super) kind: String,
     code: i16,
-    amount: i64,
-    balance_after: i64,
-    subject_kind: String,
-    subject_id: Uuid,
+    pub(super) amount: i64,
+    pub(super) balance_after: i64,
+    pub(super) subject_kind: String,
+    pub(super) subject_id: Uuid,
 }
 
 impl LineRecord {
@@ -171,6 +173,19 @@ impl Ledger {
         cursor: Option<&str>,
         limit: u32,
     ) -> Result<Page<StatementLine>, ReadError> {
+        let page = self.lines((driver.0, &[1110, 2000, 2010]), span, cursor, limit).await?;
+        let items = page.items.into_iter().map(LineRecord::shown).collect();
+        Ok(Page { items, next_cursor: page.next_cursor })
+    }
+
+    /// The postings of these accounts of somebody, the newest first.
+    pub(super) async fn lines(
+        &self,
+        (owner, codes): (Uuid, &[i16]),
+        span: Span,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<LineRecord>, ReadError> {
         let limit = limit.clamp(1, LINES_MAX);
         let before = match cursor {
             Some(text) => cursor_of(text).ok_or(ReadError::Cursor)?,
@@ -182,26 +197,25 @@ impl Ledger {
                         AS local,
                     f.kind, p.code, p.amount, p.balance_after, f.subject_kind, f.subject_id
              FROM ledger_postings p JOIN financial_events f ON f.id = p.event_id
-             WHERE p.owner = $1 AND p.code IN (1110, 2000, 2010)
+             WHERE p.owner = $1 AND p.code = ANY ($8)
                AND p.recorded_at >= to_timestamp(0) + $2 * interval '1 millisecond'
                AND p.recorded_at < to_timestamp(0) + $3 * interval '1 millisecond'
                AND (p.recorded_at, p.event_id, p.line)
                    < (to_timestamp(0) + $4 * interval '1 microsecond', $5, $6)
              ORDER BY p.recorded_at DESC, p.event_id DESC, p.line DESC LIMIT $7",
         )
-        .bind(driver.0)
+        .bind(owner)
         .bind(span.from.0.clamp(0, LATEST_MS))
         .bind(span.to.0.clamp(0, LATEST_MS))
         .bind(before.0)
         .bind(before.1)
         .bind(before.2)
         .bind(i64::from(limit) + 1)
+        .bind(codes)
         .fetch_all(&self.db)
         .await?;
         let place = |row: &LineRecord| format!("{}.{}.{}", row.at, row.event_id, row.line);
-        let page = Page::cut(rows, limit as usize, place);
-        let items = page.items.into_iter().map(LineRecord::shown).collect();
-        Ok(Page { items, next_cursor: page.next_cursor })
+        Ok(Page::cut(rows, limit as usize, place))
     }
 
     /// What a driver's pockets held just before a moment: available, held, owed.

@@ -17,8 +17,8 @@ use crate::db::Db;
 /// Broken rows that are counted; beyond it there are too many to matter how many.
 const COUNTED_MAX: u32 = 1000;
 
-/// Each returns the ids of what breaks it among things whose ids are from `$1` up to `$2`.
-const IN_WINDOW: &[(Invariant, &str)] = &[
+/// Each returns the ids of what breaks it among rides whose ids are from `$1` up to `$2`.
+const OF_RIDES: &[(Invariant, &str)] = &[
     (
         invariants::RIDE_1,
         "SELECT entity_id FROM events
@@ -55,6 +55,10 @@ const IN_WINDOW: &[(Invariant, &str)] = &[
                     lag(epoch) OVER (PARTITION BY entity_id ORDER BY seq) AS before
              FROM events WHERE entity_id >= $1 AND entity_id < $2) steps WHERE epoch < before",
     ),
+];
+
+/// As that, among bookings. Nothing is ever added to one.
+const OF_BOOKINGS: &[(Invariant, &str)] = &[
     (
         invariants::MONEY_1,
         "SELECT coalesce(f.id, e.event_id) FROM
@@ -161,13 +165,30 @@ impl Watch {
         Self { db: db.patient() }
     }
 
-    /// What is broken among rides and bookings that began from one moment on and before another.
+    /// What is broken among rides that began from one moment on and before another.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub async fn window(&self, from: UnixMillis, to: UnixMillis) -> Result<Seen, ReadError> {
-        let mut seen = Vec::with_capacity(IN_WINDOW.len());
-        for (invariant, statement) in IN_WINDOW {
+    pub async fn rides(&self, from: UnixMillis, to: UnixMillis) -> Result<Seen, ReadError> {
+        self.within(OF_RIDES, from, to).await
+    }
+
+    /// What is broken among bookings from one moment on and before another.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn bookings(&self, from: UnixMillis, to: UnixMillis) -> Result<Seen, ReadError> {
+        self.within(OF_BOOKINGS, from, to).await
+    }
+
+    async fn within(
+        &self,
+        statements: &[(Invariant, &'static str)],
+        from: UnixMillis,
+        to: UnixMillis,
+    ) -> Result<Seen, ReadError> {
+        let mut seen = Vec::with_capacity(statements.len());
+        for (invariant, statement) in statements {
             let query = sqlx::query_scalar(AssertSqlSafe(bounded(statement)));
             let query = query.bind(id_at(from)).bind(id_at(to));
             seen.push((*invariant, query.fetch_all(&self.db).await?));
@@ -189,7 +210,8 @@ impl Watch {
     /// [`ReadError`].
     pub async fn whole(&self) -> Result<Seen, ReadError> {
         let told = |invariant: &Invariant| {
-            IN_WINDOW.iter().chain(STANDING).any(|(known, _)| known == invariant)
+            let watched = OF_RIDES.iter().chain(OF_BOOKINGS).chain(STANDING);
+            watched.into_iter().any(|(known, _)| known == invariant)
         };
         let untold = |(invariant, _): &&(Invariant, &str)| {
             *invariant == invariants::MONEY_2 || !told(invariant)

@@ -80,6 +80,8 @@ async fn the_model_of_the_database_says_and_keeps_what_postgresql_does() {
         "disputes_ended_holds_nothing",
         "disputes_contested_once",
         "dispute_evidence_pkey",
+        "passenger_credits_whole",
+        "credit_uses_pkey",
     ] {
         assert!(came(&Wrote::Refused { constraint }), "never refused by {constraint}");
     }

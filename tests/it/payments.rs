@@ -5,6 +5,7 @@ mod banks;
 mod charged;
 #[cfg(feature = "failpoints")]
 mod crashed;
+mod credit;
 mod disputes;
 mod expired;
 mod relieved;

@@ -302,6 +302,44 @@ impl<'s> Story<'s> {
         self.tell("pay", json!({"txid": txid, "forced": true})).await["endToEndId"].clone()
     }
 
+    /// A ride that its passenger calls off when its driver is on his way: the path of the fee's
+    /// payment.
+    pub(crate) async fn calls_off(&self) -> String {
+        let (driver, passenger) = (&self.driver.token, &self.passenger.token);
+        let here = json!({"status": "online", "location": {"lat": HERE.0, "lng": HERE.1}});
+        self.line.does(("PUT", "/v1/me/availability"), driver, here).await;
+        let ride = self.line.does(("POST", "/v1/rides"), passenger, pix_order()).await;
+        let path = format!("/v1/rides/{}", text(&ride, "id"));
+        self.line.accepts(&path, driver).await;
+        let cancel = json!({"reason": "changed_mind"});
+        self.line.does(("POST", &format!("{path}/cancel")), passenger, cancel).await;
+        let ended = self.line.until(&path, passenger, |ride| ride["payment"].is_object()).await;
+        format!("/v1/payments/{}", text(&ended["payment"], "payment_id"))
+    }
+
+    /// An admin gives the passenger credit.
+    pub(crate) async fn is_given(&self, admin: &str, amount: &str) {
+        let path = format!("/v1/admin/passengers/{}/credit", self.passenger.id);
+        let body = json!({"amount": amount, "reason": "waited"});
+        self.line.does(("POST", &path), admin, body).await;
+    }
+
+    /// The passenger puts credit in.
+    pub(crate) async fn tops_up(&self, amount: &str) {
+        let body = json!({"amount": amount});
+        let asked = self.line.does(("POST", "/v1/me/credit"), &self.passenger.token, body).await;
+        let payment = format!("/v1/payments/{}", text(&asked, "payment_id"));
+        let txid = self.charged(&payment).await;
+        self.pays(&txid).await;
+        self.is(&payment, "paid").await;
+    }
+
+    /// Waits until the passenger has just so much credit.
+    pub(crate) async fn has_credit(&self, amount: &str) {
+        let token = &self.passenger.token;
+        self.line.until("/v1/me/credit", token, |has| has["balance"] == amount).await;
+    }
+
     /// A ride that is paid: its txid.
     pub(crate) async fn rides_and_pays(&self) -> Value {
         let payment = self.rides().await;

@@ -237,21 +237,23 @@ export interface PixCharge {
   expires_at: string;
 }
 
-/** What a ride costs its passenger by Pix, and whether it was paid. */
+/** What a ride costs its passenger, or what he puts in for later ones, and whether it was paid. */
 export interface Payment {
   payment_id: string;
-  /** None for a Pix that nobody asked for. */
+  /** None for a top-up, and for a Pix that nobody asked for. */
   ride_id: string | null;
   /**
    * `expired`: owed, and a new charge has to be asked for; `unmatched`: nobody asked for it, it
-   * goes back; `waived`: he was let off; `lapsed`: a tip that nobody paid in time; `written_off`:
-   * owed for so long that it is not counted on, and to be paid all the same.
+   * goes back; `waived`: he was let off; `lapsed`: a tip or a top-up that nobody paid in time;
+   * `written_off`: owed for so long that it is not counted on, and to be paid all the same.
    */
   status: 'pending' | 'expired' | 'paid' | 'refunded' | 'unmatched' | 'waived' | 'lapsed' | 'written_off';
   /** What it is for. */
-  due: 'fare' | 'cancel_fee' | 'tip' | null;
+  due: 'fare' | 'cancel_fee' | 'tip' | 'top_up' | null;
   /** Reais with two places. */
   amount: string;
+  /** What of it the passenger's credit has paid. The charge is of the rest. */
+  credited: string;
   /** What of it has gone back. */
   refunded: string;
   currency: 'BRL';

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::ids::{DisputeId, DriverId, PassengerId, PaymentId, RideId, UserId};
-use crate::ledger::Earning;
+use crate::ids::{DisputeId, DriverId, PassengerId, PaymentId, PayoutId, RideId, UserId};
+use crate::ledger::{Earning, Hold};
 use crate::money::Centavos;
 use crate::pix::{EndToEndId, RefundId, Txid};
 use crate::units::UnixMillis;
@@ -101,4 +101,25 @@ pub struct EvidenceRow {
     pub role: &'static str,
     pub text: Arc<str>,
     pub at: UnixMillis,
+}
+
+/// A hold that has changed: something was taken from it, or it has ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HeldRow {
+    pub earning: Earning,
+    pub driver: DriverId,
+    pub hold: Hold,
+}
+
+/// The current row of a payout. `state` is the payout itself as JSON; the columns are what the
+/// database indexes.
+#[derive(Clone, PartialEq)]
+pub struct PayoutRow {
+    pub id: PayoutId,
+    pub driver: DriverId,
+    pub status: &'static str,
+    pub amount: Centavos,
+    pub asked_at: UnixMillis,
+    pub version: u64,
+    pub state: Arc<str>,
 }

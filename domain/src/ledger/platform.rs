@@ -2,7 +2,6 @@
 
 use super::account::Account;
 use super::event::{Draft, FinancialEvent, LedgerError, Subject};
-use crate::ids::PassengerId;
 use crate::money::Centavos;
 use crate::units::UnixMillis;
 
@@ -18,22 +17,5 @@ pub fn funded(
     Draft::new("funded", format!("fund:{reference}"), Subject::Platform, at)
         .debit(Account::PspCash, amount)
         .credit(Account::Equity, amount)
-        .close()
-}
-
-/// A passenger is given `amount` for later rides (E16).
-///
-/// # Errors
-/// [`LedgerError`] for amounts that do not fit.
-pub fn goodwill(
-    reference: &str,
-    passenger: PassengerId,
-    amount: Centavos,
-    at: UnixMillis,
-) -> Result<FinancialEvent, LedgerError> {
-    let key = format!("goodwill:{reference}");
-    Draft::new("goodwill_credit", key, Subject::Passenger(passenger), at)
-        .debit(Account::Promotions, amount)
-        .credit(Account::PassengerCredit(passenger), amount)
         .close()
 }

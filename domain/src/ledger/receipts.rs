@@ -21,8 +21,8 @@ pub struct Receipt<'a> {
 /// What becomes of money in suspense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resolved<'a> {
-    /// It pays for this ride after all.
-    Ride(&'a Trip, Shares),
+    /// It pays for this ride after all, but for what credit had paid of it.
+    Ride(&'a Trip, Shares, Centavos),
     /// It goes back.
     Refund,
     /// The passenger keeps it for a later ride.
@@ -30,13 +30,19 @@ pub enum Resolved<'a> {
 }
 
 impl Receipt<'_> {
-    /// It pays exactly what `trip` owes (E2): its driver has now earned his share.
+    /// It pays exactly what `trip` owes beyond what credit has paid (E2): its driver has now earned
+    /// his share.
     ///
     /// # Errors
     /// [`LedgerError::Unbalanced`] where it is not exactly that.
-    pub fn settles(&self, trip: &Trip, shares: Shares) -> Result<FinancialEvent, LedgerError> {
+    pub fn settles(
+        &self,
+        trip: &Trip,
+        shares: Shares,
+        by_credit: Centavos,
+    ) -> Result<FinancialEvent, LedgerError> {
         let draft = self.draft("pix_received", "").debit(Account::PspClearing, self.amount);
-        collected(draft, trip, shares)?.close()
+        collected(draft, trip, (shares, by_credit))?.close()
     }
 
     /// It pays exactly a tip of `trip` (E2 of E20): all of it is its driver's.
@@ -46,7 +52,7 @@ impl Receipt<'_> {
     pub fn pays_tip(&self, trip: &Trip, amount: Centavos) -> Result<FinancialEvent, LedgerError> {
         let shares = Shares { driver: amount, platform: Centavos::ZERO };
         let draft = self.draft("tip_paid", "").debit(Account::PspClearing, self.amount);
-        collected(draft, trip, shares)?.close()
+        collected(draft, trip, (shares, Centavos::ZERO))?.close()
     }
 
     /// The passenger has paid before his ride (E2c).
@@ -83,7 +89,7 @@ impl Receipt<'_> {
         let draft = Self { at, ..*self }.draft("pix_resolved", ":resolved");
         let draft = draft.debit(Account::Suspense, self.amount);
         match how {
-            Resolved::Ride(trip, shares) => collected(draft, trip, shares)?,
+            Resolved::Ride(trip, shares, by_credit) => collected(draft, trip, (shares, by_credit))?,
             Resolved::Refund => draft.credit(Account::RefundInTransit, self.amount),
             Resolved::Credit(to) => draft.credit(Account::PassengerCredit(to), self.amount),
         }
@@ -112,10 +118,16 @@ impl Receipt<'_> {
     }
 }
 
-/// What `trip` owes is paid, and its driver's share is no longer a promise.
-fn collected(draft: Draft, trip: &Trip, shares: Shares) -> Result<Draft, LedgerError> {
+/// What `trip` owes is paid, the part that credit had not paid before, and its driver's share is no
+/// longer a promise.
+fn collected(
+    draft: Draft,
+    trip: &Trip,
+    (shares, by_credit): (Shares, Centavos),
+) -> Result<Draft, LedgerError> {
+    let rest = Centavos(shares.whole()?.0.saturating_sub(by_credit.0));
     let draft = draft
-        .credit(Account::PassengerReceivable(trip.passenger), shares.whole()?)
+        .credit(Account::PassengerReceivable(trip.passenger), rest)
         .debit(Account::DriverUncollected(trip.driver), shares.driver)
         .credit(Account::DriverHeld(trip.driver), shares.driver);
     Ok(draft)

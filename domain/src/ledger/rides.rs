@@ -108,16 +108,25 @@ impl Trip {
             .close()
     }
 
-    /// The passenger pays with what he has paid before (E2c): his driver has earned his share.
+    /// Credit has paid all of it (E2c): its driver has now earned his share. Nothing where he has
+    /// none.
     ///
     /// # Errors
     /// [`LedgerError`] for amounts that do not fit.
-    pub fn prepaid(&self, shares: Shares, at: UnixMillis) -> Result<FinancialEvent, LedgerError> {
-        self.draft("ride_fare_prepaid", "fare", at)
-            .debit(Account::PassengerCredit(self.passenger), shares.whole()?)
+    pub fn paid_by_credit(
+        &self,
+        due: Due,
+        shares: Shares,
+        at: UnixMillis,
+    ) -> Result<Option<FinancialEvent>, LedgerError> {
+        if shares.driver == Centavos::ZERO {
+            return Ok(None);
+        }
+        self.draft("paid_by_credit", &format!("{}:credit", due.as_str()), at)
+            .debit(Account::DriverUncollected(self.driver), shares.driver)
             .credit(Account::DriverHeld(self.driver), shares.driver)
-            .credit(Account::Commission, shares.platform)
             .close()
+            .map(Some)
     }
 
     /// The passenger paid in cash; the driver owes the commission (E18). Nothing where there is

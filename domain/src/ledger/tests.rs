@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::*;
+use crate::credit::CreditUse;
 use crate::ids::{DisputeId, DriverId, PassengerId, PaymentId, PayoutId, RideId};
 use crate::money::Centavos;
 use crate::units::UnixMillis;
@@ -74,7 +75,7 @@ fn a_ride_that_ends_is_owed_and_its_payment_earns_the_driver_his_share() {
         ],
     );
     expect(
-        receipt(2000).settles(&TRIP, FARE),
+        receipt(2000).settles(&TRIP, FARE, Centavos::ZERO),
         "pix:E1",
         &[
             (PspClearing, 2000),
@@ -104,18 +105,46 @@ fn money_that_came_before_the_ride_pays_for_it() {
         "pix:E1",
         &[(PspClearing, 2000), (PassengerCredit(PASSENGER), -2000)],
     );
+    let used = CreditUse {
+        payment: PAYMENT,
+        number: 1,
+        passenger: PASSENGER,
+        amount: Centavos(500),
+        at: AT,
+    };
+    let paid = [(PassengerCredit(PASSENGER), 500), (PassengerReceivable(PASSENGER), -500)];
+    expect(credit_used(&used), &format!("credit:{}:1", used.payment.0.simple()), &paid);
+    let nothing = CreditUse { amount: Centavos::ZERO, ..used };
+    assert_eq!(credit_used(&nothing), Err(LedgerError::Nothing));
     expect(
-        TRIP.prepaid(FARE, AT),
-        "ride:{ride}:fare",
-        &[(PassengerCredit(PASSENGER), 2000), (DriverHeld(DRIVER), -1600), (Commission, -400)],
+        receipt(1500).settles(&TRIP, FARE, Centavos(500)),
+        "pix:E1",
+        &[
+            (PspClearing, 1500),
+            (PassengerReceivable(PASSENGER), -1500),
+            (DriverUncollected(DRIVER), 1600),
+            (DriverHeld(DRIVER), -1600),
+        ],
     );
+}
+
+#[test]
+fn a_driver_has_earned_his_share_of_what_credit_has_paid() {
+    let all = TRIP.paid_by_credit(Due::Fare, FARE, AT).expect("fits").expect("a share");
+    expect(
+        Ok(all),
+        "ride:{ride}:fare:credit",
+        &[(DriverUncollected(DRIVER), 1600), (DriverHeld(DRIVER), -1600)],
+    );
+    let ours = Shares { driver: Centavos::ZERO, platform: Centavos(5) };
+    assert_eq!(TRIP.paid_by_credit(Due::Fare, ours, AT), Ok(None), "nobody has earned anything");
 }
 
 #[test]
 fn money_that_nobody_can_place_waits_in_suspense() {
     expect(receipt(700).suspended(), "pix:E1", &[(PspClearing, 700), (Suspense, -700)]);
     expect(
-        receipt(2000).resolved(Resolved::Ride(&TRIP, FARE), AT),
+        receipt(2000).resolved(Resolved::Ride(&TRIP, FARE, Centavos::ZERO), AT),
         "pix:E1:resolved",
         &[
             (Suspense, 2000),
@@ -140,8 +169,9 @@ fn money_that_nobody_can_place_waits_in_suspense() {
 fn a_payment_that_is_not_exactly_what_is_owed_settles_nothing() {
     for amount in [1, 1999, 2001] {
         let by = Centavos(amount - 2000);
-        assert_eq!(receipt(amount).settles(&TRIP, FARE), Err(LedgerError::Unbalanced { by }));
-        let late = receipt(amount).resolved(Resolved::Ride(&TRIP, FARE), AT);
+        let exact = receipt(amount).settles(&TRIP, FARE, NOTHING);
+        assert_eq!(exact, Err(LedgerError::Unbalanced { by }));
+        let late = receipt(amount).resolved(Resolved::Ride(&TRIP, FARE, Centavos::ZERO), AT);
         assert_eq!(late, Err(LedgerError::Unbalanced { by }));
     }
 }
@@ -362,7 +392,7 @@ fn cash_tips_goodwill_and_funds() {
 fn books_take_an_event_once_and_never_below_a_floor() {
     let mut books = Books::default();
     let owed = TRIP.owed(Due::Fare, FARE, NOTHING, AT).expect("an event");
-    let paid = receipt(2000).settles(&TRIP, FARE).expect("an event");
+    let paid = receipt(2000).settles(&TRIP, FARE, Centavos::ZERO).expect("an event");
     let account = PassengerReceivable(PASSENGER);
     assert_eq!(books.book(&paid), Err(BookError::BelowFloor { account }), "nothing is owed yet");
     assert_eq!(books, Books::default(), "a refused event leaves nothing behind");

@@ -209,7 +209,7 @@ fn earn(ride: RideId, amount: u64, now: i64) -> (FinancialEvent, FinancialEvent,
     let receipt = Receipt { end_to_end: &end_to_end, payment: None, amount: whole, at };
     (
         trip.owed(Due::Fare, shares, Centavos::ZERO, at).expect("fits"),
-        receipt.settles(&trip, shares).expect("exact"),
+        receipt.settles(&trip, shares, Centavos::ZERO).expect("exact"),
         Hold::of(amount, at + HOLD),
     )
 }

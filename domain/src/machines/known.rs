@@ -51,9 +51,14 @@ impl Elsewhere {
         self.fingerprints.get(&id).is_some_and(|first| *first != fingerprint)
     }
 
-    fn forget(&mut self, key: &CommandKey) {
+    fn has(&self, key: &CommandKey) -> bool {
         let UsedId { id, fingerprint } = UsedId::new(&key.id, key.fingerprint);
-        if self.fingerprints.get(&id) == Some(&fingerprint) {
+        self.fingerprints.get(&id) == Some(&fingerprint)
+    }
+
+    fn forget(&mut self, key: &CommandKey) {
+        let UsedId { id, .. } = UsedId::new(&key.id, key.fingerprint);
+        if self.has(key) {
             self.fingerprints.remove(&id);
             self.oldest_first.retain(|known| *known != id);
         }
@@ -115,6 +120,11 @@ impl Known {
     /// The command goes to another machine, which decides it.
     pub(super) fn goes_elsewhere(&mut self, key: &CommandKey) {
         self.elsewhere.add(UsedId::new(&key.id, key.fingerprint));
+    }
+
+    /// Whether just this command went to another machine.
+    pub(super) fn went_elsewhere(&self, key: &CommandKey) -> bool {
+        self.elsewhere.has(key)
     }
 
     /// Whether a command may go elsewhere under this id, which from now on is its own.

@@ -44,7 +44,7 @@ pub use driver::{
 pub use effect::{Effect, EffectEnded, PaymentEffect, PaymentSeen, RefundSeen, Said};
 pub(crate) use known::KeyHasher;
 pub use known::{PastCommand, UsedId};
-pub use passenger::{PassengerInput, PassengerMachine, Riding};
+pub use passenger::{PassengerInput, PassengerMachine, PassengerRecords, Riding};
 pub use payment::{PaymentInput, PaymentMachine, PaymentRecords};
 pub use payout_line::{LineInput, LinePolicy, PayoutLineMachine, Resumed};
 pub use ride::{Ahead, DriverCommand, ReadAs, RideInput, RideMachine, RideRecords};
@@ -201,7 +201,12 @@ impl<R> Envelope<R> {
         matches!(
             self,
             Self::Ride(_, RideInput::PaymentMoved { .. })
-                | Self::Passenger(_, PassengerInput::Settled { .. })
+                | Self::Passenger(
+                    _,
+                    PassengerInput::Settled { .. }
+                        | PassengerInput::TopUpEnded { .. }
+                        | PassengerInput::Credit(_)
+                )
         )
     }
 
@@ -257,13 +262,16 @@ impl<R> Envelope<R> {
                 _ => None,
             },
             Self::Passenger(_, input) => match input {
-                PassengerInput::Request { ask, .. } => Some(ask.reply),
+                PassengerInput::Request { ask, .. }
+                | PassengerInput::TopUp { ask, .. }
+                | PassengerInput::GiveCredit { ask, .. } => Some(ask.reply),
                 PassengerInput::Active { reply } => Some(reply),
                 _ => None,
             },
             Self::Payment(_, input) => match input {
                 PaymentInput::Intent { ask }
                 | PaymentInput::Tip { ask, .. }
+                | PaymentInput::TopUp { ask, .. }
                 | PaymentInput::Waive { ask, .. }
                 | PaymentInput::Contest { ask, .. }
                 | PaymentInput::GiveBack { ask, .. } => Some(ask.reply),

@@ -1,12 +1,20 @@
-//! The passenger's machine: at most one active ride, reserved before it is requested.
+//! The passenger's machine: at most one active ride, reserved before it is requested, and his
+//! credit, from which nobody else takes.
 
-use std::collections::BTreeSet;
+mod credit;
+#[cfg(test)]
+mod credit_tests;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::known::{Known, PastCommand, done};
 use super::{Ask, Machine, Outputs, RideInput, Turn};
+use crate::credit::{Credit, CreditLot, CreditPolicy, CreditUse};
 use crate::facts::{CommandKey, Decision, Entity};
-use crate::ids::{PassengerId, PaymentId, RideId};
+use crate::ids::{CreditId, PassengerId, PaymentId, RideId};
+use crate::money::Centavos;
 use crate::mutants::{Mutant, is};
+use crate::payment::PaymentPolicy;
 use crate::refusal::Refusal;
 use crate::ride::Order;
 use crate::units::{Millis, UnixMillis};
@@ -41,6 +49,31 @@ pub enum PassengerInput<R> {
     Settled {
         payment: PaymentId,
     },
+    /// He puts money in, by this payment: of a command that is sent again it is the same one.
+    TopUp {
+        ask: Ask<R>,
+        payment: PaymentId,
+        amount: Centavos,
+    },
+    /// A top-up was paid, or cannot be paid any more.
+    TopUpEnded {
+        payment: PaymentId,
+    },
+    /// An admin gives him credit, under a new id.
+    GiveCredit {
+        ask: Ask<R>,
+        credit: CreditId,
+        amount: Centavos,
+        reason: String,
+    },
+    /// Credit of his that is recorded.
+    Credit(CreditLot),
+    /// A payment of his asks how much of this his credit pays: its question of this number.
+    UseCredit {
+        payment: PaymentId,
+        number: u16,
+        upto: Centavos,
+    },
     /// Asks for the passenger's active ride; answered with its id as JSON text, or `null`.
     Active {
         reply: R,
@@ -48,15 +81,38 @@ pub enum PassengerInput<R> {
     Alarm,
 }
 
+/// What is known of a passenger when his machine is built.
+#[derive(Debug, Clone, Default)]
+pub struct PassengerRecords {
+    pub active: Option<RideId>,
+    pub commands: Vec<PastCommand>,
+    /// What he has to pay, where it can be paid.
+    pub owed: Vec<PaymentId>,
+    /// All of his credit, what is used up too.
+    pub lots: Vec<CreditLot>,
+    /// What was answered to payments that may ask again.
+    pub uses: Vec<CreditUse>,
+    /// What he is about to put in.
+    pub top_ups: Vec<(PaymentId, Centavos)>,
+}
+
 /// The actor's inside.
 pub struct PassengerMachine {
     id: PassengerId,
+    /// Whether there is a provider to charge by, and what he may put in.
+    charges: bool,
+    limits: CreditPolicy,
     active: Option<RideId>,
     /// When the active ride was last heard of or asked.
     heard_at: Option<UnixMillis>,
     reserved: Option<Reserved>,
     /// What he has to pay before he may request another ride.
     owed: BTreeSet<PaymentId>,
+    credit: Credit,
+    /// Payments that credit has paid before it was heard that they are owed.
+    covered: BTreeSet<PaymentId>,
+    /// What he is about to put in.
+    top_ups: BTreeMap<PaymentId, Centavos>,
     known: Known,
     passivate_after: Millis,
 }
@@ -73,16 +129,33 @@ impl PassengerMachine {
     #[must_use]
     pub fn new(
         id: PassengerId,
-        active: Option<RideId>,
-        commands: Vec<PastCommand>,
-        owed: Vec<PaymentId>,
+        policy: &PaymentPolicy,
+        records: PassengerRecords,
         passivate_after: Millis,
     ) -> Self {
-        let (known, owed) = (commands.into_iter().collect(), owed.into_iter().collect());
-        Self { id, active, heard_at: None, reserved: None, owed, known, passivate_after }
+        Self {
+            id,
+            charges: policy.charges,
+            limits: policy.credit,
+            active: records.active,
+            heard_at: None,
+            reserved: None,
+            owed: records.owed.into_iter().collect(),
+            credit: Credit::restore(records.lots, records.uses),
+            covered: BTreeSet::new(),
+            top_ups: records.top_ups.into_iter().collect(),
+            known: records.commands.into_iter().collect(),
+            passivate_after,
+        }
     }
 
-    fn request<R>(&mut self, turn: &mut Turn<'_, R>, ask: Ask<R>, ride: RideId, order: Box<Order>) {
+    fn request<R>(
+        &mut self,
+        turn: &mut Turn<'_, R>,
+        ask: Ask<R>,
+        ride: RideId,
+        mut order: Box<Order>,
+    ) {
         if let Some(refusal) = self.still_running(ask.key.as_ref()) {
             turn.reply(ask.reply, Err(refusal));
             return;
@@ -104,6 +177,7 @@ impl PassengerMachine {
             return;
         }
         self.reserved = Some(Reserved { ride, since: turn.now, key: ask.key.clone() });
+        order.prepaid = self.credit.left() > Centavos::ZERO;
         turn.tell_ride(ride, RideInput::Request { ask, order });
     }
 
@@ -142,7 +216,7 @@ impl PassengerMachine {
     }
 
     fn ended(&mut self, ride: RideId, owes: Option<PaymentId>) {
-        self.owed.extend(owes);
+        self.owed.extend(owes.filter(|payment| !self.covered.remove(payment)));
         self.active.take_if(|active| *active == ride);
         self.reserved.take_if(|reserved| reserved.ride == ride);
     }
@@ -176,6 +250,12 @@ impl PassengerMachine {
         &self.owed
     }
 
+    /// His credit. For those who watch machines.
+    #[must_use]
+    pub const fn credit(&self) -> &Credit {
+        &self.credit
+    }
+
     /// The ride that he has, or is about to have. For those who watch machines.
     #[must_use]
     pub fn bound_to(&self) -> Option<RideId> {
@@ -203,6 +283,23 @@ impl<R> Machine for Riding<R> {
             PassengerInput::Ended { ride, owes } => machine.ended(ride, owes),
             PassengerInput::Settled { payment } => {
                 machine.owed.remove(&payment);
+            }
+            PassengerInput::TopUp { ask, payment, amount } => {
+                if let Some(ask) = machine.known.replay(turn, ask) {
+                    machine.top_up(turn, ask, (payment, amount));
+                }
+            }
+            PassengerInput::TopUpEnded { payment } => {
+                machine.top_ups.remove(&payment);
+            }
+            PassengerInput::GiveCredit { ask, credit, amount, reason } => {
+                if let Some(ask) = machine.known.replay(turn, ask) {
+                    machine.give_credit(turn, ask, (credit, amount, &reason));
+                }
+            }
+            PassengerInput::Credit(lot) => machine.credit.add(lot),
+            PassengerInput::UseCredit { payment, number, upto } => {
+                machine.use_credit(turn, (payment, number), upto);
             }
             PassengerInput::Active { reply } => {
                 let body = serde_json::to_string(&machine.active).unwrap_or_default();

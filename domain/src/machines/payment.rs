@@ -19,7 +19,7 @@ use crate::money::Centavos;
 use crate::mutants::{Mutant, is};
 use crate::payment::{
     BankSays, BorneBy, ChargeSeen, Incoming, Payment, PaymentEvent, PaymentPolicy, Receipt,
-    RefundStage, Stage,
+    RefundStage, Stage, TopUp,
 };
 use crate::pix::{EndToEndId, RefundId};
 use crate::provider::Backoff;
@@ -32,6 +32,11 @@ mod against;
 mod court;
 #[cfg(test)]
 mod court_tests;
+mod credit;
+#[cfg(test)]
+mod credit_desk;
+#[cfg(test)]
+mod credit_tests;
 mod incoming;
 mod refunds;
 mod relief;
@@ -86,6 +91,16 @@ pub enum PaymentInput<R> {
         trip: Trip,
         amount: Centavos,
     },
+    /// From its passenger's machine, for whom this is a new id: answered once there is a charge.
+    TopUp {
+        ask: Ask<R>,
+        top_up: TopUp,
+    },
+    /// His credit has paid so much, by the answer to the question of this number.
+    Credited {
+        number: u16,
+        amount: Centavos,
+    },
     /// An admin lets the passenger off a fee.
     Waive {
         ask: Ask<R>,
@@ -134,6 +149,8 @@ pub struct PaymentMachine<R> {
     /// Those who wait for a charge.
     waiting: Vec<Ask<R>>,
     charge: Option<Watch>,
+    /// What credit pays of it is awaited.
+    credit: Option<Watch>,
     refunds: BTreeMap<RefundId, Watch>,
     hints: BTreeMap<EndToEndId, Watch>,
     /// What the driver's wallet is waited for, and as what it was told.
@@ -160,6 +177,7 @@ impl<R> PaymentMachine<R> {
             known: records.commands.into_iter().collect(),
             waiting: Vec::new(),
             charge: None,
+            credit: None,
             refunds: BTreeMap::new(),
             hints: BTreeMap::new(),
             wallets: BTreeMap::new(),
@@ -169,7 +187,9 @@ impl<R> PaymentMachine<R> {
 
     /// What a machine that was just built wants done.
     pub fn wake(&mut self, now: UnixMillis, out: &mut Outputs<R>) {
-        self.attend(&mut Turn::new(now, out), true);
+        let turn = &mut Turn::new(now, out);
+        self.tell_credit_again(turn);
+        self.attend(turn, true);
     }
 
     /// The payment, if it is recorded.
@@ -196,7 +216,8 @@ impl<R> PaymentMachine<R> {
             turn.reply(ask.reply, Err(Refusal::NotFound));
             return;
         };
-        let ordered = payment.order_charge(turn.now, &self.policy);
+        let asked = payment.ask_credit();
+        let ordered = asked.or_else(|| payment.order_charge(turn.now, &self.policy));
         let mut decision = self.decision(turn);
         if let Some(event) = ordered {
             self.record(turn, &event, &mut decision);
@@ -290,7 +311,7 @@ impl<R> PaymentMachine<R> {
     fn answer_waiting(&mut self, turn: &mut Turn<'_, R>, decision: &mut Decision) {
         let Some(payment) = &self.payment else { return };
         if payment.status.is_payable() && payment.copy_paste().is_none() {
-            if payment.open_charge().is_none() {
+            if payment.open_charge().is_none() && !payment.by_credit.waits {
                 for ask in self.waiting.drain(..) {
                     turn.reply(ask.reply, Err(Refusal::Unavailable));
                 }
@@ -314,9 +335,16 @@ impl<R> PaymentMachine<R> {
         for hold in rows.iter().filter_map(Row::as_hold) {
             hand_on(turn, decision, hold);
         }
+        for lot in rows.iter().filter_map(Row::as_credit) {
+            turn.tell_passenger(lot.passenger, PassengerInput::Credit(*lot));
+        }
         decision.rows.extend(rows);
         // What the provider confirmed is an amount, so there is nothing that could not be booked.
         decision.money.extend(payment.booked(event, turn.now).into_iter().flatten());
+        if let Some(top_up) = payment.top_up.filter(|_| payable && !payment.status.is_payable()) {
+            let ended = PassengerInput::TopUpEnded { payment: self.id };
+            turn.tell_passenger(top_up.passenger, ended);
+        }
         // A ride's own payment, and what its passenger must pay: a tip is neither.
         if let Some(trip) = payment.debt.filter(|_| !payment.is_tip()).map(|debt| debt.trip) {
             let (id, status) = (self.id, payment.status);
@@ -347,6 +375,7 @@ impl<R> PaymentMachine<R> {
             decision.timer = Some(timer).filter(|timer| self.timer != Some(*timer));
             self.timer = Some(timer);
         }
+        self.own_results(&mut decision);
         turn.persist(decision);
     }
 }
@@ -384,6 +413,12 @@ impl<R> Machine for PaymentMachine<R> {
                     self.tip(turn, ask, (trip, amount));
                 }
             }
+            PaymentInput::TopUp { ask, top_up } => {
+                if let Some(ask) = self.known.replay(turn, ask) {
+                    self.top_up(turn, ask, top_up);
+                }
+            }
+            PaymentInput::Credited { number, amount } => self.credited(turn, number, amount),
             PaymentInput::Waive { ask, reason } => {
                 if let Some(ask) = self.known.replay(turn, ask) {
                     self.waive(turn, ask, &reason);

@@ -79,6 +79,19 @@ impl Refund {
 }
 
 impl Payment {
+    /// The Pix that paid it, for whoever wants it back.
+    ///
+    /// # Errors
+    /// [`Refusal::PaidByCredit`] where credit did, [`Refusal::IllegalTransition`] where it is not
+    /// paid, and of what is no debt.
+    pub(super) fn paid_by_pix(&self) -> Result<&Receipt, Refusal> {
+        match self.settled_by().filter(|_| self.debt.is_some()) {
+            Some(paid) => Ok(paid),
+            None if self.is_paid_by_credit() => Err(Refusal::PaidByCredit),
+            None => Err(Refusal::IllegalTransition),
+        }
+    }
+
     /// What of `pix` is left to be given back, by everything that is known and not refused.
     #[must_use]
     pub fn left_of(&self, receipt: &Receipt) -> Centavos {
@@ -96,18 +109,19 @@ impl Payment {
         self.debt?.shares.given_back(before, amount).ok()
     }
 
-    /// Gives back `amount` of what was paid.
+    /// Gives back `amount` of what was paid by Pix.
     ///
     /// # Errors
-    /// [`Refusal::IllegalTransition`] where nothing was paid, [`Refusal::RefundTooHigh`] for more
-    /// than is left of it, or nothing, [`Refusal::RefundTooLate`] after ninety days.
+    /// [`Refusal::IllegalTransition`] where nothing was paid, [`Refusal::PaidByCredit`] where that
+    /// was not by Pix, [`Refusal::RefundTooHigh`] for more than is left of it, or nothing,
+    /// [`Refusal::RefundTooLate`] after ninety days.
     pub fn give_back(
         &self,
         amount: Centavos,
         by: BorneBy,
         at: UnixMillis,
     ) -> Result<PaymentEvent, Refusal> {
-        let paid = self.settled_by().ok_or(Refusal::IllegalTransition)?;
+        let paid = self.paid_by_pix()?;
         if !(1..=self.left_of(paid).0).contains(&amount.0) {
             return Err(Refusal::RefundTooHigh);
         }
@@ -132,7 +146,8 @@ impl Payment {
     ///
     /// # Errors
     /// [`Refusal::NotFound`] for others, [`Refusal::IllegalTransition`] where nothing was paid, or
-    /// nothing is left, or it is too late, or another has contested it.
+    /// nothing is left, or it is too late, or another has contested it, [`Refusal::PaidByCredit`]
+    /// where no Pix paid it.
     pub fn contest(
         &self,
         opening: Opening,
@@ -152,7 +167,7 @@ impl Payment {
             let same = before.opening.as_ref().is_some_and(|before| before.by == opening.by);
             return if same { Ok(None) } else { Err(Refusal::IllegalTransition) };
         }
-        let paid = self.settled_by().ok_or(Refusal::IllegalTransition)?;
+        let paid = self.paid_by_pix()?;
         let left = self.left_of(paid);
         if at > paid.at + policy.open_within || left == Centavos::ZERO {
             return Err(Refusal::IllegalTransition);

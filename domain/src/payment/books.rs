@@ -27,19 +27,7 @@ impl Payment {
                 if good_for.settles() {
                     booked.extend(self.back_in_the_books(at)?);
                 }
-                match (good_for, &self.debt) {
-                    (Use::Settled, Some(debt)) if self.is_tip() => {
-                        booked.push(receipt.pays_tip(&debt.trip, debt.amount())?);
-                    }
-                    (Use::Settled, Some(debt)) => {
-                        booked.push(receipt.settles(&debt.trip, debt.shares)?);
-                    }
-                    (Use::SettledLate, Some(debt)) => {
-                        let how = Resolved::Ride(&debt.trip, debt.shares);
-                        booked.extend([receipt.suspended()?, receipt.resolved(how, at)?]);
-                    }
-                    (_, _) => booked.push(receipt.suspended()?),
-                }
+                booked.extend(self.came_in(&receipt, *good_for)?);
                 Ok(booked)
             }
             PaymentEvent::RefundAsked { id, .. }
@@ -58,11 +46,14 @@ impl Payment {
                 let owed = self.debt.map(|debt| debt.owed(self.tips, at)).transpose()?;
                 Ok(owed.into_iter().collect())
             }
+            PaymentEvent::CreditUsed { .. } => Ok(self.paid_by_credit(at)?.into_iter().collect()),
             PaymentEvent::Relieved { why, counted_on } => self.relieved((*why, *counted_on), at),
             PaymentEvent::ChargeOrdered { .. }
             | PaymentEvent::ChargeMade { .. }
             | PaymentEvent::ChargeRefused { .. }
             | PaymentEvent::ChargeEnded { .. }
+            | PaymentEvent::CreditAsked { .. }
+            | PaymentEvent::TopUpAsked { .. }
             | PaymentEvent::Contested { .. }
             | PaymentEvent::WalletSaid { .. } => Ok(vec![]),
             PaymentEvent::BankClaimed { against, .. } | PaymentEvent::BankTook { against, .. }
@@ -73,6 +64,29 @@ impl Payment {
             PaymentEvent::BankClaimed { .. }
             | PaymentEvent::BankRejected { .. }
             | PaymentEvent::BankTook { .. } => self.of_bank(event, at),
+        }
+    }
+
+    /// A Pix that came in, good for this.
+    fn came_in(
+        &self,
+        receipt: &ledger::Receipt<'_>,
+        good_for: Use,
+    ) -> Result<Vec<FinancialEvent>, LedgerError> {
+        let late = |how| Ok(vec![receipt.suspended()?, receipt.resolved(how, receipt.at)?]);
+        match (good_for, &self.debt, self.top_up) {
+            (Use::Settled, Some(debt), _) if self.is_tip() => {
+                Ok(vec![receipt.pays_tip(&debt.trip, debt.amount())?])
+            }
+            (Use::Settled, Some(debt), _) => {
+                Ok(vec![receipt.settles(&debt.trip, debt.shares, self.credited())?])
+            }
+            (Use::SettledLate, Some(debt), _) => {
+                late(Resolved::Ride(&debt.trip, debt.shares, self.credited()))
+            }
+            (Use::Settled, None, Some(top_up)) => Ok(vec![receipt.prepays(top_up.passenger)?]),
+            (Use::SettledLate, None, Some(top_up)) => late(Resolved::Credit(top_up.passenger)),
+            (_, _, _) => Ok(vec![receipt.suspended()?]),
         }
     }
 

@@ -23,7 +23,7 @@ impl Payment {
     #[must_use]
     pub fn order_charge(&self, at: UnixMillis, policy: &PaymentPolicy) -> Option<PaymentEvent> {
         let open = self.open_charge().is_some() && !is(Mutant::SecondCharge);
-        if !policy.charges || !self.status.is_payable() || open {
+        if !policy.charges || !self.status.is_payable() || open || self.by_credit.waits {
             return None;
         }
         let (number, expires_at) = (self.next_charge(), at + policy.expiry);
@@ -86,15 +86,13 @@ impl Payment {
     }
 
     fn good_for(&self, incoming: &Incoming) -> Use {
-        let Some(debt) = self.debt else { return Use::Stray };
+        let Some(left) = self.left() else { return Use::Stray };
         let charge = self.charge_of(incoming);
         match charge {
-            _ if self.settled_by().is_some() => Use::Duplicate,
+            _ if self.settled_by().is_some() || self.is_paid_by_credit() => Use::Duplicate,
             // Nobody asks for it any more.
             _ if !self.status.is_payable() && !self.is_revived() => Use::Stray,
-            _ if incoming.amount != debt.amount() && !is(Mutant::PartialSettles) => {
-                Use::WrongAmount
-            }
+            _ if incoming.amount != left && !is(Mutant::PartialSettles) => Use::WrongAmount,
             Some(charge) if charge.is_open() => Use::Settled,
             Some(_) | None => Use::SettledLate,
         }
@@ -105,6 +103,14 @@ impl Payment {
         self.is_tip() && is(Mutant::TipRevived)
     }
 
+    /// Whether a Pix would settle it, while credit is asked to: what it is good for is not known
+    /// before the answer.
+    #[must_use]
+    pub fn comes_too_early(&self, incoming: &Incoming) -> bool {
+        let known = self.receipts.iter().any(|known| known.pix == incoming.pix);
+        self.by_credit.waits && !known && self.good_for(incoming).settles()
+    }
+
     fn charge_of(&self, incoming: &Incoming) -> Option<&super::Charge> {
         let txid = incoming.txid.as_ref()?;
         self.charges.iter().find(|charge| self.txid(charge.number) == *txid)
@@ -113,7 +119,7 @@ impl Payment {
     /// Whether a Pix is for this payment.
     #[must_use]
     pub fn claims(&self, incoming: &Incoming) -> bool {
-        match self.debt {
+        match self.wanted() {
             Some(_) => self.charge_of(incoming).is_some(),
             None => self.id == PaymentId::of_stray(&incoming.pix),
         }

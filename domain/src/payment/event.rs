@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Against, Cause, Charge, Payment, PaymentStatus, Receipt, Refund, RefundStage, Relief, Stage,
-    Use, numbered,
+    TopUp, Use, numbered,
 };
 use crate::dispute::Status;
 use crate::ids::DisputeId;
@@ -104,6 +104,19 @@ pub enum PaymentEvent {
         shares: Shares,
         against: Option<Against>,
     },
+    /// The passenger's credit is asked for what is left.
+    CreditAsked {
+        number: u16,
+    },
+    /// It has paid so much, or nothing.
+    CreditUsed {
+        number: u16,
+        amount: Centavos,
+    },
+    /// The passenger puts something in. Its charge is ordered next.
+    TopUpAsked {
+        top_up: TopUp,
+    },
 }
 
 impl PaymentEvent {
@@ -128,6 +141,9 @@ impl PaymentEvent {
             Self::BankClaimed { .. } => "bank_claimed",
             Self::BankRejected { .. } => "bank_rejected",
             Self::BankTook { .. } => "bank_took",
+            Self::CreditAsked { .. } => "credit_asked",
+            Self::CreditUsed { .. } => "credit_used",
+            Self::TopUpAsked { .. } => "top_up_asked",
         }
     }
 }
@@ -139,7 +155,9 @@ impl Payment {
         match event {
             PaymentEvent::ChargeOrdered { number, expires_at } => {
                 let (number, expires_at) = (*number, *expires_at);
-                self.charges.push(Charge { number, made_at: at, expires_at, stage: Stage::Making });
+                let part = self.left().filter(|_| self.credited() > Centavos::ZERO);
+                let (made_at, stage) = (at, Stage::Making);
+                self.charges.push(Charge { number, made_at, expires_at, stage, part });
             }
             PaymentEvent::ChargeMade { number, copy_paste } => {
                 self.stage(*number, Stage::Live { copy_paste: copy_paste.clone() });
@@ -197,6 +215,9 @@ impl Payment {
             | PaymentEvent::BankClaimed { .. }
             | PaymentEvent::BankRejected { .. }
             | PaymentEvent::BankTook { .. } => self.apply_against(event),
+            PaymentEvent::CreditAsked { .. }
+            | PaymentEvent::CreditUsed { .. }
+            | PaymentEvent::TopUpAsked { .. } => self.apply_credit(event, at),
         }
         self.status = self.status_now();
     }
@@ -214,12 +235,14 @@ impl Payment {
     }
 
     fn status_now(&self) -> PaymentStatus {
-        let Some(debt) = self.debt else { return PaymentStatus::Unmatched };
+        let waits = self.open_charge().is_some() || self.by_credit.waits;
         match (self.settled_by(), self.relief) {
-            (Some(paid), _) if self.gone(&paid.pix) >= debt.amount() => PaymentStatus::Refunded,
+            _ if self.wanted().is_none() => PaymentStatus::Unmatched,
+            (Some(paid), _) if self.gone(&paid.pix) >= paid.amount => PaymentStatus::Refunded,
             (Some(_), _) => PaymentStatus::Paid,
             (None, Some(relief)) => relief.status(),
-            (None, None) if self.open_charge().is_some() => PaymentStatus::Pending,
+            (None, None) if self.is_paid_by_credit() => PaymentStatus::Paid,
+            (None, None) if waits => PaymentStatus::Pending,
             (None, None) => PaymentStatus::Expired,
         }
     }

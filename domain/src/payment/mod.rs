@@ -3,12 +3,15 @@
 //! A command decides and changes nothing (`decide`); [`Payment::apply`] cannot fail, so a replay
 //! cannot fail. Only the payment's own machine holds one that may change. What must hold: it has at
 //! most one charge that can be paid, as far as is known; it is settled by one Pix, of exactly what
-//! is owed; whatever else comes in lies in suspense until it has gone back.
+//! is owed and credit has not paid, or by credit alone; whatever else comes in lies in suspense
+//! until it has gone back.
 
 mod against;
 mod back;
 mod bank;
 mod books;
+mod charge;
+mod credit;
 mod decide;
 mod event;
 mod relief;
@@ -17,6 +20,7 @@ mod stated;
 #[cfg(test)]
 mod tests;
 mod tip;
+mod top_up;
 #[cfg(test)]
 mod unpaid_tests;
 mod view;
@@ -24,6 +28,7 @@ mod view;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::credit::CreditPolicy;
 use crate::dispute::{DisputePolicy, Status};
 use crate::ids::{PassengerId, PaymentId};
 use crate::ledger::{Due, FinancialEvent, LedgerError, Shares, Trip};
@@ -33,11 +38,14 @@ use crate::units::{Millis, UnixMillis};
 
 pub use against::{Against, Awaits, BorneBy, REFUNDABLE};
 pub use bank::{BankClaim, BankEnd, BankSays, BankStage, TakenBack};
+pub use charge::{Charge, Stage};
+pub use credit::ByCredit;
 pub use decide::ChargeSeen;
 pub use event::PaymentEvent;
 pub use relief::Relief;
 pub use stated::STATED_AFTER;
 pub use tip::TipPolicy;
+pub use top_up::TopUp;
 
 /// The numbers by which payments are decided. All come from configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +57,7 @@ pub struct PaymentPolicy {
     /// How long a driver's share is held, from its payment.
     pub hold: Millis,
     pub tips: TipPolicy,
+    pub credit: CreditPolicy,
     /// After so long what is owed is not counted on any more.
     pub write_off_after: Millis,
     /// By what rules a ride is contested.
@@ -65,6 +74,7 @@ impl Default for PaymentPolicy {
             expiry,
             hold,
             tips: TipPolicy::default(),
+            credit: CreditPolicy::default(),
             write_off_after,
             disputes: DisputePolicy::default(),
         }
@@ -86,7 +96,7 @@ pub enum PaymentStatus {
     Unmatched,
     /// The passenger was let off: nothing is owed.
     Waived,
-    /// A tip that was not paid while it could be: nothing is owed.
+    /// A tip, or a top-up, that was not paid while it could be: nothing is owed.
     Lapsed,
     /// Owed for so long that the books do not count on it; it can be paid all the same.
     WrittenOff,
@@ -143,39 +153,6 @@ impl Debt {
             Due::Tip => self.trip.tipped(tips, self.amount(), at),
             Due::Fare | Due::CancelFee => self.trip.owed(self.due, self.shares, Centavos::ZERO, at),
         }
-    }
-}
-
-/// How far a charge has come.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "is", rename_all = "snake_case")]
-pub enum Stage {
-    /// Ordered; the provider may have it, or not yet.
-    Making,
-    /// Can be paid.
-    Live { copy_paste: String },
-    /// Cannot be paid any more, by what the provider says.
-    Ended,
-    /// The provider refused it.
-    Refused { code: String },
-}
-
-/// One charge: what the provider is asked to collect under a txid of ours.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Charge {
-    /// Counts the charges of a payment, from 1.
-    pub number: u16,
-    pub made_at: UnixMillis,
-    /// By us: the provider's own word for a charge that is over does not exist.
-    pub expires_at: UnixMillis,
-    pub stage: Stage,
-}
-
-impl Charge {
-    /// Whether it can be paid, as far as is known.
-    #[must_use]
-    pub const fn is_open(&self) -> bool {
-        matches!(self.stage, Stage::Making | Stage::Live { .. })
     }
 }
 
@@ -327,7 +304,7 @@ pub struct Payment {
     /// How many events it has.
     pub version: u64,
     pub status: PaymentStatus,
-    /// None for a Pix that nobody asked for.
+    /// None for what is no debt: a top-up, or a Pix that nobody asked for.
     pub debt: Option<Debt>,
     pub opened_at: UnixMillis,
     pub paid_at: Option<UnixMillis>,
@@ -348,6 +325,10 @@ pub struct Payment {
     /// Of the tip of a ride: how many were given, the lapsed ones too.
     #[serde(default, skip_serializing_if = "is_none_given")]
     pub tips: u16,
+    #[serde(default, skip_serializing_if = "ByCredit::is_none")]
+    pub by_credit: ByCredit,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_up: Option<TopUp>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
@@ -360,8 +341,8 @@ impl Payment {
     /// ordered with it.
     #[must_use]
     pub fn owed(debt: Debt, at: UnixMillis, policy: &PaymentPolicy) -> Self {
-        let first =
-            Charge { number: 1, made_at: at, expires_at: at + policy.expiry, stage: Stage::Making };
+        let expires_at = at + policy.expiry;
+        let first = Charge { number: 1, made_at: at, expires_at, stage: Stage::Making, part: None };
         Self {
             charges: policy.charges.then_some(first).into_iter().collect(),
             ..Self::empty(PaymentId::of_ride(debt.trip.ride), Some(debt), at)
@@ -388,6 +369,8 @@ impl Payment {
             refunds: Vec::new(),
             relief: None,
             tips: 0,
+            by_credit: ByCredit::NONE,
+            top_up: None,
             bank_claims: Vec::new(),
             contested: None,
             contested_heard: None,
@@ -397,7 +380,15 @@ impl Payment {
     /// Who is asked to pay.
     #[must_use]
     pub fn passenger(&self) -> Option<PassengerId> {
-        self.debt.map(|debt| debt.trip.passenger)
+        let owes = self.debt.map(|debt| debt.trip.passenger);
+        owes.or(self.top_up.map(|top_up| top_up.passenger))
+    }
+
+    /// All that it is of; none where nobody was asked for anything.
+    #[must_use]
+    pub fn wanted(&self) -> Option<Centavos> {
+        let owed = self.debt.map(|debt| debt.amount());
+        owed.or(self.top_up.map(|top_up| top_up.amount))
     }
 
     /// The charge that can be paid, as far as is known.
@@ -438,6 +429,7 @@ impl Payment {
     pub fn is_busy(&self) -> bool {
         let asked = |refund: &Refund| refund.stage == RefundStage::Asked;
         self.open_charge().is_some()
+            || self.by_credit.waits
             || self.refunds.iter().any(asked)
             || self.failed_refund().is_some()
             || self.awaits_wallet()

@@ -14,7 +14,7 @@ use crate::units::UnixMillis;
 pub enum Relief {
     /// Somebody of ours let the passenger off his fee: he owes nothing, nobody has earned it.
     Waived,
-    /// A tip that was not paid while it could be. It was never more than an intention.
+    /// A tip, or a top-up, that was not paid while it could be: it was only ever an intention.
     Lapsed,
     /// It is not counted on any more. The passenger owes it all the same, and may pay it.
     WrittenOff,
@@ -33,29 +33,34 @@ impl Relief {
 
 impl Payment {
     /// Lets the passenger off a fee. One that he has paid goes back to him, all that is left of it,
-    /// and the platform bears it.
+    /// and the platform bears it; what credit had paid of one that he still owes is credit again.
     ///
     /// # Errors
     /// [`Refusal::IllegalTransition`] for what is no fee, and for one that is waived already or has
-    /// gone back, [`Refusal::RefundTooLate`] for one that was paid more than ninety days ago.
+    /// gone back, [`Refusal::RefundTooLate`] for one that was paid more than ninety days ago,
+    /// [`Refusal::PaidByCredit`] for one of which no Pix came in, [`Refusal::Unavailable`] while
+    /// credit is asked to pay it.
     pub fn waive(&self, at: UnixMillis) -> Result<PaymentEvent, Refusal> {
         if self.debt.is_none_or(|debt| debt.due != Due::CancelFee) {
             return Err(Refusal::IllegalTransition);
         }
+        if self.by_credit.waits {
+            return Err(Refusal::Unavailable);
+        }
         if self.status.is_payable() {
             return Ok(self.relieved_by(Relief::Waived));
         }
-        let paid = self.settled_by().ok_or(Refusal::IllegalTransition)?;
+        let paid = self.paid_by_pix()?;
         self.give_back(self.left_of(paid), BorneBy::Platform, at).map_err(|refusal| match refusal {
             Refusal::RefundTooLate => refusal,
             _ => Refusal::IllegalTransition,
         })
     }
 
-    /// A tip lapses when its charge has ended.
+    /// What nobody owes lapses when its charge has ended.
     #[must_use]
     pub fn lapse(&self) -> Option<PaymentEvent> {
-        let lapses = self.is_tip() && self.status == PaymentStatus::Expired;
+        let lapses = self.is_optional() && self.status == PaymentStatus::Expired;
         lapses.then(|| self.relieved_by(Relief::Lapsed))
     }
 
@@ -63,8 +68,8 @@ impl Payment {
     #[must_use]
     pub fn write_off(&self, now: UnixMillis, policy: &PaymentPolicy) -> Option<PaymentEvent> {
         let old = now >= self.opened_at + policy.write_off_after;
-        let counted_on = self.status.is_owed() && !self.is_tip() && self.debt.is_some();
-        (old && counted_on).then(|| self.relieved_by(Relief::WrittenOff))
+        let counted_on = self.status.is_owed() && !self.is_optional();
+        (old && counted_on && !self.by_credit.waits).then(|| self.relieved_by(Relief::WrittenOff))
     }
 
     fn relieved_by(&self, why: Relief) -> PaymentEvent {
@@ -79,12 +84,14 @@ impl Payment {
     ) -> Result<Vec<FinancialEvent>, LedgerError> {
         let Some(debt) = self.debt.filter(|_| counted_on) else { return Ok(vec![]) };
         let owed = debt.owed(self.tips, self.opened_at)?;
+        let mut events = self.returned(at)?;
         let event = match why {
             Relief::Waived => owed.reversal("cancel_fee_waived", at),
             Relief::Lapsed => owed.reversal("tip_lapsed", at),
             Relief::WrittenOff => Some(debt.trip.written_off(debt.due, debt.shares, false, at)?),
         };
-        Ok(event.into_iter().collect())
+        events.extend(event);
+        Ok(events)
     }
 
     /// What is booked first when something that was written off is paid after all.

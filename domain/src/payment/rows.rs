@@ -42,18 +42,18 @@ impl Payment {
                     good_for: good_for.as_str(),
                     at,
                 });
-                let earned = self
-                    .debt
-                    .filter(|debt| good_for.settles() && debt.shares.driver > Centavos::ZERO);
-                let hold = earned.map(|debt| {
-                    Row::Hold(HoldRow {
-                        earning: Earning { ride: debt.trip.ride, due: debt.due },
-                        driver: debt.trip.driver,
-                        amount: debt.shares.driver,
-                        release_at: at + policy.hold,
-                    })
-                });
-                std::iter::once(receipt).chain(hold).collect()
+                let settled = good_for.settles().then_some(());
+                let hold = settled.and_then(|()| self.hold_row(at, policy));
+                let credit = settled.and_then(|()| self.put_in_lot(at)).map(Row::Credit);
+                std::iter::once(receipt).chain(hold).chain(credit).collect()
+            }
+            PaymentEvent::CreditUsed { .. } => {
+                let paid = self.is_paid_by_credit();
+                paid.then(|| self.hold_row(at, policy)).flatten().into_iter().collect()
+            }
+            PaymentEvent::Relieved { counted_on, .. } => {
+                let lots = self.returned_lots(at).into_iter().filter(|_| *counted_on);
+                lots.map(Row::Credit).collect()
             }
             PaymentEvent::RefundAsked { id, .. }
             | PaymentEvent::RefundDone { id }
@@ -64,12 +64,24 @@ impl Payment {
             }),
             PaymentEvent::PixStated { .. }
             | PaymentEvent::TipGiven { .. }
-            | PaymentEvent::Relieved { .. }
+            | PaymentEvent::TopUpAsked { .. }
+            | PaymentEvent::CreditAsked { .. }
             | PaymentEvent::Contested { .. }
             | PaymentEvent::BankClaimed { .. }
             | PaymentEvent::BankRejected { .. }
             | PaymentEvent::BankTook { .. } => Vec::new(),
         }
+    }
+
+    /// What its driver has earned by its being paid.
+    fn hold_row(&self, at: UnixMillis, policy: &PaymentPolicy) -> Option<Row> {
+        let debt = self.debt.filter(|debt| debt.shares.driver > Centavos::ZERO)?;
+        Some(Row::Hold(HoldRow {
+            earning: Earning { ride: debt.trip.ride, due: debt.due },
+            driver: debt.trip.driver,
+            amount: debt.shares.driver,
+            release_at: at + policy.hold,
+        }))
     }
 
     fn refund_row(&self, which: impl Fn(&Refund) -> bool) -> Vec<Row> {
@@ -97,7 +109,7 @@ impl Payment {
             ride: self.debt.map(|debt| debt.trip.ride),
             passenger: self.passenger(),
             driver: self.debt.map(|debt| debt.trip.driver),
-            amount: self.debt.map_or(received, |debt| debt.amount()),
+            amount: self.wanted().unwrap_or(received),
             status: self.status.as_str(),
             version: self.version,
             opened_at: self.opened_at,
@@ -116,7 +128,7 @@ impl Payment {
         Some(Row::Charge(ChargeRow {
             txid: self.txid(number),
             payment: self.id,
-            amount: self.debt?.amount(),
+            amount: charge.part.or(self.wanted())?,
             status,
             copy_paste,
             made_at: charge.made_at,

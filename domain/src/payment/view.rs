@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{Payment, PaymentStatus, RefundStage, Stage};
 use crate::facts::{StreamId, StreamRow};
 use crate::ids::{PaymentId, RideId};
+use crate::ledger::Due;
 use crate::money::{Centavos, reais};
 use crate::pix::Txid;
 use crate::ride::json_text;
@@ -20,10 +21,12 @@ struct PaymentView<'a> {
     payment_id: PaymentId,
     ride_id: Option<RideId>,
     status: PaymentStatus,
-    /// What it is for: `fare`, `cancel_fee`.
-    due: Option<crate::ledger::Due>,
+    due: Option<For>,
     #[serde(serialize_with = "reais")]
     amount: Centavos,
+    /// What of it credit has paid.
+    #[serde(serialize_with = "reais")]
+    credited: Centavos,
     #[serde(serialize_with = "reais")]
     refunded: Centavos,
     currency: &'static str,
@@ -34,6 +37,15 @@ struct PaymentView<'a> {
     #[serde(serialize_with = "rfc3339_option")]
     paid_at: Option<UnixMillis>,
     version: u64,
+}
+
+/// What it is for.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum For {
+    TopUp,
+    #[serde(untagged)]
+    Ride(Due),
 }
 
 #[derive(Serialize)]
@@ -53,8 +65,9 @@ impl Payment {
             payment_id: self.id,
             ride_id: row.ride,
             status: self.status,
-            due: self.debt.map(|debt| debt.due),
+            due: self.debt.map(|debt| For::Ride(debt.due)).or(self.top_up.map(|_| For::TopUp)),
             amount: row.amount,
+            credited: self.credited(),
             refunded: self.refunded(),
             currency: "BRL",
             pix: self.pix_view(),

@@ -172,6 +172,9 @@ pub struct Order {
     pub distance: Metres,
     pub duration: Seconds,
     pub pin: Pin,
+    /// He had credit when he ordered it: what he owes is first asked of that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub prepaid: bool,
 }
 
 /// An offer of the ride to one driver.

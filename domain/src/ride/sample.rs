@@ -73,6 +73,7 @@ pub(crate) fn order(of: PassengerId) -> Order {
         distance: Metres(5000),
         duration: Seconds(600),
         pin: Pin::new(427),
+        prepaid: false,
     }
 }
 

@@ -5,14 +5,15 @@
 
 use std::collections::BTreeMap;
 
+use ibora_domain::credit::{CreditLot, CreditUse};
 use ibora_domain::facts::{
     ChargeRow, Decision, DisputeRow, Entity, EvidenceRow, HeldRow, HoldRow, PaymentRow, PayoutRow,
     ReceiptRow, RefundRow, Row,
 };
-use ibora_domain::ids::{DisputeId, DriverId, PassengerId, PaymentId, PayoutId, RideId};
+use ibora_domain::ids::{CreditId, DisputeId, DriverId, PassengerId, PaymentId, PayoutId, RideId};
 use ibora_domain::ledger::{Account, Earning, Hold, Side, Wallet};
 use ibora_domain::machines::{
-    PastCommand, PaymentRecords, Resumed, WalletRecords, day_of, start_of_day,
+    PassengerRecords, PastCommand, PaymentRecords, Resumed, WalletRecords, day_of, start_of_day,
 };
 use ibora_domain::money::Centavos;
 use ibora_domain::payment::{Payment, PaymentStatus};
@@ -36,6 +37,8 @@ pub struct Money {
     pub holds: BTreeMap<Earning, (DriverId, Hold)>,
     pub payouts: BTreeMap<PayoutId, PayoutRow>,
     pub disputes: Disputes,
+    pub credits: BTreeMap<CreditId, CreditLot>,
+    pub credit_uses: BTreeMap<(PaymentId, u16), CreditUse>,
 }
 
 /// What a step changed, to take it back.
@@ -47,6 +50,8 @@ pub(super) enum MoneyUndo {
     Hold(Earning, Option<(DriverId, Hold)>),
     Payout(PayoutId, Option<PayoutRow>),
     Dispute(DisputeUndo),
+    Credit(CreditId, Option<CreditLot>),
+    CreditUse(PaymentId, u16),
 }
 
 fn is_open(charge: &ChargeRow) -> bool {
@@ -83,12 +88,20 @@ impl Money {
             MoneyUndo::Hold(earning, before) => put_back(&mut self.holds, earning, before),
             MoneyUndo::Payout(id, before) => put_back(&mut self.payouts, id, before),
             MoneyUndo::Dispute(step) => self.disputes.take_back(step),
+            MoneyUndo::Credit(id, before) => put_back(&mut self.credits, id, before),
+            MoneyUndo::CreditUse(payment, number) => {
+                self.credit_uses.remove(&(payment, number));
+            }
         }
     }
 
     /// A payment that is there keeps whose it is.
     fn upsert_payment(&mut self, row: &PaymentRow) -> Result<MoneyUndo, &'static str> {
-        let is_of = |row: &PaymentRow| row.ride.is_none() == (row.status == "unmatched");
+        let is_of = |row: &PaymentRow| {
+            row.passenger.is_none() == (row.status == "unmatched")
+                && row.ride.is_none() == row.driver.is_none()
+                && (row.ride.is_none() || row.passenger.is_some())
+        };
         let (id, before) = (row.id, self.payments.get(&row.id).cloned());
         let proposed = is_of(row);
         let mut row = row.clone();
@@ -157,6 +170,26 @@ impl Money {
         MoneyUndo::Payout(id, before)
     }
 
+    /// Of a lot that is there only what is used of it changes.
+    fn upsert_credit(&mut self, row: &CreditLot) -> Result<MoneyUndo, &'static str> {
+        let before = self.credits.get(&row.id).copied();
+        let lot = before.map_or(*row, |known| CreditLot { used: row.used, ..known });
+        if row.used > row.amount || lot.used > lot.amount {
+            return Err("passenger_credits_whole");
+        }
+        self.credits.insert(row.id, lot);
+        Ok(MoneyUndo::Credit(row.id, before))
+    }
+
+    fn insert_credit_use(&mut self, row: &CreditUse) -> Result<MoneyUndo, &'static str> {
+        let key = (row.payment, row.number);
+        if self.credit_uses.contains_key(&key) {
+            return Err("credit_uses_pkey");
+        }
+        self.credit_uses.insert(key, *row);
+        Ok(MoneyUndo::CreditUse(row.payment, row.number))
+    }
+
     fn insert_hold(&mut self, row: &HoldRow) -> Result<MoneyUndo, &'static str> {
         if self.holds.contains_key(&row.earning) {
             return Err("holds_pkey");
@@ -191,6 +224,8 @@ struct Rows<'a> {
     payouts: BTreeMap<PayoutId, &'a PayoutRow>,
     disputes: BTreeMap<DisputeId, &'a DisputeRow>,
     evidence: Vec<&'a EvidenceRow>,
+    credits: BTreeMap<CreditId, &'a CreditLot>,
+    credit_uses: Vec<&'a CreditUse>,
 }
 
 impl<'a> Rows<'a> {
@@ -207,6 +242,8 @@ impl<'a> Rows<'a> {
                 Row::Payout(row) => drop(rows.payouts.insert(row.id, row)),
                 Row::Dispute(row) => drop(rows.disputes.insert(row.id, row)),
                 Row::Evidence(row) => rows.evidence.push(row),
+                Row::Credit(row) => drop(rows.credits.insert(row.id, row)),
+                Row::CreditUse(row) => rows.credit_uses.push(row),
                 Row::Ride(_) | Row::Wave(_) | Row::Attempts(_) | Row::Driver(_) => {}
             }
         }
@@ -257,6 +294,12 @@ impl Database {
         for row in rows.evidence {
             undo.push(Undo::Rows(MoneyUndo::Dispute(disputes.insert_evidence(row)?)));
         }
+        for row in rows.credits.values() {
+            undo.push(Undo::Rows(self.money.upsert_credit(row)?));
+        }
+        for row in rows.credit_uses {
+            undo.push(Undo::Rows(self.money.insert_credit_use(row)?));
+        }
         Ok(())
     }
 
@@ -278,7 +321,9 @@ impl Database {
     pub fn payment_records(&self, id: PaymentId) -> PaymentRecords {
         let payment = self.payment(id);
         let passenger = payment.as_ref().and_then(Payment::passenger);
-        let commands = self.commands_of(id.0, passenger.map(|id| id.0));
+        let top_up = payment.as_ref().and_then(|payment| payment.top_up);
+        let owner = top_up.map_or(id.0, |top_up| top_up.passenger.0);
+        let commands = self.commands_of(owner, passenger.map(|id| id.0));
         PaymentRecords { payment, commands }
     }
 
@@ -287,6 +332,27 @@ impl Database {
     pub fn payment_of(&self, ride: RideId) -> Option<(PaymentStatus, u64)> {
         let payment = self.payment(PaymentId::of_ride(ride))?;
         Some((payment.status, payment.version))
+    }
+
+    /// What a passenger's machine must know, whose active ride was read before.
+    #[must_use]
+    pub fn passenger_records(&self, id: PassengerId, active: Option<RideId>) -> PassengerRecords {
+        let money = &self.money;
+        // Nothing here is so old that the records would leave it out.
+        let uses = money.credit_uses.values().filter(|used| used.passenger == id);
+        let open = |row: &&PaymentRow| {
+            let open = matches!(row.status, "pending" | "expired");
+            row.passenger == Some(id) && row.ride.is_none() && open
+        };
+        let top_ups = money.payments.values().filter(open);
+        PassengerRecords {
+            active,
+            commands: self.past_commands(id.0),
+            owed: self.owed_by(id),
+            lots: money.credits.values().filter(|lot| lot.passenger == id).copied().collect(),
+            uses: uses.copied().collect(),
+            top_ups: top_ups.map(|row| (row.id, row.amount)).collect(),
+        }
     }
 
     /// What a passenger has to pay.

@@ -150,11 +150,10 @@ impl Engine {
                         world.db.active_passengers.get(&id).copied()
                     }
                 };
-                let commands = world.db.past_commands(id.0);
-                let idle = world.drivers.passivate_after;
-                let owed = world.db.owed_by(id);
-                let machine = PassengerMachine::new(id, active, commands, owed, idle);
-                Body::Passenger(Riding(machine, PhantomData))
+                let known = world.db.passenger_records(id, active);
+                let (payments, idle) = (&world.rides.payments, world.drivers.passivate_after);
+                let machine = PassengerMachine::new(id, payments, known, idle);
+                Body::Passenger(Box::new(Riding(machine, PhantomData)))
             }
             (Entity::Dispatcher(zone), _) => {
                 let policy = world.rides.dispatch_policy(zone);

@@ -75,7 +75,7 @@ impl Drop for Reply {
 pub enum Body {
     Ride(Box<RideMachine<Reply>>),
     Driver(Box<Driving<Reply>>),
-    Passenger(Riding<Reply>),
+    Passenger(Box<Riding<Reply>>),
     Dispatcher(DispatcherMachine<Reply>),
     Payment(Box<PaymentMachine<Reply>>),
     Wallet(Box<WalletMachine<Reply>>),
@@ -117,7 +117,7 @@ impl Body {
         match self {
             Self::Ride(machine) => &mut **machine,
             Self::Driver(machine) => &mut **machine,
-            Self::Passenger(machine) => machine,
+            Self::Passenger(machine) => &mut **machine,
             Self::Dispatcher(machine) => machine,
             Self::Payment(machine) => &mut **machine,
             Self::Wallet(machine) => &mut **machine,

@@ -4,16 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use ibora_domain::credit::CreditLot;
 use ibora_domain::facts::{Decision, Entity, PaymentRow, RefundRow, Row};
-use ibora_domain::ids::{DriverId, PassengerId, PaymentId, PayoutId};
+use ibora_domain::ids::{CreditId, DriverId, PassengerId, PaymentId, PayoutId};
 use ibora_domain::invariants::{
-    MONEY_1, MONEY_3, MONEY_6, MONEY_7, MONEY_8, MONEY_9, MONEY_10, MONEY_11, TIMER_1,
+    MONEY_1, MONEY_3, MONEY_6, MONEY_7, MONEY_8, MONEY_9, MONEY_10, MONEY_11, MONEY_15, TIMER_1,
 };
-use ibora_domain::ledger::{Account, Earning, FinancialEvent, Guard, Posting, Side};
+use ibora_domain::ledger::{Account, Earning, FinancialEvent, Guard, Posting, Side, Subject};
+use ibora_domain::money::Centavos;
 use ibora_domain::payment::{Payment, PaymentEvent};
 use ibora_domain::payout::{Payout, SendOrder};
 use ibora_domain::pix::{EndToEndId, RefundId};
-use ibora_domain::units::Millis;
+use ibora_domain::units::{Millis, UnixMillis};
 use ibora_psp::Refusal;
 use uuid::Uuid;
 
@@ -39,6 +41,12 @@ pub(super) struct MoneyBooks {
     keys: BTreeSet<Arc<str>>,
     pub(super) payments: BTreeMap<PaymentId, Payment>,
     owed: BTreeMap<PassengerId, i64>,
+    /// What each payment is owed, of that.
+    due: BTreeMap<PaymentId, i64>,
+    /// What credit has paid of each, by its passengers' machines.
+    used: BTreeMap<PaymentId, i64>,
+    lots: BTreeMap<CreditId, i64>,
+    credit: BTreeMap<PassengerId, i64>,
     /// What was put into holds and has not left them, each with its driver's sum.
     pub(super) holds: BTreeMap<Earning, (DriverId, i64)>,
     held: BTreeMap<DriverId, i64>,
@@ -54,12 +62,40 @@ impl MoneyBooks {
         let signed = self.balances.get(&account).copied().unwrap_or(0);
         if account.side() == Side::Debit { signed } else { -signed }
     }
-}
 
-/// What a payment is owed, by its status.
-fn due(payment: &Payment) -> i64 {
-    let owed = payment.debt.filter(|_| payment.status.is_owed());
-    owed.map_or(0, |debt| debt.amount().0)
+    /// Takes note of what a payment is owed, by its status, beyond what credit has paid of it.
+    fn note_due(&mut self, id: PaymentId) {
+        let Some(payment) = self.payments.get(&id) else { return };
+        let Some(passenger) = payment.passenger() else { return };
+        let owed = payment.debt.filter(|_| payment.status.is_owed());
+        let used = self.used.get(&id).copied().unwrap_or(0);
+        let due = owed.map_or(0, |debt| debt.amount().0 - used);
+        let before = self.due.insert(id, due).unwrap_or(0);
+        *self.owed.entry(passenger).or_default() += due - before;
+    }
+
+    fn note_lot(&mut self, lot: &CreditLot) {
+        let before = self.lots.insert(lot.id, lot.left().0).unwrap_or(0);
+        *self.credit.entry(lot.passenger).or_default() += lot.left().0 - before;
+    }
+
+    /// What credit has paid of a payment.
+    fn used_of(&self, payment: Subject) -> i64 {
+        match payment {
+            Subject::Payment(id) => self.used.get(&id).copied().unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    /// Whether credit has paid all of a ride.
+    fn is_paid_by_credit(&self, ride: Subject) -> bool {
+        let Subject::Ride(ride) = ride else { return false };
+        let payment = self.payments.get(&PaymentId::of_ride(ride));
+        payment.is_some_and(|payment| {
+            let used = self.used.get(&payment.id).copied().map(Centavos);
+            payment.is_paid_by_credit() && payment.wanted() == used
+        })
+    }
 }
 
 impl Watch {
@@ -109,6 +145,11 @@ impl Watch {
                 }
                 Row::Refund(row) => self.refund_decided(row),
                 Row::Dispute(row) => self.dispute_decided(row),
+                Row::Credit(lot) => self.money.note_lot(lot),
+                Row::CreditUse(used) => {
+                    *self.money.used.entry(used.payment).or_default() += used.amount.0;
+                    self.money.note_due(used.payment);
+                }
                 Row::Payout(row) => {
                     if let Ok(payout) = serde_json::from_str::<Payout>(&row.state) {
                         self.payout_decided(payout);
@@ -153,8 +194,7 @@ impl Watch {
                 self.check(0, PAYMENT, (false, format!("{row:?} cannot be read")));
                 continue;
             };
-            let known = self.money.payments.get(&row.id);
-            let (status, before) = (known.map(|known| known.status), known.map_or(0, due));
+            let status = self.money.payments.get(&row.id).map(|known| known.status);
             let mut folded = match self.money.payments.remove(&row.id) {
                 Some(known) => known,
                 None if decision.entity == Entity::Payment(row.id) => begun(&stored),
@@ -169,10 +209,8 @@ impl Watch {
             self.check(0, PAYMENT, (same, what));
             self.shares_taken_once(&stored);
             self.paid_is_held(status, &stored, decision);
-            if let Some(passenger) = stored.passenger() {
-                *self.money.owed.entry(passenger).or_default() += due(&stored) - before;
-            }
             self.money.payments.insert(row.id, stored);
+            self.money.note_due(row.id);
         }
     }
 
@@ -221,6 +259,7 @@ impl Watch {
             let (balance, money) = (self.money.balance(account), &self.money);
             let (invariant, said) = match account {
                 Account::PassengerReceivable(id) => (MONEY_9, money.owed.get(&id).copied()),
+                Account::PassengerCredit(id) => (MONEY_15, money.credit.get(&id).copied()),
                 Account::DriverHeld(id) => (MONEY_7, money.held.get(&id).copied()),
                 Account::PayoutInTransit => (MONEY_8, Some(money.in_transit)),
                 Account::DisputeEscrow(id) => (MONEY_11, Some(money.court.escrow(id))),
@@ -236,8 +275,12 @@ impl Watch {
     }
 }
 
-/// A tip before it was given, or of a Pix that nobody asked for before it was taken in.
+/// A top-up or a tip before it was asked for, or of a Pix that nobody asked for before it was taken
+/// in.
 fn begun(stored: &Payment) -> Payment {
+    if stored.top_up.is_some() {
+        return Payment::top_up(stored.id, stored.opened_at);
+    }
     if let Some(debt) = stored.debt.filter(|_| stored.is_tip()) {
         return Payment::tip(debt.trip, stored.opened_at);
     }
@@ -302,8 +345,10 @@ impl World {
         self.watch.holds(MONEY_10, exact, || {
             format!("{} books {clearing} and {fees}, and {taken:?} is so", event.key())
         });
-        let came_in = came.is_some_and(|came| came >= -earned);
-        let credited = earned >= 0 || came_in || gives_back(event);
+        let by_credit = self.watch.money.is_paid_by_credit(event.subject());
+        let used = self.watch.money.used_of(event.subject());
+        let by_pix = came.is_some_and(|came| came + used >= -earned);
+        let credited = earned >= 0 || by_credit || by_pix || gives_back(event);
         let what = format!("{} credits a driver, and {came:?} came in", event.key());
         self.watch.check(self.now, PAID, (credited, what));
     }
@@ -385,13 +430,18 @@ impl World {
         }
         let skewed = self.plan.iter().any(|fault| fault.kind == Kind::Skew);
         let slack = Millis(if skewed { 12_000 } else { 3000 });
+        let (now, held) = (self.wall(), self.line.held);
+        let waited_for = |since: UnixMillis| now.since(since).0 + slack.0 < held.0;
+        if since.is_some_and(|since| !waited_for(since)) {
+            // A call that took long: the line was free again before it arrived.
+            return;
+        }
         let pending: Vec<_> = self.provider.pending_sends().map(|send| send.id.clone()).collect();
         for other in pending {
             let id = Uuid::try_parse(other.as_str()).ok().map(PayoutId);
             let payout = id.and_then(|id| self.db.payout(id));
             let since = payout.as_ref().and_then(Payout::in_flight_since);
-            let held = since.map(|since| self.wall().since(since));
-            let set_aside = held.is_some_and(|held| held.0 + slack.0 >= self.line.held.0);
+            let set_aside = since.is_some_and(|since| !waited_for(since));
             let what = format!("{} is sent while {payout:?} is", people::name(order.payout.0));
             self.watch.check(self.now, SEND, (set_aside, what));
         }

@@ -23,7 +23,8 @@ pub use form::{
 };
 pub use json::{JsonFault, json};
 pub use money::{
-    amount, dispute, evidence, payment_intent, payment_refund, payment_waiver, ruling, tip,
+    amount, dispute, evidence, give_credit, payment_intent, payment_refund, payment_waiver, ruling,
+    tip, top_up,
 };
 
 /// Objects and lists inside each other.

@@ -1,7 +1,7 @@
 //! Amounts, and the commands about payments.
 
 use ibora_domain::field::FieldError;
-use ibora_domain::ids::{DisputeId, PaymentId, RideId};
+use ibora_domain::ids::{DisputeId, PassengerId, PaymentId, RideId};
 use ibora_domain::money::{Centavos, MoneyError};
 use ibora_domain::payment::BorneBy;
 use serde_json::Value;
@@ -100,6 +100,28 @@ pub fn tip(ride: RideId, d: &Value) -> Read<Command> {
     let mut form = Form::of(d);
     let amount = form.required("amount", amount);
     form.close(amount.map(|amount| Command::Tip { ride, amount }))
+}
+
+/// Reads the command of `POST /me/credit`.
+///
+/// # Errors
+/// Every fault of the fields.
+pub fn top_up(d: &Value) -> Read<Command> {
+    let mut form = Form::of(d);
+    let amount = form.required("amount", amount);
+    form.close(amount.map(|amount| Command::TopUp { amount }))
+}
+
+/// Reads the command of `POST /admin/passengers/{id}/credit`.
+///
+/// # Errors
+/// Every fault of the fields.
+pub fn give_credit(passenger: PassengerId, d: &Value) -> Read<Command> {
+    let mut form = Form::of(d);
+    let amount = form.required("amount", amount);
+    let reason = form.required("reason", text(1..=NOTE_CHARS_MAX));
+    let made = amount.zip(reason);
+    form.close(made.map(|(amount, reason)| Command::GiveCredit { passenger, amount, reason }))
 }
 
 #[cfg(test)]

@@ -30,7 +30,8 @@ impl Records {
         let payment: Payment = serde_json::from_str(&state).map_err(broken)?;
         // What admins were answered is found by its key when it would be recorded again.
         let people: Vec<_> = payment.passenger().map(|passenger| passenger.0).into_iter().collect();
-        let commands = self.past_commands(id.0, &people).await?;
+        let owner = payment.top_up.map_or(id.0, |top_up| top_up.passenger.0);
+        let commands = self.past_commands(owner, &people).await?;
         Ok(PaymentRecords { payment: Some(payment), commands })
     }
 

@@ -3,7 +3,7 @@
 use ibora_domain::category::Category;
 use ibora_domain::ids::{DriverId, PassengerId, RideId, UserId, VehicleId};
 use ibora_domain::machines::{
-    DriverProfile, DriverRecords, MeanRating, OnlineAs, PastCommand, Slot, WaveId,
+    DriverProfile, DriverRecords, MeanRating, OnlineAs, PassengerRecords, Slot, WaveId,
 };
 use ibora_domain::units::UnixMillis;
 use time::OffsetDateTime;
@@ -204,19 +204,28 @@ impl Records {
         Ok(id.map(RideId))
     }
 
-    /// A passenger's active ride and past commands.
+    /// What is known of a passenger. `charges`: what he owes can be paid; what nobody can pay keeps
+    /// nobody from riding.
     ///
     /// # Errors
     /// Whatever the database reports.
     pub async fn passenger(
         &self,
         id: PassengerId,
-    ) -> Result<(Option<RideId>, Vec<PastCommand>), sqlx::Error> {
+        charges: bool,
+    ) -> Result<PassengerRecords, sqlx::Error> {
         let active: Option<Uuid> =
             sqlx::query_scalar("SELECT id FROM rides WHERE active_passenger_id = $1")
                 .bind(id.0)
                 .fetch_optional(self.read())
                 .await?;
-        Ok((active.map(RideId), self.past_commands(id.0, &[id.0]).await?))
+        let mut known = PassengerRecords {
+            active: active.map(RideId),
+            commands: self.past_commands(id.0, &[id.0]).await?,
+            owed: if charges { self.owed_by(id).await? } else { Vec::new() },
+            ..PassengerRecords::default()
+        };
+        self.credit_of(id, &mut known).await?;
+        Ok(known)
     }
 }

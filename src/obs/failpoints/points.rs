@@ -198,6 +198,32 @@ points! {
         "Decided, and not handed to the journal: a refund that was not done."
     RefundFailedRecorded = "payment.refund_failed.recorded":
         "Durable, sessions told, nothing called and nobody answered: a refund that was not done."
+    CreditAskedDecided = "payment.credit_asked.decided":
+        "Decided, and not handed to the journal: a question how much of a payment credit pays."
+    CreditAskedRecorded = "payment.credit_asked.recorded":
+        "Durable, sessions told, nothing called and nobody answered: a question how much of a \
+         payment credit pays."
+    CreditHeardDecided = "payment.credit_used.decided":
+        "Decided, and not handed to the journal: a payment of which credit has paid something."
+    CreditHeardRecorded = "payment.credit_used.recorded":
+        "Durable, sessions told, nothing called and nobody answered: a payment of which credit \
+         has paid something."
+    TopUpAskedDecided = "payment.top_up_asked.decided":
+        "Decided, and not handed to the journal: a top-up."
+    TopUpAskedRecorded = "payment.top_up_asked.recorded":
+        "Durable, sessions told, nothing called and nobody answered: a top-up."
+    RelievedDecided = "payment.relieved.decided":
+        "Decided, and not handed to the journal: a debt that ends unpaid."
+    RelievedRecorded = "payment.relieved.recorded":
+        "Durable, sessions told, nothing called and nobody answered: a debt that ends unpaid."
+    CreditUsedDecided = "credit.used.decided":
+        "Decided, and not handed to the journal: the answer to a payment that asks for credit."
+    CreditUsedRecorded = "credit.used.recorded":
+        "Durable, and its payment not told: the answer to a payment that asks for credit."
+    CreditGivenDecided = "credit.given.decided":
+        "Decided, and not handed to the journal: credit that an admin gives."
+    CreditGivenRecorded = "credit.given.recorded":
+        "Durable, and nobody answered: credit that an admin gives."
     HoldReleasedDecided = "wallet.hold_released.decided":
         "Decided, and not handed to the journal: the end of a hold."
     HoldReleasedRecorded = "wallet.hold_released.recorded":

@@ -12,7 +12,7 @@ use super::Failpoint;
 
 /// The kinds of events, of whom, with the points of a decision that has one.
 const KINDS: &[(EntityKind, &str, Failpoint, Failpoint)] = {
-    use EntityKind::{Driver, Payment, Ride, Wallet};
+    use EntityKind::{Driver, Passenger, Payment, Ride, Wallet};
     use Failpoint::*;
     &[
         (Ride, "requested", RequestedDecided, RequestedRecorded),
@@ -43,6 +43,12 @@ const KINDS: &[(EntityKind, &str, Failpoint, Failpoint)] = {
         (Payment, "refund_asked", RefundAskedDecided, RefundAskedRecorded),
         (Payment, "refund_done", RefundDoneDecided, RefundDoneRecorded),
         (Payment, "refund_failed", RefundFailedDecided, RefundFailedRecorded),
+        (Payment, "credit_asked", CreditAskedDecided, CreditAskedRecorded),
+        (Payment, "credit_used", CreditHeardDecided, CreditHeardRecorded),
+        (Payment, "top_up_asked", TopUpAskedDecided, TopUpAskedRecorded),
+        (Payment, "relieved", RelievedDecided, RelievedRecorded),
+        (Passenger, "credit_used", CreditUsedDecided, CreditUsedRecorded),
+        (Passenger, "goodwill_credit", CreditGivenDecided, CreditGivenRecorded),
         (Wallet, "hold_released", HoldReleasedDecided, HoldReleasedRecorded),
         (Wallet, "payout_requested", PayoutRequestedDecided, PayoutRequestedRecorded),
         (Wallet, "payout_approved", PayoutApprovedDecided, PayoutApprovedRecorded),
@@ -56,8 +62,8 @@ const KINDS: &[(EntityKind, &str, Failpoint, Failpoint)] = {
     ]
 };
 
-/// How the end of a hold is booked.
-const RELEASED: &str = "hold_released";
+/// What is booked, and no event of its own.
+const BOOKED: [&str; 3] = ["hold_released", "credit_used", "goodwill_credit"];
 
 /// The points of a decision that was made and is not handed over yet.
 pub(crate) fn decided(decision: &Decision) -> Vec<Failpoint> {
@@ -81,9 +87,9 @@ fn kinds(
     decision: &Decision,
 ) -> impl Iterator<Item = &'static (EntityKind, &'static str, Failpoint, Failpoint)> {
     let of = decision.entity.kind();
-    // The end of a hold is booked, and no event of its own.
-    let released = decision.money.iter().map(FinancialEvent::kind).filter(|kind| *kind == RELEASED);
-    let kinds = decision.events.iter().map(|event| event.kind).chain(released);
+    let booked = decision.money.iter().map(FinancialEvent::kind);
+    let booked = booked.filter(|kind| BOOKED.contains(kind));
+    let kinds = decision.events.iter().map(|event| event.kind).chain(booked);
     kinds.filter_map(move |happened| {
         KINDS.iter().find(|(entity, kind, ..)| *entity == of && *kind == happened)
     })
@@ -122,19 +128,29 @@ pub(crate) fn event(event: &StreamRow) -> Option<Failpoint> {
     (event.op == "offer.made").then_some(Failpoint::SessionOffer)
 }
 
+const fn to_passenger<R>(input: &PassengerInput<R>) -> Option<Failpoint> {
+    Some(match input {
+        PassengerInput::Request { .. } => Failpoint::ToPassengerRequest,
+        PassengerInput::Opened { .. } => Failpoint::ToPassengerOpened,
+        PassengerInput::Ended { .. } => Failpoint::ToPassengerEnded,
+        PassengerInput::Alarm => Failpoint::ToPassengerAlarm,
+        // What one is built from says it too, or who asks asks again.
+        PassengerInput::Active { .. }
+        | PassengerInput::Settled { .. }
+        | PassengerInput::TopUp { .. }
+        | PassengerInput::TopUpEnded { .. }
+        | PassengerInput::GiveCredit { .. }
+        | PassengerInput::Credit(_)
+        | PassengerInput::UseCredit { .. } => return None,
+    })
+}
+
 /// The point of a message that is about to be handed to its actor. What only asks, and what comes
 /// several times a second, has none; nor has the dispatcher's alarm: nothing durable rests on it.
 pub(crate) fn message<R>(envelope: &Envelope<R>) -> Option<Failpoint> {
     use Failpoint::*;
     Some(match envelope {
-        Envelope::Passenger(_, input) => match input {
-            PassengerInput::Request { .. } => ToPassengerRequest,
-            PassengerInput::Opened { .. } => ToPassengerOpened,
-            PassengerInput::Ended { .. } => ToPassengerEnded,
-            PassengerInput::Alarm => ToPassengerAlarm,
-            // What one is built from says it too.
-            PassengerInput::Active { .. } | PassengerInput::Settled { .. } => return None,
-        },
+        Envelope::Passenger(_, input) => return to_passenger(input),
         Envelope::Ride(_, input) => match input {
             RideInput::Request { .. } => ToRideRequest,
             RideInput::Accept { .. } => ToRideAccept,

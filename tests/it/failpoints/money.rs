@@ -47,6 +47,10 @@ enum Scene {
     Decided,
     /// Nobody can learn what became of a payout.
     Aside,
+    /// Credit that was put in and given pays a part of a ride.
+    Prepaid,
+    /// Credit pays a part of a fee, which is waived then.
+    Returned,
 }
 
 /// Whether a point is of money.
@@ -54,7 +58,14 @@ pub(super) fn is_of_money(point: &str) -> bool {
     let room = point.split('.').next().expect("a room");
     matches!(
         room,
-        "payment" | "wallet" | "effect" | "callback" | "notice" | "janitor" | "registration"
+        "payment"
+            | "credit"
+            | "wallet"
+            | "effect"
+            | "callback"
+            | "notice"
+            | "janitor"
+            | "registration"
     )
 }
 
@@ -63,7 +74,9 @@ impl Scene {
         let (room, moment) = point.split_once('.').expect("a room");
         match (room, moment.split('.').next().expect("a moment")) {
             ("janitor", _) => Self::Untold,
-            ("payment", "charge_ordered" | "charge_ended") => Self::Expired,
+            ("payment", "top_up_asked" | "credit_used") | ("credit", _) => Self::Prepaid,
+            ("payment", "relieved") => Self::Returned,
+            ("payment", "charge_ordered" | "charge_ended" | "credit_asked") => Self::Expired,
             ("effect", "look" | "take_back") => Self::Expired,
             ("payment", "charge_refused") => Self::Uncharged,
             ("payment", "refund_failed") => Self::Refused,
@@ -76,7 +89,7 @@ impl Scene {
 
     fn settings(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Paid | Self::Untold | Self::Uncharged => &[],
+            Self::Paid | Self::Untold | Self::Uncharged | Self::Prepaid | Self::Returned => &[],
             Self::Expired => &[("clock.speed", "5"), ("money.charge_expiry_ms", "15000")],
             // A refund that failed is tried again after a minute.
             Self::Refused => &[("clock.speed", "20")],
@@ -103,6 +116,8 @@ impl Scene {
             Self::Refused => refused(story).await,
             Self::Decided => decided(story).await,
             Self::Aside => aside(story).await,
+            Self::Prepaid => prepaid(story).await,
+            Self::Returned => returned(story).await,
         }
     }
 }
@@ -176,6 +191,33 @@ async fn aside(story: &Story<'_>) {
     story.line.until(&payout, &story.driver.token, |payout| payout["status"] == "unclear").await;
     story.heals().await;
     story.ends(&payout, "done").await;
+}
+
+async fn prepaid(story: &Story<'_>) {
+    let admin = story.line.logs_in("ada").await;
+    story.is_given(&admin, "2.00").await;
+    story.tops_up("5.00").await;
+    let payment = story.rides().await;
+    let txid = story.charged(&payment).await;
+    let shown = story.is(&payment, "pending").await;
+    assert_eq!(shown["credited"], "7.00", "once: {shown}");
+    story.pays(&txid).await;
+    story.is(&payment, "paid").await;
+    story.has_credit("0.00").await;
+    story.is_given(&admin, "200.00").await;
+    let payment = story.rides().await;
+    story.is(&payment, "paid").await;
+}
+
+async fn returned(story: &Story<'_>) {
+    let admin = story.line.logs_in("ada").await;
+    story.is_given(&admin, "2.00").await;
+    let fee = story.calls_off().await;
+    story.charged(&fee).await;
+    let waive = format!("{fee}/waive");
+    story.line.does(("POST", &waive), &admin, json!({"reason": "rain"})).await;
+    story.is(&fee, "waived").await;
+    story.has_credit("2.00").await;
 }
 
 async fn always_fails(story: &Story<'_>, (method, path): (&str, &str), status: u16) {

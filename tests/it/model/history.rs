@@ -5,12 +5,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ibora_domain::category::Category;
+use ibora_domain::credit::CreditUse;
 use ibora_domain::facts::{
     Attempt, AttemptsRow, CommandKey, Decision, Done, DriverRow, Entity, EventRow, ResultRow,
     RideRow, Row, StreamId, StreamRow, Timer, WaveOffer, WaveRow,
 };
-use ibora_domain::ids::RideId;
-use ibora_domain::ledger::{FinancialEvent, Shares, Trip, goodwill};
+use ibora_domain::ids::{PaymentId, RideId};
+use ibora_domain::ledger::{Due, FinancialEvent, Shares, Trip, credit_used, goodwill};
 use ibora_domain::money::Centavos;
 use ibora_domain::refusal::Refusal;
 use ibora_domain::ride::Status;
@@ -168,10 +169,14 @@ impl History {
             Trip { ride: people::ride(number), passenger, driver: people::driver(chance.below(2)) };
         let whole = shares.whole().expect("small");
         let given = goodwill(&number.to_string(), passenger, whole, at).expect("an amount");
-        match chance.below(8) {
-            0..=3 => given,
-            4 => given.reversal("goodwill_revoked", at).expect("a first reversal"),
-            _ => trip.prepaid(shares, at).expect("amounts"),
+        let payment = PaymentId::of_ride(trip.ride);
+        let used = CreditUse { payment, number: 1, passenger, amount: whole, at };
+        match chance.below(9) {
+            0 | 1 => given,
+            2 => given.reversal("goodwill_revoked", at).expect("a first reversal"),
+            3..=5 => trip.owed(Due::Fare, shares, Centavos::ZERO, at).expect("amounts"),
+            6 => trip.paid_by_credit(Due::Fare, shares, at).expect("amounts").expect("a share"),
+            _ => credit_used(&used).expect("an amount"),
         }
     }
 

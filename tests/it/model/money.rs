@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ibora_domain::credit::{CreditLot, CreditUse};
 use ibora_domain::facts::{
     ChargeRow, Entity, HeldRow, HoldRow, PaymentRow, PayoutRow, ReceiptRow, RefundRow, Row,
 };
@@ -16,6 +17,7 @@ use super::tables::{Query, each, moment, shard_of, signed};
 /// What the two functions take.
 pub(super) const OF_PAYMENTS: usize = 42;
 pub(super) const OF_PAYOUTS: usize = 12;
+pub(super) const OF_CREDITS: usize = 14;
 
 /// The rows of a batch, as the journal lays them out: of two of one thing the later.
 #[derive(Default)]
@@ -27,6 +29,8 @@ struct Rows<'a> {
     holds: Vec<&'a HoldRow>,
     held: BTreeMap<Earning, &'a HeldRow>,
     payouts: BTreeMap<Uuid, &'a PayoutRow>,
+    credits: BTreeMap<Uuid, &'a CreditLot>,
+    credit_uses: Vec<&'a CreditUse>,
     wakes: BTreeMap<Entity, UnixMillis>,
 }
 
@@ -41,6 +45,8 @@ fn rows(write: &Write) -> Rows<'_> {
             Row::Hold(row) => rows.holds.push(row),
             Row::Held(row) => drop(rows.held.insert(row.earning, row)),
             Row::Payout(row) => drop(rows.payouts.insert(row.id.0, row)),
+            Row::Credit(row) => drop(rows.credits.insert(row.id.0, row)),
+            Row::CreditUse(row) => rows.credit_uses.push(row),
             Row::Dispute(_) | Row::Evidence(_) => {}
             Row::Ride(_) | Row::Wave(_) | Row::Attempts(_) | Row::Driver(_) => {}
         }
@@ -52,13 +58,14 @@ fn rows(write: &Write) -> Rows<'_> {
     rows
 }
 
-/// Binds what the two functions take.
+/// Binds what the functions take.
 pub(super) fn bind<'q>(query: Query<'q>, write: &Write) -> Query<'q> {
     let rows = rows(write);
     let query = bind_payments(query, &rows.payments.values().copied().collect::<Vec<_>>());
     let query = bind_charges(query, &rows.charges.values().copied().collect::<Vec<_>>());
     let query = bind_pix(query, &rows);
-    bind_holds(query, &rows)
+    let query = bind_holds(query, &rows);
+    bind_credits(query, &rows)
 }
 
 fn bind_payments<'q>(query: Query<'q>, rows: &[&PaymentRow]) -> Query<'q> {
@@ -136,8 +143,27 @@ fn bind_holds<'q>(query: Query<'q>, rows: &Rows<'_>) -> Query<'q> {
         .bind(each(&payouts, |row| row.state.to_string()))
 }
 
+fn bind_credits<'q>(query: Query<'q>, rows: &Rows<'_>) -> Query<'q> {
+    let (lots, uses) = (rows.credits.values().collect::<Vec<_>>(), &rows.credit_uses);
+    query
+        .bind(each(&lots, |lot| lot.id.0))
+        .bind(each(&lots, |lot| shard_of(lot.passenger.0)))
+        .bind(each(&lots, |lot| lot.passenger.0))
+        .bind(each(&lots, |lot| lot.kind.as_str()))
+        .bind(each(&lots, |lot| lot.amount.0))
+        .bind(each(&lots, |lot| lot.used.0))
+        .bind(each(&lots, |lot| lot.payment.map(|id| id.0)))
+        .bind(each(&lots, |lot| moment(lot.at)))
+        .bind(each(uses, |used| used.payment.0))
+        .bind(each(uses, |used| i32::from(used.number)))
+        .bind(each(uses, |used| shard_of(used.passenger.0)))
+        .bind(each(uses, |used| used.passenger.0))
+        .bind(each(uses, |used| used.amount.0))
+        .bind(each(uses, |used| moment(used.at)))
+}
+
 /// Each table in a line a row, as both have them.
-pub(super) const TABLES: [(&str, &str); 6] = [
+pub(super) const TABLES: [(&str, &str); 8] = [
     (
         "payments",
         "SELECT concat_ws(' ', id, ride_id, passenger_id, amount, status, version, state)
@@ -162,6 +188,15 @@ pub(super) const TABLES: [(&str, &str); 6] = [
         "holds",
         "SELECT concat_ws(' ', ride_id, due, driver_id, amount, taken, released)
          FROM holds",
+    ),
+    (
+        "credits",
+        "SELECT concat_ws(' ', id, passenger_id, kind, amount, used, payment_id)
+         FROM passenger_credits",
+    ),
+    (
+        "credit uses",
+        "SELECT concat_ws(' ', payment_id, number, passenger_id, amount) FROM credit_uses",
     ),
     (
         "payouts",
@@ -220,6 +255,7 @@ pub(super) fn lines(model: &Database, table: &str) -> Vec<String> {
             });
             rows.collect()
         }
+        "credits" | "credit uses" => credit_lines(model, table),
         _ => {
             let line = |row: &PayoutRow| {
                 let (id, driver, amount) = (row.id, row.driver, row.amount.0);
@@ -228,4 +264,21 @@ pub(super) fn lines(model: &Database, table: &str) -> Vec<String> {
             money.payouts.values().map(line).collect()
         }
     }
+}
+
+fn credit_lines(model: &Database, table: &str) -> Vec<String> {
+    let money = &model.money;
+    if table == "credit uses" {
+        let line = |used: &CreditUse| {
+            let (payment, passenger) = (used.payment, used.passenger);
+            format!("{payment} {} {passenger} {}", used.number, used.amount.0)
+        };
+        return money.credit_uses.values().map(line).collect();
+    }
+    let line = |lot: &CreditLot| {
+        let from = lot.payment.map(|id| format!(" {id}")).unwrap_or_default();
+        let (id, passenger, kind) = (lot.id, lot.passenger, lot.kind.as_str());
+        format!("{id} {passenger} {kind} {} {}{from}", lot.amount.0, lot.used.0)
+    };
+    money.credits.values().map(line).collect()
 }

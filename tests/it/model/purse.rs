@@ -1,16 +1,18 @@
 //! What histories do to payments and payouts: few of everything, so that keys collide.
 
+use ibora_domain::credit::{CreditKind, CreditLot, CreditUse};
 use ibora_domain::facts::{
     ChargeRow, Decision, Entity, HeldRow, HoldRow, PaymentRow, PayoutRow, ReceiptRow, RefundRow,
     Row,
 };
-use ibora_domain::ids::PaymentId;
+use ibora_domain::ids::{CreditId, PaymentId};
 use ibora_domain::ledger::{Due, Earning, Hold};
 use ibora_domain::money::Centavos;
 use ibora_domain::pix::{EndToEndId, RefundId, Txid};
 use ibora_domain::units::{Millis, UnixMillis};
 use ibora_sim::chance::Chance;
 use ibora_sim::people;
+use uuid::Uuid;
 
 use super::disputes;
 
@@ -18,12 +20,14 @@ use super::disputes;
 pub(super) fn decision(chance: &mut Chance, (number, at): (u64, UnixMillis)) -> Decision {
     let mut decision = Decision::new(Entity::Payment(payment(chance)), at);
     for _ in 0..chance.between(1, 2) {
-        decision.rows.push(match chance.below(8) {
+        decision.rows.push(match chance.below(11) {
             0 | 1 => Row::Payment(intent(chance, number, at)),
             2 | 3 => Row::Charge(charge(chance, at)),
             4 => Row::Receipt(receipt(chance, at)),
             5 => Row::Refund(refund(chance, at)),
             6 => hold(chance, at),
+            7 | 8 => Row::Credit(lot(chance, at)),
+            9 => Row::CreditUse(credit_use(chance, at)),
             _ => Row::Payout(payout(chance, number, at)),
         });
     }
@@ -50,17 +54,43 @@ fn one_of<T: Copy>(chance: &mut Chance, of: &[T]) -> T {
     of[chance.index(of.len())]
 }
 
-/// Mostly of its ride; sometimes of another, or of none.
+fn lot(chance: &mut Chance, at: UnixMillis) -> CreditLot {
+    let (amount, used) = (amount(chance), amount(chance));
+    let kind = one_of(chance, &[CreditKind::TopUp, CreditKind::Goodwill]);
+    let from = (kind == CreditKind::TopUp).then(|| payment(chance));
+    CreditLot {
+        id: CreditId(Uuid::from_u128(chance.below(6).into())),
+        passenger: people::passenger(chance.below(2)),
+        kind,
+        amount,
+        used: if chance.percent(70) { Centavos(used.0.min(amount.0)) } else { used },
+        payment: from,
+        at,
+    }
+}
+
+fn credit_use(chance: &mut Chance, at: UnixMillis) -> CreditUse {
+    CreditUse {
+        payment: payment(chance),
+        number: u16::try_from(chance.between(1, 10)).expect("small"),
+        passenger: people::passenger(chance.below(2)),
+        amount: amount(chance),
+        at,
+    }
+}
+
+/// Mostly of its ride; sometimes of another, or of none: nobody's, or a top-up.
 fn intent(chance: &mut Chance, number: u64, opened_at: UnixMillis) -> PaymentRow {
     let id = payment(chance);
     let status = one_of(chance, &["pending", "expired", "paid", "refunded", "unmatched"]);
     let stray = if chance.percent(90) { status == "unmatched" } else { chance.percent(50) };
     let ride = if chance.percent(90) { id.ride() } else { people::ride(chance.below(4)) };
+    let of_ride = !stray && chance.percent(85);
     PaymentRow {
         id,
-        ride: (!stray).then_some(ride),
+        ride: of_ride.then_some(ride),
         passenger: (!stray).then(|| people::passenger(1)),
-        driver: (!stray).then(|| people::driver(1)),
+        driver: of_ride.then(|| people::driver(1)),
         amount: amount(chance),
         status,
         version: number,

@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::disputes::OF_DISPUTES;
-use super::money::{OF_PAYMENTS, OF_PAYOUTS};
+use super::money::{OF_CREDITS, OF_PAYMENTS, OF_PAYOUTS};
 
 /// Arguments of `journal_write`, and of `ledger_write` beside its slot.
 const OF_JOURNAL: usize = 64;
@@ -131,15 +131,15 @@ async fn journal_write(connection: &mut PgConnection, write: &Write) -> Wrote {
         range.map(|number| format!("${number}")).collect::<Vec<_>>().join(",")
     };
     let mut last = 0;
-    let counts = [OF_JOURNAL, OF_LEDGER, OF_PAYMENTS, OF_PAYOUTS, OF_DISPUTES];
-    let [journal, ledger, payments, payouts, disputes] = counts.map(|count| {
+    let counts = [OF_JOURNAL, OF_LEDGER, OF_PAYMENTS, OF_PAYOUTS, OF_CREDITS, OF_DISPUTES];
+    let [journal, ledger, payments, payouts, credits, disputes] = counts.map(|count| {
         last += count;
         numbers(last - count + 1..=last)
     });
     let call = format!(
         "SELECT CASE WHEN journal_write({journal}) THEN ledger_write($3,{ledger})
              AND payment_write({payments}) AND payout_write({payouts})
-             AND dispute_write({disputes}) ELSE false END"
+             AND dispute_write({disputes}) AND credit_write({credits}) ELSE false END"
     );
     let rows = rows(write);
     let query = sqlx::query_scalar(AssertSqlSafe(call))

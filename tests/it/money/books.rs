@@ -17,7 +17,7 @@ const PAST: &str = "2024-01-15 12:00+00";
 /// A ledger with an event of January 2024 and one of February, as if they had been written then.
 async fn old_books(options: &PgConnectOptions) -> (PgPool, Uuid) {
     let pool = PgPool::connect_with(options.clone()).await.expect("connects");
-    let passenger = Uuid::now_v7();
+    let driver = Uuid::now_v7();
     sqlx::query("SELECT ledger_make_months($1::timestamptz, 2)")
         .bind(PAST)
         .execute(&pool)
@@ -33,9 +33,9 @@ async fn old_books(options: &PgConnectOptions) -> (PgPool, Uuid) {
         .execute(&pool)
         .await
         .expect("told another time");
-        let key = format!("goodwill:{month}");
-        let given = [(5000, PLATFORM, amount), (2020, passenger, -amount)];
-        book(&pool, (&key, "goodwill_credit"), ("passenger", passenger), &given).await;
+        let key = format!("hold:{month}");
+        let given = [(5000, PLATFORM, amount), (2010, driver, -amount)];
+        book(&pool, (&key, "hold_released"), ("driver", driver), &given).await;
     }
     sqlx::raw_sql(
         "DROP FUNCTION public.clock_timestamp(); ALTER FUNCTION ledger_write RESET search_path",
@@ -43,11 +43,11 @@ async fn old_books(options: &PgConnectOptions) -> (PgPool, Uuid) {
     .execute(&pool)
     .await
     .expect("the time again");
-    (pool, passenger)
+    (pool, driver)
 }
 
 async fn balance(ledger: &Ledger, owner: Uuid, at: Option<i64>) -> (Centavos, i64) {
-    let read = ledger.balance("passenger_credit", owner, at.map(UnixMillis)).await;
+    let read = ledger.balance("driver_available", owner, at.map(UnixMillis)).await;
     let balance = read.expect("reads").expect("an account");
     (balance.balance, balance.postings)
 }
@@ -58,10 +58,10 @@ const FEBRUARY: i64 = 1_707_998_400_000;
 #[tokio::test]
 async fn a_balance_of_any_moment_is_the_same_before_and_after_months_are_archived() {
     let options = pg::database().await;
-    let (pool, passenger) = old_books(&options).await;
+    let (pool, driver) = old_books(&options).await;
     let ledger = Ledger::new(Db::new(pool.clone()));
-    let now = [(5000, PLATFORM, 7), (2020, passenger, -7)];
-    book(&pool, ("goodwill:3", "goodwill_credit"), ("passenger", passenger), &now).await;
+    let now = [(5000, PLATFORM, 7), (2010, driver, -7)];
+    book(&pool, ("hold:3", "hold_released"), ("driver", driver), &now).await;
     let moments = [
         (Some(FEBRUARY - 40 * 86_400_000), (Centavos(0), 0)),
         (Some(FEBRUARY - 1), (Centavos(500), 1)),
@@ -70,7 +70,7 @@ async fn a_balance_of_any_moment_is_the_same_before_and_after_months_are_archive
     ];
     let holds = async |when: &str| {
         for (at, expected) in moments {
-            assert_eq!(balance(&ledger, passenger, at).await, expected, "{when}: {at:?}");
+            assert_eq!(balance(&ledger, driver, at).await, expected, "{when}: {at:?}");
         }
         let trial = ledger.trial(None).await.expect("reads");
         let sides = |side: &str| -> i64 {
@@ -128,7 +128,7 @@ async fn a_key_is_taken_for_ever_also_when_its_month_is_over() {
     let again = "INSERT INTO financial_events
                      SELECT gen_random_uuid(), key, kind, subject_kind, subject_id, shard, reverses,
                             lines, occurred_at, now()
-                     FROM financial_events WHERE key = 'goodwill:1'";
+                     FROM financial_events WHERE key = 'hold:1'";
     assert_eq!(pg::refusal(&options, again).await.as_deref(), Some("23505"));
     archive_ledger(options.clone(), "2024-03-01T00:00:00Z").await.expect("archived");
     assert_eq!(pg::refusal(&options, again).await.as_deref(), Some("23505"), "archived as well");

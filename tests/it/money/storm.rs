@@ -16,15 +16,15 @@ async fn pool() -> PgPool {
     options.connect_with(pg::database().await).await.expect("connects")
 }
 
-/// What each of these has in credit.
-async fn credits(pool: &PgPool, of: &[Uuid]) -> Vec<i64> {
-    let mut credits = Vec::new();
+/// What each of these has to take out.
+async fn balances(pool: &PgPool, of: &[Uuid]) -> Vec<i64> {
+    let mut balances = Vec::new();
     for owner in of {
         let sum = "SELECT coalesce(-sum(balance), 0)::bigint FROM ledger_running_balances
-                   WHERE owner = $1 AND code = 2020";
-        credits.push(sqlx::query_scalar(sum).bind(owner).fetch_one(pool).await.expect("reads"));
+                   WHERE owner = $1 AND code = 2010";
+        balances.push(sqlx::query_scalar(sum).bind(owner).fetch_one(pool).await.expect("reads"));
     }
-    credits
+    balances
 }
 
 async fn sound(pool: &PgPool) {
@@ -39,12 +39,12 @@ async fn who_is_booked_for_the_first_time_by_many_at_once_has_one_account() {
     let booked = (0..AT_ONCE).map(|number| {
         let (pool, key) = (pool.clone(), format!("first:{number}"));
         async move {
-            let given = [(5000, PLATFORM, 100), (2020, new, -100)];
+            let given = [(5000, PLATFORM, 100), (2010, new, -100)];
             book(&pool, (&key, "goodwill_credit"), ("passenger", new), &given).await;
         }
     });
     join_all(booked).await;
-    assert_eq!(credits(&pool, &[new]).await, [100 * i64::try_from(AT_ONCE).expect("few")]);
+    assert_eq!(balances(&pool, &[new]).await, [100 * i64::try_from(AT_ONCE).expect("few")]);
     sound(&pool).await;
 }
 
@@ -53,7 +53,7 @@ async fn transfers_that_cross_wait_for_each_other_and_never_both() {
     let pool = pool().await;
     let (one, other) = (Uuid::now_v7(), Uuid::now_v7());
     for (number, who) in [one, other].into_iter().enumerate() {
-        let given = [(5000, PLATFORM, 100_000), (2020, who, -100_000)];
+        let given = [(5000, PLATFORM, 100_000), (2010, who, -100_000)];
         let key = format!("given:{number}");
         book(&pool, (&key, "goodwill_credit"), ("passenger", who), &given).await;
     }
@@ -64,12 +64,12 @@ async fn transfers_that_cross_wait_for_each_other_and_never_both() {
         async move {
             for turn in 0..20 {
                 let key = format!("crossed:{number}:{turn}");
-                let moved = [(2020, from, 7), (2020, to, -7)];
+                let moved = [(2010, from, 7), (2010, to, -7)];
                 book(&pool, (&key, "test_moved"), ("passenger", from), &moved).await;
             }
         }
     });
     join_all(crossed).await;
-    assert_eq!(credits(&pool, &[one, other]).await, [100_000, 100_000]);
+    assert_eq!(balances(&pool, &[one, other]).await, [100_000, 100_000]);
     sound(&pool).await;
 }

@@ -28,16 +28,16 @@ async fn seen(harm: &str) -> (Vec<&'static str>, bool) {
     let pool = PgPool::connect_with(pg::database().await).await.expect("connects");
     let passenger = Uuid::now_v7();
     for key in ["goodwill:1", "goodwill:2"] {
-        let given = [(5000, PLATFORM, 500), (2020, passenger, -500)];
+        let given = [(5000, PLATFORM, 500), (2010, passenger, -500)];
         book(&pool, (key, "goodwill_credit"), ("passenger", passenger), &given).await;
     }
     let harm = format!("SET session_replication_role = replica; {harm}");
     sqlx::raw_sql(sqlx::AssertSqlSafe(harm)).execute(&pool).await.expect("done");
     let watch = Watch::new(&Db::new(pool.clone()));
     let window = (UnixMillis(now().0 - 60_000), UnixMillis(now().0 + 1000));
-    let nothing = watch.window(UnixMillis(0), window.0).await.expect("looks");
+    let nothing = watch.bookings(UnixMillis(0), window.0).await.expect("looks");
     assert!(broken(&nothing).is_empty(), "nothing of it began so long ago: {nothing:?}");
-    let mut seen = watch.window(window.0, window.1).await.expect("looks");
+    let mut seen = watch.bookings(window.0, window.1).await.expect("looks");
     seen.extend(watch.standing().await.expect("looks"));
     let mut found = broken(&seen);
     found.sort_unstable();
@@ -56,12 +56,12 @@ async fn a_look_at_a_window_finds_what_was_done_to_the_books_in_it() {
             &["MONEY_1"],
         ),
         ("DELETE FROM financial_events WHERE key = 'goodwill:2'", &["MONEY_1"]),
-        ("UPDATE ledger_running_balances SET version = 3 WHERE code = 2020", &["MONEY_2"]),
+        ("UPDATE ledger_running_balances SET version = 3 WHERE code = 2010", &["MONEY_2"]),
         ("UPDATE ledger_entries SET balance_after = -999 WHERE version = 1", &["MONEY_4"]),
         ("UPDATE ledger_entries SET version = 9 WHERE version = 2", &["MONEY_2", "MONEY_4"]),
         ("UPDATE ledger_running_balances SET balance = 999 WHERE code = 5000", &["MONEY_6"]),
         (
-            &format!("{floor}; UPDATE ledger_running_balances SET balance = 1 WHERE code = 2020"),
+            &format!("{floor}; UPDATE ledger_running_balances SET balance = 1 WHERE code = 2010"),
             &["MONEY_2", "MONEY_3", "MONEY_6"],
         ),
     ] {

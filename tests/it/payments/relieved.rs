@@ -10,9 +10,14 @@ use super::till::Till;
 use crate::world::request;
 
 impl Till {
-    /// A ride whose passenger has called it off when its driver was on his way: its fee.
     async fn fee(&self) -> (Caller, PaymentId) {
-        let (passenger, world) = (self.world.passenger().await, &self.world);
+        let passenger = self.world.passenger().await;
+        (passenger, self.fee_of(passenger).await)
+    }
+
+    /// A ride that this passenger has called off when its driver was on his way: its fee.
+    pub(super) async fn fee_of(&self, passenger: Caller) -> PaymentId {
+        let world = &self.world;
         let driver = world.drivers_online(1).await[0];
         let ride = world.request(passenger).await;
         world.offered(driver, ride).await;
@@ -21,7 +26,7 @@ impl Till {
         let reason = CancelReason::ChangedMind;
         let cancel = Command::Cancel { ride, reason, note: None };
         world.send(passenger, cancel).await.expect("called off");
-        (passenger, PaymentId::of_ride(ride))
+        PaymentId::of_ride(ride)
     }
 
     /// Owed by passengers, promised to drivers, earned by fees.

@@ -322,7 +322,8 @@ async fn a_client_that_does_not_read_its_events_is_cut_off_and_others_do_not_not
     let at = "2026-11-22T01:43:55.000Z";
     let pix = json!({"txid": "t", "copy_paste": "x".repeat(16_000), "expires_at": at});
     let payment = json!({"payment_id": Uuid::nil(), "ride_id": Uuid::nil(), "status": "pending",
-        "due": "fare", "amount": "1.00", "refunded": "0.00", "currency": "BRL", "pix": pix,
+        "due": "fare", "amount": "1.00", "credited": "0.00",
+        "refunded": "0.00", "currency": "BRL", "pix": pix,
         "created_at": at, "paid_at": null, "version": 1});
     let body: std::sync::Arc<str> = json!({"payment": payment}).to_string().into();
     let event = |seq| {

@@ -38,8 +38,12 @@ impl<R> PaymentMachine<R> {
     /// Takes in a Pix that names this payment, or none.
     pub(super) fn came_in(&mut self, turn: &mut Turn<'_, R>, incoming: Incoming) {
         let claims = self.payment.as_ref().is_some_and(|payment| payment.claims(&incoming));
+        let early = self.payment.as_ref().is_some_and(|payment| payment.comes_too_early(&incoming));
         let stray = PaymentId::of_stray(&incoming.pix);
-        if claims {
+        if early {
+            // It is asked for again, once it is known what credit has paid.
+            self.look_at(turn.now + TRIES.first, incoming.pix);
+        } else if claims {
             let mut decision = self.decision(turn);
             self.take_in(turn, &incoming, &mut decision);
             self.answer_waiting(turn, &mut decision);

@@ -184,7 +184,10 @@ fn a_charge_that_the_provider_refuses_is_told_and_may_be_asked_for_anew() {
     let refused =
         |output: &Output<u8>| matches!(output, Output::Reply(1, Err(Refusal::Unavailable), _));
     assert!(out.iter().any(refused), "{out:?}");
-    assert!(is_charge(&effects(&desk.step(ask(2, "b"))), false), "under another reference");
+    let out = desk.step(ask(2, "b"));
+    assert_eq!(effects(&out), [], "what credit pays of it is asked first");
+    let none = PaymentInput::Credited { number: 1, amount: Centavos::ZERO };
+    assert!(is_charge(&effects(&desk.step(none)), false), "under another reference");
 }
 
 #[test]

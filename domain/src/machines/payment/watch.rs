@@ -93,7 +93,7 @@ impl<R> PaymentMachine<R> {
         }
     }
 
-    /// Has the provider asked what became of a Pix.
+    /// Has the provider asked what became of a Pix, from then on.
     pub(super) fn look_at(&mut self, now: UnixMillis, pix: EndToEndId) {
         if self.hints.len() < HINTS_MAX {
             self.hints.entry(pix).or_insert(Watch::new(now, false));
@@ -115,6 +115,7 @@ impl<R> PaymentMachine<R> {
     /// Sees to it that everything under way is asked for, and comes back when the next is due.
     /// `rebuilt`: an earlier life may have ordered it.
     pub(super) fn attend(&mut self, turn: &mut Turn<'_, R>, rebuilt: bool) {
+        self.watch_credit(turn);
         self.watch_charge(turn, rebuilt);
         self.watch_refunds(turn, rebuilt);
         for (pix, watch) in &mut self.hints {
@@ -125,7 +126,8 @@ impl<R> PaymentMachine<R> {
         }
         self.watch_wallets(turn, rebuilt);
         let watches = self.charge.iter().chain(self.refunds.values()).chain(self.hints.values());
-        turn.alarm(watches.chain(self.wallets.values()).map(Watch::next).min());
+        let watches = watches.chain(self.wallets.values()).chain(&self.credit);
+        turn.alarm(watches.map(Watch::next).min());
     }
 
     fn watch_charge(&mut self, turn: &mut Turn<'_, R>, rebuilt: bool) {
@@ -157,7 +159,7 @@ impl<R> PaymentMachine<R> {
             Stage::Live { .. } => PaymentEffect::Look { txid },
             Stage::Making | Stage::Ended | Stage::Refused { .. } => PaymentEffect::Charge {
                 txid,
-                amount: payment.row().amount,
+                amount: charge.part.or(payment.wanted()).unwrap_or(Centavos::ZERO),
                 expires_in: self.policy.expiry,
                 in_doubt: watch.in_doubt,
             },

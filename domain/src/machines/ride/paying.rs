@@ -21,7 +21,11 @@ pub(super) fn open<R>(
     // What was priced is an amount.
     let owed = ledger::owed_for(ride, event, &policy.terms).ok().flatten();
     let Some((trip, due, shares)) = owed else { return };
-    let payment = Payment::owed(Debt { trip, due, shares }, turn.now, &policy.payments);
+    let debt = Debt { trip, due, shares };
+    let payment = match ride.order.prepaid {
+        true => Payment::prepaid(debt, turn.now),
+        false => Payment::owed(debt, turn.now, &policy.payments),
+    };
     decision.rows.extend(payment.first_rows());
     if payment.is_busy() {
         let id = payment.id;

@@ -11,7 +11,7 @@ use crate::units::UnixMillis;
 pub(super) enum Body {
     Ride(Box<RideMachine<u64>>),
     Driver(Box<Driving<u64>>),
-    Passenger(Riding<u64>),
+    Passenger(Box<Riding<u64>>),
     Dispatcher(DispatcherMachine<u64>),
 }
 

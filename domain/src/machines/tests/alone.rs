@@ -7,8 +7,10 @@ use crate::facts::{CommandKey, StreamId, Zone};
 use crate::ids::{DriverId, OfferId};
 use crate::machines::{
     Ask, Candidate, DispatcherInput, DispatcherMachine, DriverInput, Envelope, Machine, Output,
-    Outputs, PassengerInput, PassengerMachine, RideInput, RideMachine, RideRecords, Riding, WaveId,
+    Outputs, PassengerInput, PassengerMachine, PassengerRecords, RideInput, RideMachine,
+    RideRecords, Riding, WaveId,
 };
+use crate::payment::PaymentPolicy;
 use crate::policy::RidePolicy;
 use crate::ride::sample::{self, after, driver, offer_id, passenger, ride_id};
 use crate::ride::{Bid, Status};
@@ -171,7 +173,12 @@ fn a_loser_hears_of_it_once() {
 #[test]
 fn late_word_of_an_earlier_ride_does_not_hide_the_present_one() {
     let (earlier, present) = (ride_id(1), ride_id(2));
-    let machine = PassengerMachine::new(passenger(1), Some(present), vec![], vec![], Millis(1));
+    let machine = PassengerMachine::new(
+        passenger(1),
+        &PaymentPolicy::default(),
+        PassengerRecords { active: Some(present), ..PassengerRecords::default() },
+        Millis(1),
+    );
     let mut riding = Riding::<u64>(machine, std::marker::PhantomData);
     let late = [
         PassengerInput::Opened { ride: earlier, key: None },

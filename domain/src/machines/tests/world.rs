@@ -14,9 +14,10 @@ use crate::facts::{Decision, Entity, Zone};
 use crate::ids::{DriverId, OfferId, RideId};
 use crate::machines::{
     Candidate, DispatcherInput, DispatcherMachine, DriverInput, DriverMachine, DriverPolicy,
-    Driving, Envelope, Market, Output, Outputs, PassengerInput, PassengerMachine, RideInput,
-    RideMachine, Riding, Seek,
+    Driving, Envelope, Market, Output, Outputs, PassengerInput, PassengerMachine, PassengerRecords,
+    RideInput, RideMachine, Riding, Seek,
 };
+use crate::payment::PaymentPolicy;
 use crate::policy::RidePolicy;
 use crate::ride::sample;
 use crate::units::{Metres, Millis, Seconds, UnixMillis};
@@ -199,8 +200,10 @@ impl World {
             }
             Entity::Passenger(id) => {
                 let (active, commands) = self.disk.passenger_records(id);
-                let machine = PassengerMachine::new(id, active, commands, vec![], Millis(1));
-                Body::Passenger(Riding(machine, PhantomData))
+                let records = PassengerRecords { active, commands, ..PassengerRecords::default() };
+                let payments = PaymentPolicy::default();
+                let machine = PassengerMachine::new(id, &payments, records, Millis(1));
+                Body::Passenger(Box::new(Riding(machine, PhantomData)))
             }
             Entity::Dispatcher(zone) => {
                 let policy = self.policy.dispatch_policy(zone);

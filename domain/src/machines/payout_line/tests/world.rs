@@ -104,7 +104,7 @@ impl World {
         let receipt = crate::ledger::Receipt { end_to_end: &pix, payment: None, amount, at };
         for event in [
             trip.owed(Due::Fare, shares, Centavos::ZERO, at).expect("fits"),
-            receipt.settles(&trip, shares).expect("fits"),
+            receipt.settles(&trip, shares, Centavos::ZERO).expect("fits"),
         ] {
             self.disk.books.book(&event).expect("booked");
         }
