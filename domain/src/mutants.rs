@@ -83,6 +83,19 @@ mutants! {
     PayoutNotWoken "payout-not-woken" "A payout under way gives its wallet no deadline."
     DuplicateRefused "duplicate-taken-for-refusal" "That there is something under our id is a no."
     PaymentNotWoken "payment-not-woken" "The end of a ride gives its payment no deadline."
+    EscrowTwice "escrow-released-twice" "A ruling for the driver gives him his escrow twice."
+    RuledAgain "ruling-after-ruling" "A dispute that has ended can be ruled."
+    DisputeNotWoken "dispute-not-woken" "A dispute gives its wallet no deadline."
+    RefundUnfrozen "refund-before-freeze" "A refund is sent before the wallet gave the share."
+    ShareTwice "share-taken-twice" "A claim that is told again takes the share again."
+    FreezeKept "freeze-kept" "What was frozen for a claim that the banks refuse stays so."
+    BankTwiceById "med-twice-by-id" "What a bank has taken is booked at each look at its Pix."
+    BankTwiceByClaim "med-twice-by-claim" "A claim that has ended ends again."
+    TipRevived "lapsed-tip-settled" "A Pix pays a tip that has lapsed."
+    WriteOffKept "write-off-kept" "What was written off and is paid late is not owed again first."
+    RefundNotMet "refund-not-met" "What a bank has sent back we owe all the same."
+    ClaimKept "granted-claim-kept" "A claim that is granted when nothing is left stays open."
+    Unreserved "refund-unreserved" "What is wanted back and has not left can be given back too."
 }
 
 #[cfg(feature = "mutants")]

@@ -106,11 +106,15 @@ impl Books {
             let change = Change { amount: held, blocked };
             return self.post(EntryKind::Unblock, Some(&e2e_id), change, now);
         }
-        let change = Change { amount: Centavos::ZERO, blocked };
+        // Of what has gone back meanwhile nothing goes back again: that much is free.
+        let receipt = self.receipts.get(&e2e_id).ok_or(Refusal::NoReceipt)?;
+        let left = Centavos(receipt.value.0 - receipt.refunded().0);
+        let taken = held.min(left).max(Centavos::ZERO);
+        let change = Change { amount: Centavos(held.0 - taken.0), blocked };
         self.post(EntryKind::ClaimPaid, Some(&e2e_id), change, now)?;
-        if held == Centavos::ZERO {
+        if taken == Centavos::ZERO {
             return Ok(());
         }
-        self.taken_by_bank(&e2e_id, held, Nature::MedFraud, now).map(drop)
+        self.taken_by_bank(&e2e_id, taken, Nature::MedFraud, now).map(drop)
     }
 }

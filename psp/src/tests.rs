@@ -276,6 +276,19 @@ fn a_claim_blocks_what_is_left_and_its_end_moves_it_once() {
 }
 
 #[test]
+fn what_went_back_while_a_claim_was_open_does_not_go_back_again() {
+    let (mut books, pix) = paid(2000);
+    let id = books.open_claim(&pix, NOW).expect("a claim").id.clone();
+    books.deposit(Centavos(2000), NOW).expect("money");
+    books.refund(&pix, &refund("a"), Centavos(500), NOW).expect("accepted");
+    books.tick(later(500));
+    books.decide_claim(&id, true, later(600)).expect("accepted");
+    assert_eq!((books.balance(), books.blocked()), (Centavos(2000), Centavos::ZERO));
+    let taken = &books.receipt(&pix).expect("a receipt").refunds[1];
+    assert_eq!((taken.value, books.check()), (Centavos(1500), Ok(())));
+}
+
+#[test]
 fn the_bank_takes_back_what_is_there_and_no_more() {
     let (mut books, pix) = paid(2000);
     books.send(&send("s"), payout(1500), NOW).expect("accepted");

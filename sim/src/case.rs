@@ -8,7 +8,7 @@ use crate::faults::{Fault, Profile, plan};
 
 /// Raised by every change after which a seed is another run. A case of another version would run,
 /// and show something else than whoever kept it saw.
-pub const VERSION: u32 = 7;
+pub const VERSION: u32 = 8;
 
 const HEADER: &str = "ibora-sim case";
 

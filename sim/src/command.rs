@@ -1,21 +1,22 @@
 //! What apps ask of engines, and what they are told.
 
+mod money;
+
 use std::rc::Rc;
 use std::sync::Arc;
 
 use ibora_domain::facts::{Answer, CommandKey, StreamRow};
-use ibora_domain::ids::{DriverId, OfferId, PassengerId, PaymentId, PayoutId, RideId, UserId};
+use ibora_domain::ids::{DisputeId, DriverId, OfferId, PassengerId, PayoutId, RideId, UserId};
 use ibora_domain::machines::{
-    Ask, DriverCommand, DriverInput, Envelope, PassengerInput, PaymentInput, RideInput, Verdict,
-    WalletInput, Wanted,
+    Ask, DriverCommand, DriverInput, Envelope, PassengerInput, RideInput,
 };
-use ibora_domain::money::Centavos;
-use ibora_domain::payment::BorneBy;
 use ibora_domain::ride::{Cancel, CancelAs, CancelReason, Rating, Stars, Status};
 use serde::Deserialize;
 
 use crate::database::OpenOffer;
 use crate::people;
+
+pub use money::MoneyCommand;
 
 /// A command as a person means it. The same command has the same `Debug` text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,25 +55,16 @@ pub enum Command {
         ride: RideId,
         stars: Stars,
     },
-    /// He wants to pay for this ride.
-    Intent {
-        ride: RideId,
-    },
-    /// Somebody of the platform gives so much of a payment back.
-    GiveBack {
-        payment: PaymentId,
-        centavos: i64,
-    },
-    /// A driver wants so many centavos.
-    Payout {
-        centavos: i64,
-    },
-    /// Somebody of the platform lets a payout go, or not.
-    Review {
-        driver: DriverId,
-        payout: PayoutId,
-        approves: bool,
-    },
+    /// About money: his own, or that of the platform.
+    Money(MoneyCommand),
+}
+
+/// Ids for what a command may begin.
+#[derive(Debug, Clone, Copy)]
+pub struct New {
+    pub ride: RideId,
+    pub payout: PayoutId,
+    pub dispute: DisputeId,
 }
 
 impl Command {
@@ -90,10 +82,7 @@ impl Command {
             Self::Complete { ride } => ("complete", Some(ride)),
             Self::Cancel { ride } => ("cancel", Some(ride)),
             Self::Rate { ride, .. } => ("rate", Some(ride)),
-            Self::Intent { ride } => ("intent", Some(ride)),
-            Self::GiveBack { .. } => ("give back", None),
-            Self::Payout { .. } => ("payout", None),
-            Self::Review { .. } => ("review", None),
+            Self::Money(command) => return command.name(),
         };
         ride.map_or_else(|| op.to_owned(), |ride| format!("{op} {}", people::name(ride.0)))
     }
@@ -105,10 +94,9 @@ impl Command {
         CommandKey { principal: user, id: Arc::clone(id), fingerprint }
     }
 
-    /// The message for the machine that it goes to first. `ride` and `payout`: new ids, for what
-    /// begins one.
+    /// The message for the machine that it goes to first.
     #[must_use]
-    pub fn envelope<R>(&self, ask: Ask<R>, new: (RideId, PayoutId)) -> Envelope<R> {
+    pub fn envelope<R>(&self, ask: Ask<R>, new: New) -> Envelope<R> {
         let (by, key) = (ask.by, ask.key.clone());
         let decided_by = self.addressed(ask, new);
         match people::is_driver(by) {
@@ -117,7 +105,8 @@ impl Command {
         }
     }
 
-    fn addressed<R>(&self, ask: Ask<R>, (ride, payout): (RideId, PayoutId)) -> Envelope<R> {
+    fn addressed<R>(&self, ask: Ask<R>, new: New) -> Envelope<R> {
+        let ride = new.ride;
         let driver = DriverId::from(ask.by);
         let drive =
             |ride, ask, command| Envelope::Ride(ride, RideInput::Drive { ask, driver, command });
@@ -164,34 +153,8 @@ impl Command {
                 let rating = Rating { stars: *stars, comment: None };
                 Envelope::Ride(*ride, RideInput::Rate { ask, rating })
             }
-            Self::Intent { ride } => {
-                Envelope::Payment(PaymentId::of_ride(*ride), PaymentInput::Intent { ask })
-            }
-            Self::GiveBack { payment, centavos } => {
-                let (amount, reason) = (Centavos(*centavos), "goodwill".to_owned());
-                let borne_by = BorneBy::Platform;
-                Envelope::Payment(
-                    *payment,
-                    PaymentInput::GiveBack { ask, amount, borne_by, reason },
-                )
-            }
-            Self::Review { driver, payout, approves } => {
-                let (payout, verdict) = (*payout, verdict(*approves));
-                Envelope::Wallet(*driver, WalletInput::Review { ask, payout, verdict })
-            }
-            Self::Payout { centavos } => {
-                let (amount, payee) = (Centavos(*centavos), people::payee(driver));
-                let wanted = Box::new(Wanted { id: payout, amount, key: None, payee });
-                Envelope::Wallet(driver, WalletInput::Payout { ask, wanted })
-            }
+            Self::Money(command) => command.envelope(ask, new),
         }
-    }
-}
-
-const fn verdict(approves: bool) -> Verdict {
-    match approves {
-        true => Verdict::Approved,
-        false => Verdict::Rejected { reason: None },
     }
 }
 

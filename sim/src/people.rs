@@ -5,7 +5,7 @@
 use ibora_domain::category::Category;
 use ibora_domain::fare::{Breakdown, Fare};
 use ibora_domain::ids::{
-    DriverId, OfferId, PassengerId, PaymentId, PayoutId, RideId, UserId, VehicleId,
+    DisputeId, DriverId, OfferId, PassengerId, PaymentId, PayoutId, RideId, UserId, VehicleId,
 };
 use ibora_domain::machines::{DriverProfile, MeanRating};
 use ibora_domain::money::Centavos;
@@ -20,6 +20,7 @@ const PASSENGER: u128 = 0xa << 100;
 const RIDE: u128 = 0xb << 100;
 const OFFER: u128 = 0xc << 100;
 const PAYOUT: u128 = 0xe << 100;
+const DISPUTE: u128 = 0x9 << 100;
 
 /// The PIN of every ride, and one that is wrong.
 pub const PIN: &str = "0427";
@@ -51,15 +52,23 @@ pub const fn payout(number: u64) -> PayoutId {
     PayoutId(Uuid::from_u128(PAYOUT + number as u128))
 }
 
-/// A short name for a trace: `d3` and his wallet `w3`, `p1`, `r12` and its payment `m12`, `o40`,
-/// the payout `y7`.
+#[must_use]
+pub const fn dispute(number: u64) -> DisputeId {
+    DisputeId(Uuid::from_u128(DISPUTE + number as u128))
+}
+
+/// A short name for a trace: `d3` and his wallet `w3`, `p1`, `r12` with its payment `m12` and its
+/// tip `t12`, `o40`, the payout `y7`, the contested ride `q2`.
 #[must_use]
 pub fn name(id: Uuid) -> String {
     let number = |id: Uuid| id.as_u128() & ((1 << 64) - 1);
     let (kind, number) = match id.as_u128() >> 100 {
         // The number of a wallet or a payment is that of its driver or ride, with bits turned.
         0xd if number(id) >= MANY => ('w', number(DriverId::of_wallet(id).0)),
-        0xb if number(id) >= MANY => ('m', number(PaymentId(id).ride().0)),
+        0xb if number(id) >= MANY => match number(PaymentId(id).ride().0) {
+            ride if ride < MANY => ('m', ride),
+            _ => ('t', number(PaymentId::of_tip(RideId(id)).0)),
+        },
         kind => (letter(kind), number(id)),
     };
     format!("{kind}{number}")
@@ -75,6 +84,7 @@ const fn letter(kind: u128) -> char {
         0xb => 'r',
         0xc => 'o',
         0xe => 'y',
+        0x9 => 'q',
         _ => 'z',
     }
 }

@@ -3,7 +3,7 @@
 //! Holds and charges last minutes and not a day, so that a run sees them end.
 
 use ibora_domain::credit::CreditPolicy;
-use ibora_domain::dispute::DisputePolicy;
+use ibora_domain::dispute::{DisputePolicy, Winner};
 use ibora_domain::ledger::PayoutRules;
 use ibora_domain::machines::WalletPolicy;
 use ibora_domain::money::Centavos;
@@ -35,6 +35,61 @@ pub struct Purse {
     pub complains: u64,
     /// A payout above it has to be approved by two people.
     approved_above: Centavos,
+    /// What is owed for so long is written off.
+    write_off_after: Millis,
+    pub court: Court,
+}
+
+/// How a city quarrels: of hundred chances, how many are taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Court {
+    /// A passenger tips his driver.
+    pub tips: u64,
+    /// Somebody contests a ride, adds to that, or rules it, each time he looks.
+    pub contests: u64,
+    pub answers: u64,
+    pub rules: u64,
+    /// Somebody lets a passenger off a fee.
+    pub waives: u64,
+    /// A payer's bank wants his money back.
+    pub claims: u64,
+    rules_of: DisputePolicy,
+}
+
+impl Court {
+    const PLAIN: Self = Self {
+        tips: 15,
+        contests: 1,
+        answers: 10,
+        rules: 5,
+        waives: 2,
+        claims: 2,
+        rules_of: DisputePolicy {
+            open_within: Millis::from_secs(300),
+            answer_within: Millis::from_secs(30),
+            ruled_within: Millis::from_secs(90),
+            unruled: Winner::Driver,
+        },
+    };
+
+    fn drawn(mut one_of: impl FnMut(&[u64]) -> u64) -> Self {
+        let answer_within = one_of(&[5, 30, 60]);
+        let secs = Millis::from_secs;
+        Self {
+            tips: one_of(&[0, 15, 50]),
+            contests: one_of(&[0, 1, 4]),
+            answers: one_of(&[2, 20]),
+            rules: one_of(&[0, 5, 30]),
+            waives: one_of(&[0, 3, 10]),
+            claims: one_of(&[0, 2, 15]),
+            rules_of: DisputePolicy {
+                open_within: secs(one_of(&[30, 300])),
+                answer_within: secs(answer_within),
+                ruled_within: secs(answer_within + one_of(&[5, 60])),
+                unruled: if one_of(&[0, 1]) == 0 { Winner::Driver } else { Winner::Passenger },
+            },
+        }
+    }
 }
 
 impl Purse {
@@ -51,6 +106,8 @@ impl Purse {
         sent_back: 5,
         complains: 5,
         approved_above: Centavos(100_000),
+        write_off_after: Millis::from_secs(240),
+        court: Court::PLAIN,
     };
 
     /// One as it comes.
@@ -70,6 +127,8 @@ impl Purse {
             sent_back: one_of(&[0, 10, 30]),
             complains: one_of(&[0, 2, 10]),
             approved_above: Centavos(i64::try_from(one_of(&[1500, 100_000])).unwrap_or(1500)),
+            write_off_after: Millis::from_secs(one_of(&[60, 200, 7_776_000])),
+            court: Court::drawn(one_of),
         }
     }
 
@@ -80,10 +139,14 @@ impl Purse {
             charges: true,
             expiry: self.expiry,
             hold: self.hold,
-            tips: TipPolicy { min: Centavos(100), max: Centavos(20_000), within: Millis(0) },
+            tips: TipPolicy {
+                min: Centavos(100),
+                max: Centavos(20_000),
+                within: Millis::from_secs(120),
+            },
             credit: CreditPolicy::default(),
-            write_off_after: Millis::from_secs(90 * 24 * 3600),
-            disputes: DisputePolicy::default(),
+            write_off_after: self.write_off_after,
+            disputes: self.court.rules_of,
         }
     }
 
@@ -98,7 +161,7 @@ impl Purse {
             },
             approved_above: self.approved_above,
             passivate_after: Millis::from_secs(60),
-            disputes: DisputePolicy::default(),
+            disputes: self.court.rules_of,
         }
     }
 }

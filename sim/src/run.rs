@@ -38,6 +38,7 @@ pub fn run(seed: u64, profile: Profile, plan: &[Fault], trace: Trace) -> Outcome
     let over = plan.iter().map(|fault| fault.at + fault.lasts).max().unwrap_or(0);
     let over = over.max(profile.active);
     world.run_until(over);
+    world.calm();
     let mut looked = over;
     while world.watch.broken.is_none() {
         let Some(unrest) = unrest(&world) else { break };
@@ -48,6 +49,7 @@ pub fn run(seed: u64, profile: Profile, plan: &[Fault], trace: Trace) -> Outcome
         }
         looked += LOOK_EVERY;
         world.run_until(looked);
+        world.watch_court(over);
     }
     Outcome {
         violation: world.watch.broken.take(),

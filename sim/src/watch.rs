@@ -25,6 +25,7 @@ use crate::people;
 use crate::queue::{Micros, SECOND};
 use crate::world::World;
 
+mod court;
 mod money;
 mod rest;
 mod rides;
@@ -284,9 +285,6 @@ impl World {
                 (RIDE_3, Some(Entity::Passenger(row.passenger)))
             }
             ("command_results_pkey" | SIMULATED, _) => return,
-            // Asked to look at a payout that was read before its wallet's last record was written,
-            // a wallet built since cannot know that it came back.
-            ("financial_events_key", _) if is_of_returns(decision) => return,
             ("stream_events_pkey", _) => (STREAM_1, None),
             _ => (RIDE_4, None),
         };
@@ -434,9 +432,4 @@ impl World {
         });
         self.date();
     }
-}
-
-/// Whether a decision says only that sent payouts came back.
-fn is_of_returns(decision: &Decision) -> bool {
-    decision.events.iter().all(|event| event.kind == "payout_returned")
 }

@@ -11,6 +11,7 @@ use ibora_domain::machines::{DriverPolicy, LinePolicy, WalletPolicy};
 use ibora_domain::money::Centavos;
 use ibora_domain::policy::RidePolicy;
 use ibora_domain::units::{Millis, UnixMillis};
+use ibora_psp::Script;
 
 use crate::app::{App, AppEvent};
 use crate::chance::Chance;
@@ -64,6 +65,7 @@ pub struct Ids {
     pub request: u64,
     pub epoch: u64,
     pub payout: u64,
+    pub dispute: u64,
 }
 
 impl Ids {
@@ -207,6 +209,11 @@ impl World {
     pub fn close(&mut self) {
         self.closing = true;
         self.deposit("end", Centavos(1_000_000));
+    }
+
+    /// Nothing goes wrong any more, not even what was to go wrong with the provider's next orders.
+    pub fn calm(&mut self) {
+        *self.provider.books.script() = Script::default();
     }
 
     fn deposit(&mut self, reference: &str, amount: Centavos) {

@@ -82,10 +82,10 @@ impl Dispatch {
         let Ok(payout) = Uuid::try_parse(id.as_str()).map(PayoutId) else { return };
         let dispatch = Arc::clone(self);
         self.registry.ports.spawn(async move {
-            match dispatch.journal().records().payout(payout).await {
-                Ok(Some(payout)) => {
+            match dispatch.journal().records().payout_as_of(payout).await {
+                Ok(Some((payout, as_of))) => {
                     let (driver, payout) = (payout.driver, Box::new(payout));
-                    let hint = WalletInput::Hint { payout };
+                    let hint = WalletInput::Hint { payout, as_of };
                     dispatch.registry.send(Envelope::Wallet(driver, hint));
                 }
                 Ok(None) => tracing::warn!("a hint at a payout that is not ours"),

@@ -6,7 +6,7 @@ use ibora_domain::machines::{PaymentEffect, PaymentSeen, RefundSeen, Said};
 use ibora_domain::money::Centavos;
 use ibora_domain::payment::{ChargeSeen, Incoming, TakenBack};
 use ibora_domain::pix::{EndToEndId, RefundId, Txid};
-use ibora_domain::provider::{Ending, Errand, Outcome};
+use ibora_domain::provider::{Ending, Errand, Outcome, REFUND_CARRIED_FOR};
 use ibora_domain::units::Millis;
 
 use super::Carrier;
@@ -17,7 +17,7 @@ use crate::pix::wire::{
     RefundNature, RefundStatus,
 };
 
-/// How long an order is carried on in one go. Then it is said that it has no end yet.
+/// How long a charge is carried on in one go. Then it is said that it has no end yet.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Carrier {
@@ -69,7 +69,7 @@ impl Carrier {
             location: None,
         };
         let carried = ChargeErrand { txid: txid.clone(), charge };
-        self.carried(&carried, in_doubt, charge_seen).await
+        self.carried(&carried, (in_doubt, PATIENCE), charge_seen).await
     }
 
     async fn refund(
@@ -81,7 +81,7 @@ impl Carrier {
     ) -> Said<RefundSeen> {
         let refund = NewRefund { value: amount, nature: None, message: None };
         let carried = RefundErrand { pix, id: id.clone(), refund };
-        self.carried(&carried, in_doubt, |refund| {
+        self.carried(&carried, (in_doubt, REFUND_CARRIED_FOR.into()), |refund| {
             Said::Found(match refund.status {
                 RefundStatus::Returned => RefundSeen::Returned,
                 RefundStatus::Failed => RefundSeen::Failed,
@@ -94,12 +94,12 @@ impl Carrier {
     async fn carried<C: Carried, T>(
         &self,
         carried: &C,
-        in_doubt: bool,
+        (in_doubt, patience): (bool, Duration),
         read: impl FnOnce(C::Found) -> Said<T>,
     ) -> Said<T> {
         let mut errand: Errand =
             if in_doubt { carried.errand_in_doubt() } else { carried.errand() };
-        let ending = self.provider.carry(&mut errand, carried, PATIENCE).await;
+        let ending = self.provider.carry(&mut errand, carried, patience).await;
         if let Some(Ending::Refused(error)) = &ending {
             tracing::error!(%error, "the provider refuses an order");
         }

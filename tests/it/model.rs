@@ -5,6 +5,7 @@
 //! bad, old owners that still write, ids sent twice. After every step both have said the same, and
 //! in the end they hold the same.
 
+mod disputes;
 mod history;
 mod money;
 mod purse;
@@ -76,6 +77,9 @@ async fn the_model_of_the_database_says_and_keeps_what_postgresql_does() {
         "pix_received_settles_once",
         "holds_pkey",
         "holds_whole",
+        "disputes_ended_holds_nothing",
+        "disputes_contested_once",
+        "dispute_evidence_pkey",
         "passenger_credits_whole",
         "credit_uses_pkey",
     ] {

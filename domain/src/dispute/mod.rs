@@ -13,6 +13,7 @@ use crate::facts::DisputeRow;
 use crate::ids::{DisputeId, PaymentId, UserId};
 use crate::ledger::{self, Borne, Due, Shares, Taken, Trip};
 use crate::money::Centavos;
+use crate::mutants::{Mutant, is};
 use crate::person::Role;
 use crate::pix::{EndToEndId, RefundId};
 use crate::refusal::Refusal;
@@ -358,7 +359,8 @@ impl Dispute {
     /// Whether an admin may rule it: banks rule theirs, a refund is ruled as it begins.
     #[must_use]
     pub fn may_be_ruled(&self) -> bool {
-        self.claim.opening().is_some() && self.status.is_open()
+        let open = self.status.is_open() || is(Mutant::RuledAgain);
+        self.claim.opening().is_some() && open
     }
 
     /// Whether the other side has answered, so that it need not be waited for.

@@ -123,6 +123,18 @@ impl Refund<'_> {
             .close()
     }
 
+    /// So much of it a bank has sent back by itself, which was booked as lost: it is not owed any
+    /// more.
+    ///
+    /// # Errors
+    /// [`LedgerError`] for amounts that do not fit.
+    pub fn met(&self, amount: Centavos, at: UnixMillis) -> Result<FinancialEvent, LedgerError> {
+        self.draft("refund_met", "met", at)
+            .debit(Account::RefundInTransit, amount)
+            .credit(Account::BadDebt, amount)
+            .close()
+    }
+
     fn draft(&self, kind: &'static str, what: &str, at: UnixMillis) -> Draft {
         let key = format!("dev:{}:{}:{what}", self.end_to_end, self.id);
         Draft::new(kind, key, Subject::Payment(self.payment), at)

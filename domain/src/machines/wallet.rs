@@ -89,9 +89,11 @@ pub enum WalletInput<R> {
         payout: PayoutId,
         news: LineNews,
     },
-    /// Somebody says that something happened to a payout, which is recorded as this.
+    /// Somebody says that something happened to a payout, which was recorded as this when this
+    /// wallet had so many events.
     Hint {
         payout: Box<Payout>,
+        as_of: u64,
     },
     /// From a payment: something stands against his share of it. Said again until this wallet has
     /// answered; `ask`: of whoever contests the ride.
@@ -177,6 +179,9 @@ pub struct WalletMachine<R> {
     policy: Arc<WalletPolicy>,
     wallet: Wallet,
     events: u64,
+    /// How many of them were recorded when this machine was built.
+    built_at: u64,
+    /// Those that have not ended, and of others those that this machine knows as they are.
     payouts: BTreeMap<PayoutId, Payout>,
     disputes: BTreeMap<DisputeId, Dispute>,
     document: Option<Cpf>,
@@ -199,6 +204,7 @@ impl<R> WalletMachine<R> {
             policy,
             wallet: records.wallet,
             events: records.events,
+            built_at: records.events,
             payouts,
             disputes,
             document: records.document,
@@ -294,7 +300,7 @@ impl<R> Machine for WalletMachine<R> {
             }
             WalletInput::Turn { payout } => self.turn_of(turn, payout),
             WalletInput::Line { payout, news } => self.line(turn, payout, news),
-            WalletInput::Hint { payout } => self.hint(turn, *payout),
+            WalletInput::Hint { payout, as_of } => self.hint(turn, *payout, as_of),
             WalletInput::Claim { claim, stands, ask } => self.claim(turn, *claim, &stands, ask),
             WalletInput::Evidence { ask, dispute, role, text } => {
                 if let Some(ask) = self.known.replay(turn, ask) {

@@ -96,7 +96,7 @@ impl Payment {
     #[must_use]
     pub fn left_of(&self, receipt: &Receipt) -> Centavos {
         let claims = self.bank_claims.iter().filter(|claim| claim.pix == receipt.pix);
-        let claimed: i64 = claims.map(|claim| claim.reserves().0).sum();
+        let claimed: i64 = claims.map(|claim| claim.keeps().0).sum();
         Centavos((receipt.amount.0 - self.given_back(&receipt.pix).0 - claimed).max(0))
     }
 

@@ -8,6 +8,7 @@ use crate::dispute::{Claim, Ground, Stands, Status};
 use crate::ids::DisputeId;
 use crate::ledger::Shares;
 use crate::money::Centavos;
+use crate::mutants::{Mutant, is};
 use crate::pix::{EndToEndId, RefundId};
 
 /// How far a bank's claim is.
@@ -69,6 +70,7 @@ impl BankClaim {
         match (&self.against, &self.stage, self.wallet) {
             (None, ..) => true,
             (Some(_), BankStage::Blocked, said) => said.is_some(),
+            (Some(_), BankStage::Took { .. }, _) if is(Mutant::BankTwiceByClaim) => false,
             (Some(_), _, said) => said.is_some_and(|status| !status.is_open()),
         }
     }
@@ -81,6 +83,15 @@ impl BankClaim {
                 let (pix, id) = (self.pix.clone(), id.clone());
                 Stands::Taken { pix, id, amount: *amount, shares: *shares }
             }
+        }
+    }
+
+    /// What can go back no other way: all that was taken, and of what is blocked what it may take
+    /// of the payment.
+    pub(super) fn keeps(&self) -> Centavos {
+        match &self.stage {
+            BankStage::Took { amount, .. } => *amount,
+            BankStage::Blocked | BankStage::Rejected => self.reserves(),
         }
     }
 
@@ -107,7 +118,7 @@ impl Payment {
     }
 
     /// The provider says of a claim of fraud. Nothing where that is known, or where what was taken
-    /// has to be asked for.
+    /// has to be asked for. One that is granted where nothing is left to take has come to nothing.
     #[must_use]
     pub fn bank_says(&self, says: &BankSays) -> Option<PaymentEvent> {
         let known = self.bank_claims.iter().find(|claim| claim.name == says.name);
@@ -118,11 +129,19 @@ impl Payment {
                 let against = self.against_of_bank(receipt, says.amount, &says.name);
                 Some(PaymentEvent::BankClaimed { claim, pix, amount: says.amount, against })
             }
-            (Some(claim), Some(BankEnd::Rejected)) if claim.stage == BankStage::Blocked => {
-                Some(PaymentEvent::BankRejected { claim: says.name.clone() })
+            (Some(claim), Some(end)) if claim.stage == BankStage::Blocked => {
+                let in_vain = end == BankEnd::Rejected || self.is_all_gone(&claim.pix);
+                in_vain.then(|| PaymentEvent::BankRejected { claim: says.name.clone() })
             }
             (_, _) => None,
         }
+    }
+
+    /// Whether a Pix has gone back, so that a bank can take nothing of it.
+    fn is_all_gone(&self, pix: &EndToEndId) -> bool {
+        let receipt = self.receipts.iter().find(|receipt| receipt.pix == *pix);
+        let gone = |receipt| self.left_at_provider(receipt) == Centavos::ZERO;
+        receipt.is_some_and(gone) && !is(Mutant::ClaimKept)
     }
 
     fn against_of_bank(&self, receipt: &Receipt, amount: Centavos, name: &str) -> Option<Against> {
@@ -162,7 +181,7 @@ impl Payment {
     #[must_use]
     pub fn knows_back(&self, id: &RefundId) -> bool {
         let took = |claim: &BankClaim| match &claim.stage {
-            BankStage::Took { id: known, .. } => known == id,
+            BankStage::Took { id: known, .. } => known == id && !is(Mutant::BankTwiceById),
             BankStage::Blocked | BankStage::Rejected => false,
         };
         self.bank_claims.iter().any(took) || self.refunds.iter().any(|refund| refund.id == *id)

@@ -32,7 +32,8 @@ impl Payment {
             }
             PaymentEvent::RefundAsked { id, .. }
             | PaymentEvent::RefundDone { id }
-            | PaymentEvent::RefundFailed { id } => {
+            | PaymentEvent::RefundFailed { id }
+            | PaymentEvent::RefundMet { id, .. } => {
                 let refund = self.refunds.iter().find(|refund| refund.id == *id);
                 refund.map_or(Ok(vec![]), |refund| self.of_refund(event, refund, at))
             }
@@ -138,6 +139,7 @@ impl Payment {
         match (event, refund.cause) {
             // Shares that are given back the driver's wallet books, there and back.
             (PaymentEvent::RefundDone { .. }, _) => Ok(vec![books.done(at)?]),
+            (PaymentEvent::RefundMet { amount, .. }, _) => Ok(vec![books.met(*amount, at)?]),
             (PaymentEvent::RefundAsked { .. }, Cause::Goodwill) => Ok(vec![asked(at)?]),
             (PaymentEvent::RefundAsked { .. }, Cause::Suspense) if !refund.again => {
                 let receipt = ledger::Receipt {

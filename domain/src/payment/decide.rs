@@ -91,11 +91,16 @@ impl Payment {
         match charge {
             _ if self.settled_by().is_some() || self.is_paid_by_credit() => Use::Duplicate,
             // Nobody asks for it any more.
-            _ if !self.status.is_payable() => Use::Stray,
+            _ if !self.status.is_payable() && !self.is_revived() => Use::Stray,
             _ if incoming.amount != left && !is(Mutant::PartialSettles) => Use::WrongAmount,
             Some(charge) if charge.is_open() => Use::Settled,
             Some(_) | None => Use::SettledLate,
         }
+    }
+
+    /// A planted bug: what is over is as if it were not.
+    fn is_revived(&self) -> bool {
+        self.is_tip() && is(Mutant::TipRevived)
     }
 
     /// Whether a Pix would settle it, while credit is asked to: what it is good for is not known
@@ -127,21 +132,6 @@ impl Payment {
         (refund.stage == RefundStage::Asked).then(|| match done {
             true => PaymentEvent::RefundDone { id: id.clone() },
             false => PaymentEvent::RefundFailed { id: id.clone() },
-        })
-    }
-
-    /// Money that is owed and whose refund failed is sent again, under a new id: the old one is
-    /// known to have moved nothing.
-    #[must_use]
-    pub fn refund_again(&self) -> Option<PaymentEvent> {
-        let failed = self.failed_refund()?;
-        Some(PaymentEvent::RefundAsked {
-            id: self.next_refund(),
-            pix: failed.pix.clone(),
-            amount: failed.amount,
-            cause: failed.cause,
-            again: true,
-            against: None,
         })
     }
 }

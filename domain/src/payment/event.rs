@@ -57,6 +57,11 @@ pub enum PaymentEvent {
     RefundFailed {
         id: RefundId,
     },
+    /// So much of a refund that failed a bank has sent back by itself.
+    RefundMet {
+        id: RefundId,
+        amount: Centavos,
+    },
     /// The provider took so much of a Pix; the rest is in its balance.
     PixStated {
         pix: EndToEndId,
@@ -127,6 +132,7 @@ impl PaymentEvent {
             Self::RefundAsked { .. } => "refund_asked",
             Self::RefundDone { .. } => "refund_done",
             Self::RefundFailed { .. } => "refund_failed",
+            Self::RefundMet { .. } => "refund_met",
             Self::PixStated { .. } => "pix_stated",
             Self::TipGiven { .. } => "tip_given",
             Self::Relieved { .. } => "relieved",
@@ -185,10 +191,12 @@ impl Payment {
                     },
                     against: against.clone(),
                     closed: false,
+                    met: Centavos::ZERO,
                 });
             }
             PaymentEvent::RefundDone { id } => self.refund_is(id, RefundStage::Done),
             PaymentEvent::RefundFailed { id } => self.refund_is(id, RefundStage::Failed),
+            PaymentEvent::RefundMet { id, amount } => self.is_met(id, *amount),
             PaymentEvent::PixStated { pix, tariff } => {
                 if let Some(receipt) = self.receipts.iter_mut().find(|known| known.pix == *pix) {
                     receipt.tariff = Some(*tariff);

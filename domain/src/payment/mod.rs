@@ -7,6 +7,7 @@
 //! until it has gone back.
 
 mod against;
+mod back;
 mod bank;
 mod books;
 mod charge;
@@ -255,7 +256,7 @@ pub enum RefundStage {
     Done,
     /// The money is still here.
     Failed,
-    /// It was ruled for the driver: nothing goes back.
+    /// It was ruled for the driver, or a bank was faster: nothing goes back.
     Dropped,
 }
 
@@ -291,25 +292,9 @@ pub struct Refund {
     /// The driver's wallet knows how it ended.
     #[serde(default)]
     pub closed: bool,
-}
-
-impl Refund {
-    /// Whether its money is gone, or may go.
-    #[must_use]
-    pub const fn counts(&self) -> bool {
-        match self.stage {
-            RefundStage::Decided | RefundStage::Frozen | RefundStage::Asked | RefundStage::Done => {
-                true
-            }
-            RefundStage::Failed | RefundStage::Dropped => false,
-        }
-    }
-
-    /// Whether it is on its way, or done.
-    #[must_use]
-    pub const fn goes(&self) -> bool {
-        matches!(self.stage, RefundStage::Asked | RefundStage::Done)
-    }
+    /// What of it a bank has sent back by itself, after it failed.
+    #[serde(default, skip_serializing_if = "back::is_nothing")]
+    pub met: Centavos,
 }
 
 /// A payment. Stored as JSON, and the fold of its events.
@@ -437,31 +422,6 @@ impl Payment {
     #[must_use]
     pub fn settled_by(&self) -> Option<&Receipt> {
         self.receipts.iter().find(|receipt| receipt.good_for.settles())
-    }
-
-    /// What is given back of one Pix, or may be.
-    #[must_use]
-    pub fn given_back(&self, pix: &EndToEndId) -> Centavos {
-        self.sum_of(pix, Refund::counts)
-    }
-
-    fn sum_of(&self, pix: &EndToEndId, which: impl Fn(&Refund) -> bool) -> Centavos {
-        let of = self.refunds.iter().filter(|refund| refund.pix == *pix && which(refund));
-        Centavos(of.map(|refund| refund.amount.0).fold(0, i64::saturating_add))
-    }
-
-    /// A refund that failed, is owed all the same, and whose money nobody has asked to send since.
-    #[must_use]
-    pub fn failed_refund(&self) -> Option<&Refund> {
-        let owed = |refund: &Refund| matches!(refund.cause, Cause::Suspense | Cause::Dispute);
-        let again = |failed: &Refund, later: &Refund| {
-            later.again && later.pix == failed.pix && later.cause == failed.cause
-        };
-        self.refunds.iter().enumerate().find_map(|(index, refund)| {
-            let failed = refund.stage == RefundStage::Failed && owed(refund);
-            let later = self.refunds.iter().skip(index + 1);
-            (failed && !later.into_iter().any(|later| again(refund, later))).then_some(refund)
-        })
     }
 
     /// Whether something of it is under way, so that it must be looked after.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{BorneBy, Payment, PaymentEvent, PaymentPolicy, PaymentStatus};
 use crate::ledger::{Due, FinancialEvent, LedgerError};
+use crate::mutants::{Mutant, is};
 use crate::refusal::Refusal;
 use crate::units::UnixMillis;
 
@@ -98,7 +99,7 @@ impl Payment {
         &self,
         at: UnixMillis,
     ) -> Result<Option<FinancialEvent>, LedgerError> {
-        let written_off = self.relief == Some(Relief::WrittenOff);
+        let written_off = self.relief == Some(Relief::WrittenOff) && !is(Mutant::WriteOffKept);
         let Some(debt) = self.debt.filter(|_| written_off) else { return Ok(None) };
         let event = debt.trip.written_off(debt.due, debt.shares, false, at)?;
         Ok(event.reversal("write_off_reversed", at))

@@ -57,7 +57,8 @@ impl Payment {
             }
             PaymentEvent::RefundAsked { id, .. }
             | PaymentEvent::RefundDone { id }
-            | PaymentEvent::RefundFailed { id } => self.refund_row(|refund| refund.id == *id),
+            | PaymentEvent::RefundFailed { id }
+            | PaymentEvent::RefundMet { id, .. } => self.refund_row(|refund| refund.id == *id),
             PaymentEvent::WalletSaid { dispute, .. } => self.refund_row(|refund| {
                 refund.against.as_ref().is_some_and(|against| against.dispute == *dispute)
             }),

@@ -65,6 +65,11 @@ impl Patience {
     }
 }
 
+/// How long a refund is carried on in one go. In doubt, a refusal counts only when it was said for
+/// long enough, and twice, that there is nothing: before the order went out again and after it was
+/// refused. In less time nobody would ever learn of it.
+pub const REFUND_CARRIED_FOR: Millis = Millis::from_secs(60);
+
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {

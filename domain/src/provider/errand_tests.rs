@@ -187,6 +187,26 @@ fn a_refusal_in_doubt_counts_only_when_nothing_is_found_for_as_long() {
 }
 
 #[test]
+fn one_go_is_enough_to_learn_that_a_refund_in_doubt_is_refused() {
+    for dice in [0, 1, u64::MAX / 2, u64::MAX] {
+        let (mut errand, mut now) = (Errand::in_doubt(order(), Patience::REFUND, START), START);
+        let ended = std::iter::from_fn(|| {
+            let step = next(&errand, &mut now);
+            now = now + Millis(1000);
+            Some(match step {
+                Step::Send => errand.sent(now, refused(400, "devolucao_invalida"), dice),
+                Step::Ask => errand.asked(now, refused(404, "nao_encontrado"), dice),
+                Step::Wait { .. } => None,
+            })
+        });
+        let ended = ended.take(100).flatten().next();
+        assert!(matches!(ended, Some(Ending::Refused(_))), "{ended:?}");
+        let took = now.since(START);
+        assert!(took < REFUND_CARRIED_FOR, "{took:?}: nobody would ever know");
+    }
+}
+
+#[test]
 fn a_clock_that_goes_back_makes_nobody_wait_longer() {
     let mut errand = errand();
     errand.sent::<Found>(START, Outcome::Unclear(Why::TimedOut), 0);

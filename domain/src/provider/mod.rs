@@ -13,7 +13,7 @@ mod pace;
 mod retry;
 mod windows;
 
-pub use errand::{Ending, Errand, Obstacle, Order, Patience, Seen, Step};
+pub use errand::{Ending, Errand, Obstacle, Order, Patience, REFUND_CARRIED_FOR, Seen, Step};
 pub use lease::{Lease, State};
 pub use notice::{Fate, NoticeKey, Told};
 pub use outcome::{Code, Hindrance, Kind, Outcome, ProviderError, Shape, TlsFault, Violation, Why};

@@ -15,6 +15,7 @@ impl World {
         if !self.closing && self.chance.percent(self.temper.purse.wants_payout) {
             self.wants_payout(app);
         }
+        self.quarrels(app);
         let phone = &self.apps[app];
         let (online, busy) = (phone.online, phone.ride.is_some());
         let reaches = phone.old || phone.welcomed;

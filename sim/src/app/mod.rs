@@ -3,6 +3,7 @@
 //! An app keeps a session (an old one polls by REST), repeats what got no answer under the same id,
 //! and believes what it is told. What it is told must have no gap.
 
+mod court;
 mod driver;
 mod link;
 mod passenger;
@@ -19,7 +20,7 @@ use ibora_domain::refusal::Refusal;
 use ibora_domain::ride::Status;
 use serde::Deserialize;
 
-use crate::command::{Command, Down, Reply, Rest, Seen, Snapshot};
+use crate::command::{Command, Down, MoneyCommand, Reply, Rest, Seen, Snapshot};
 use crate::people;
 use crate::queue::{MS, Micros, SECOND};
 use crate::world::World;
@@ -63,6 +64,9 @@ pub enum AppEvent {
         ride: RideId,
     },
     Rate {
+        ride: RideId,
+    },
+    Tip {
         ride: RideId,
     },
     /// An offer's time is over, as the app was told with it.
@@ -222,6 +226,7 @@ impl World {
             AppEvent::Step { ride } => self.step(app, ride),
             AppEvent::Waver { ride } => self.waver(app, ride),
             AppEvent::Rate { ride } => self.rate(app, ride),
+            AppEvent::Tip { ride } => self.tips(app, ride),
             AppEvent::Over { ride, offer } => {
                 let offers = &mut self.apps[app].offers;
                 if offers.get(&ride) == Some(&offer) {
@@ -320,8 +325,10 @@ impl World {
                 self.apps[app].online = matches!(command, Command::Online);
             }
             Command::Decline { ride } => drop(self.apps[app].offers.remove(ride)),
-            Command::Intent { .. } => self.billed(body),
-            Command::Payout { .. } | Command::GiveBack { .. } | Command::Review { .. } => {}
+            Command::Money(MoneyCommand::Intent { .. } | MoneyCommand::Tip { .. }) => {
+                self.billed(body);
+            }
+            Command::Money(_) => {}
             Command::Request { .. }
             | Command::Accept { .. }
             | Command::Arrive { .. }
@@ -342,11 +349,7 @@ impl World {
                 self.apps[app].offers.remove(ride);
             }
             Command::Start { .. } if refusal == Refusal::PinWrong => {}
-            Command::Rate { .. }
-            | Command::Intent { .. }
-            | Command::GiveBack { .. }
-            | Command::Payout { .. }
-            | Command::Review { .. } => {}
+            Command::Rate { .. } | Command::Money(_) => {}
             Command::Request { .. } if refusal == Refusal::DebtOutstanding => {
                 self.asks_what_he_owes(app);
             }
@@ -378,6 +381,7 @@ impl World {
             let after = self.chance.between(SECOND, 40 * SECOND);
             self.to_app(app, after, AppEvent::Rate { ride: seen.ride });
         }
+        self.perhaps_tips(app, &seen);
         let phone = &self.apps[app];
         let Some(ride) = phone.ride.map(|ride| ride.ride) else { return };
         if phone.is_driver() {

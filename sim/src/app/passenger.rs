@@ -16,6 +16,8 @@ impl World {
         let after = self.chance.between(3 * SECOND, 20 * SECOND);
         self.to_app(app, after, AppEvent::Think);
         self.looks_after_money(app);
+        self.judges(app);
+        self.quarrels(app);
         let phone = &self.apps[app];
         let asks = phone.is_doing(|doing| matches!(doing, Command::Request { .. }));
         if self.closing || phone.ride.is_some() || asks {

@@ -3,11 +3,11 @@
 use ibora_domain::facts::StreamRow;
 use ibora_domain::ids::PassengerId;
 use ibora_domain::money::Centavos;
-use ibora_domain::payment::Payment;
+use ibora_domain::payment::{BorneBy, Payment};
 use ibora_domain::pix::Txid;
 use serde::Deserialize;
 
-use crate::command::Command;
+use crate::command::{Command, MoneyCommand};
 use crate::provider::ProviderEvent;
 use crate::queue::{Micros, SECOND};
 use crate::world::{Event, World};
@@ -91,20 +91,23 @@ impl World {
     /// He may not ride before he has paid: asks for what there is to pay.
     pub(super) fn asks_what_he_owes(&mut self, app: usize) {
         let passenger = PassengerId::from(self.apps[app].user);
-        if self.closing || self.apps[app].is_doing(|doing| matches!(doing, Command::Intent { .. }))
-        {
+        let asks = |doing: &Command| matches!(doing, Command::Money(MoneyCommand::Intent { .. }));
+        if self.closing || self.apps[app].is_doing(asks) {
             return;
         }
         let owed = self.db.owed_by(passenger);
         if let Some(payment) = owed.get(self.chance.index(owed.len())) {
-            self.ask(app, Command::Intent { ride: payment.ride() });
+            let ride = payment.ride();
+            self.ask(app, Command::Money(MoneyCommand::Intent { ride }));
         }
     }
 
     /// Passengers do what people of the platform would: let payouts go, and give something back.
     pub(super) fn looks_after_money(&mut self, app: usize) {
-        let busy =
-            |doing: &Command| matches!(doing, Command::Review { .. } | Command::GiveBack { .. });
+        let busy = |doing: &Command| {
+            let Command::Money(doing) = doing else { return false };
+            matches!(doing, MoneyCommand::Review { .. } | MoneyCommand::GiveBack { .. })
+        };
         if self.apps[app].is_doing(busy) {
             return;
         }
@@ -113,25 +116,30 @@ impl World {
             let (driver, payout) = (row.driver, row.id);
             if self.chance.percent(50) {
                 let approves = self.chance.percent(80);
-                self.ask(app, Command::Review { driver, payout, approves });
+                let review = MoneyCommand::Review { driver, payout, approves };
+                self.ask(app, Command::Money(review));
             }
         } else if !self.closing && self.chance.percent(self.temper.purse.complains) {
             let paid = self.db.money.payments.values().filter(|row| row.status == "paid");
             let paid: Vec<_> = paid.map(|row| row.id).collect();
             if let Some(payment) = paid.get(self.chance.index(paid.len())).copied() {
                 let centavos = [100, 500, 1450, 2000][self.chance.index(4)];
+                let shared = self.chance.percent(50);
+                let borne_by = if shared { BorneBy::Driver } else { BorneBy::Platform };
                 self.watch.count("given_back");
-                self.ask(app, Command::GiveBack { payment, centavos });
+                let back = MoneyCommand::GiveBack { payment, centavos, borne_by };
+                self.ask(app, Command::Money(back));
             }
         }
     }
 
     /// A driver wants some of what he has earned, as far as he knows.
     pub(super) fn wants_payout(&mut self, app: usize) {
-        if self.apps[app].is_doing(|doing| matches!(doing, Command::Payout { .. })) {
+        let asks = |doing: &Command| matches!(doing, Command::Money(MoneyCommand::Payout { .. }));
+        if self.apps[app].is_doing(asks) {
             return;
         }
         let centavos = [400, 500, 560, 1160, 2320, 3000][self.chance.index(6)];
-        self.ask(app, Command::Payout { centavos });
+        self.ask(app, Command::Money(MoneyCommand::Payout { centavos }));
     }
 }

@@ -4,6 +4,7 @@
 //! histories here and on PostgreSQL. What must hold: [`Database::write`] says and keeps what the
 //! SQL function `journal_write` would, in the same order of checks; a refused one leaves no trace.
 
+mod disputes;
 mod inbox;
 mod ledger;
 mod money;
@@ -25,9 +26,10 @@ use ibora_domain::ride::Status;
 use ibora_domain::units::UnixMillis;
 use uuid::Uuid;
 
+pub use disputes::Disputes;
 pub use inbox::{Inbox, NoticeRec};
 pub use ledger::Ledger;
-pub use money::Money;
+pub use money::{Money, is_of_ride};
 pub use read::OpenOffer;
 pub use tenure::{Fence, Took};
 

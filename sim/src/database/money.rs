@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 use ibora_domain::credit::{CreditLot, CreditUse};
 use ibora_domain::facts::{
-    ChargeRow, Decision, Entity, HeldRow, HoldRow, PaymentRow, PayoutRow, ReceiptRow, RefundRow,
-    Row,
+    ChargeRow, Decision, DisputeRow, Entity, EvidenceRow, HeldRow, HoldRow, PaymentRow, PayoutRow,
+    ReceiptRow, RefundRow, Row,
 };
-use ibora_domain::ids::{CreditId, DriverId, PassengerId, PaymentId, PayoutId, RideId};
+use ibora_domain::ids::{CreditId, DisputeId, DriverId, PassengerId, PaymentId, PayoutId, RideId};
 use ibora_domain::ledger::{Account, Earning, Hold, Side, Wallet};
 use ibora_domain::machines::{
     PassengerRecords, PastCommand, PaymentRecords, Resumed, WalletRecords, day_of, start_of_day,
@@ -22,6 +22,7 @@ use ibora_domain::pix::{EndToEndId, RefundId, Txid};
 use ibora_domain::units::UnixMillis;
 use uuid::Uuid;
 
+use super::disputes::{DisputeUndo, Disputes};
 use super::{Database, Step, Undo, put_back};
 
 /// What the tables hold.
@@ -35,6 +36,7 @@ pub struct Money {
     pub refunds: BTreeMap<(EndToEndId, RefundId), RefundRow>,
     pub holds: BTreeMap<Earning, (DriverId, Hold)>,
     pub payouts: BTreeMap<PayoutId, PayoutRow>,
+    pub disputes: Disputes,
     pub credits: BTreeMap<CreditId, CreditLot>,
     pub credit_uses: BTreeMap<(PaymentId, u16), CreditUse>,
 }
@@ -47,6 +49,7 @@ pub(super) enum MoneyUndo {
     Refund(EndToEndId, RefundId, Option<RefundRow>),
     Hold(Earning, Option<(DriverId, Hold)>),
     Payout(PayoutId, Option<PayoutRow>),
+    Dispute(DisputeUndo),
     Credit(CreditId, Option<CreditLot>),
     CreditUse(PaymentId, u16),
 }
@@ -84,6 +87,7 @@ impl Money {
             MoneyUndo::Refund(pix, id, before) => put_back(&mut self.refunds, (pix, id), before),
             MoneyUndo::Hold(earning, before) => put_back(&mut self.holds, earning, before),
             MoneyUndo::Payout(id, before) => put_back(&mut self.payouts, id, before),
+            MoneyUndo::Dispute(step) => self.disputes.take_back(step),
             MoneyUndo::Credit(id, before) => put_back(&mut self.credits, id, before),
             MoneyUndo::CreditUse(payment, number) => {
                 self.credit_uses.remove(&(payment, number));
@@ -218,6 +222,8 @@ struct Rows<'a> {
     holds: Vec<&'a HoldRow>,
     held: BTreeMap<Earning, &'a HeldRow>,
     payouts: BTreeMap<PayoutId, &'a PayoutRow>,
+    disputes: BTreeMap<DisputeId, &'a DisputeRow>,
+    evidence: Vec<&'a EvidenceRow>,
     credits: BTreeMap<CreditId, &'a CreditLot>,
     credit_uses: Vec<&'a CreditUse>,
 }
@@ -234,10 +240,10 @@ impl<'a> Rows<'a> {
                 Row::Hold(row) => rows.holds.push(row),
                 Row::Held(row) => drop(rows.held.insert(row.earning, row)),
                 Row::Payout(row) => drop(rows.payouts.insert(row.id, row)),
+                Row::Dispute(row) => drop(rows.disputes.insert(row.id, row)),
+                Row::Evidence(row) => rows.evidence.push(row),
                 Row::Credit(row) => drop(rows.credits.insert(row.id, row)),
                 Row::CreditUse(row) => rows.credit_uses.push(row),
-                // Nobody disputes anything in a simulated town.
-                Row::Dispute(_) | Row::Evidence(_) => {}
                 Row::Ride(_) | Row::Wave(_) | Row::Attempts(_) | Row::Driver(_) => {}
             }
         }
@@ -246,7 +252,8 @@ impl<'a> Rows<'a> {
 }
 
 impl Database {
-    /// Writes what a batch says of payments and payouts, and the deadlines given to others.
+    /// Writes what a batch says of payments, payouts and disputes, and the deadlines given to
+    /// others.
     pub(super) fn write_payments<'a>(
         &mut self,
         decisions: &(impl Iterator<Item = &'a Decision> + Clone),
@@ -279,6 +286,13 @@ impl Database {
         }
         for row in rows.payouts.values() {
             undo.push(Undo::Rows(self.money.upsert_payout(row)));
+        }
+        let disputes = &mut self.money.disputes;
+        for row in rows.disputes.values() {
+            undo.push(Undo::Rows(MoneyUndo::Dispute(disputes.upsert(row)?)));
+        }
+        for row in rows.evidence {
+            undo.push(Undo::Rows(MoneyUndo::Dispute(disputes.insert_evidence(row)?)));
         }
         for row in rows.credits.values() {
             undo.push(Undo::Rows(self.money.upsert_credit(row)?));
@@ -341,12 +355,22 @@ impl Database {
         }
     }
 
-    /// What a passenger has to pay. Nobody tips here, and what he puts in he does not owe.
+    /// What a passenger has to pay.
     #[must_use]
     pub fn owed_by(&self, passenger: PassengerId) -> Vec<PaymentId> {
         let owed = |row: &&PaymentRow| {
             let owes = matches!(row.status, "pending" | "expired" | "written_off");
-            row.passenger == Some(passenger) && row.ride.is_some() && owes
+            row.passenger == Some(passenger) && owes && is_of_ride(row)
+        };
+        self.money.payments.values().filter(owed).map(|row| row.id).collect()
+    }
+
+    /// What has been owed since then or for longer.
+    #[must_use]
+    pub fn owed_since(&self, moment: UnixMillis) -> Vec<PaymentId> {
+        let owed = |row: &&PaymentRow| {
+            let owes = matches!(row.status, "pending" | "expired");
+            row.opened_at <= moment && owes && is_of_ride(row)
         };
         self.money.payments.values().filter(owed).map(|row| row.id).collect()
     }
@@ -403,9 +427,9 @@ impl Database {
         };
         WalletRecords {
             wallet: Wallet::restore(driver, balances, holds, (day_of(now), asked)),
-            events: self.events.get(&driver.wallet()).map_or(0, |events| events.len() as u64),
+            events: self.events_of(driver.wallet()),
             payouts: his().filter(unfinished).filter_map(read).collect(),
-            disputes: vec![],
+            disputes: self.disputes_of(driver),
             document: None,
             commands: self.commands_of(driver.wallet(), Some(driver.0)),
         }
@@ -437,6 +461,12 @@ impl Database {
         });
         resumed.collect()
     }
+}
+
+/// Whether it is a ride's own payment, and no tip.
+#[must_use]
+pub fn is_of_ride(row: &PaymentRow) -> bool {
+    row.ride.is_some_and(|ride| row.id == PaymentId::of_ride(ride))
 }
 
 fn read(row: &PayoutRow) -> Option<Payout> {

@@ -34,6 +34,12 @@ struct OfferBody {
 }
 
 impl Database {
+    /// How many events an entity has.
+    #[must_use]
+    pub fn events_of(&self, id: Uuid) -> u64 {
+        self.events.get(&id).map_or(0, |events| events.len() as u64)
+    }
+
     /// A ride's current row, read as what it is.
     #[must_use]
     pub fn ride(&self, id: RideId) -> Option<Ride> {

@@ -12,7 +12,7 @@ use ibora_domain::refusal::Refusal;
 
 use super::{Asked, Engine, Reply};
 use crate::app::AppEvent;
-use crate::command::{self, Command, Down, Rest, Snapshot};
+use crate::command::{self, Command, Down, New, Rest, Snapshot};
 use crate::node::NodeEvent;
 use crate::people;
 use crate::queue::{Micros, SECOND};
@@ -105,7 +105,8 @@ impl Engine {
         let ask = Ask { by: user, key: Some(key), if_version: None, origin: None, reply };
         let ride = people::ride(Ids::next(&mut world.ids.ride));
         let payout = people::payout(Ids::next(&mut world.ids.payout));
-        self.send(world, command.envelope(ask, (ride, payout)));
+        let dispute = people::dispute(Ids::next(&mut world.ids.dispute));
+        self.send(world, command.envelope(ask, New { ride, payout, dispute }));
     }
 
     /// An answer leaves.

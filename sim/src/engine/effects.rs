@@ -6,7 +6,7 @@
 
 use ibora_domain::machines::{Effect, EffectEnded, Envelope, PaymentEffect, PaymentSeen, Said};
 use ibora_domain::payout::{Cleared, Heard, PayoutCall};
-use ibora_domain::provider::{Ending, Errand, Order, Patience, Seen, Step};
+use ibora_domain::provider::{Ending, Errand, Order, Patience, REFUND_CARRIED_FOR, Seen, Step};
 use ibora_domain::units::{Millis, UnixMillis};
 
 use super::Engine;
@@ -15,7 +15,7 @@ use crate::provider::{Answer, Call};
 use crate::queue::{MS, Micros, SECOND};
 use crate::world::{Ids, World};
 
-/// How long an order is carried on in one go. Then it is said that it has no end yet.
+/// How long a charge is carried on in one go. Then it is said that it has no end yet.
 const PATIENCE: Micros = 20 * SECOND;
 
 /// An effect that is being carried out.
@@ -109,7 +109,11 @@ impl Engine {
             return;
         }
         let number = Ids::next(&mut world.ids.request);
-        let until = world.now + PATIENCE;
+        let until = world.now
+            + match &effect {
+                Effect::Payment(_, PaymentEffect::Refund { .. }) => REFUND_CARRIED_FOR.0 * MS,
+                Effect::Payment(..) | Effect::Payout(..) => PATIENCE,
+            };
         let carrying = Carrying::new(effect, world.clock(self.node), until);
         self.carrying.insert(number, carrying);
         self.carry_on(world, number);

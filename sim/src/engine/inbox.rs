@@ -4,7 +4,7 @@
 use ibora_domain::ids::PayoutId;
 use ibora_domain::machines::{Envelope, PaymentInput, WalletInput};
 use ibora_domain::payment::{Payment, STATED_AFTER};
-use ibora_domain::pix::SendId;
+use ibora_domain::pix::{RefundId, SendId};
 use ibora_domain::provider::{Fate, Told};
 use uuid::Uuid;
 
@@ -78,13 +78,9 @@ impl Engine {
     fn hand_on(&mut self, world: &mut World, notice: &NoticeRec) {
         tell!(world, "n{} hands on {:?} of {}", self.node, notice.told, notice.pix);
         match &notice.told {
-            Told::Received | Told::Refunded { .. } => {
-                let payment = Payment::hinted(notice.txid.as_ref(), &notice.pix);
-                let pix = notice.pix.clone();
-                self.send(
-                    world,
-                    Envelope::Payment(payment, PaymentInput::Hint { pix, refund: None }),
-                );
+            Told::Received => self.hint_at_payment(world, notice, None),
+            Told::Refunded { id, .. } => {
+                self.hint_at_payment(world, notice, RefundId::parse(id).ok());
             }
             Told::Sent { id, .. } => self.hint_at_payout(world, id.clone()),
             Told::Returned { id, .. } => {
@@ -94,16 +90,23 @@ impl Engine {
         }
     }
 
+    fn hint_at_payment(&mut self, world: &mut World, notice: &NoticeRec, refund: Option<RefundId>) {
+        let payment = Payment::hinted(notice.txid.as_ref(), &notice.pix);
+        let hint = PaymentInput::Hint { pix: notice.pix.clone(), refund };
+        self.send(world, Envelope::Payment(payment, hint));
+    }
+
     fn hint_at_payout(&mut self, world: &mut World, send: Option<SendId>) {
         let id = send.and_then(|id| Uuid::try_parse(id.as_str()).ok()).map(PayoutId);
         if let Some(payout) = id.and_then(|id| world.db.payout(id)) {
             let (driver, payout) = (payout.driver, Box::new(payout));
-            self.send(world, Envelope::Wallet(driver, WalletInput::Hint { payout }));
+            let as_of = world.db.events_of(driver.wallet());
+            self.send(world, Envelope::Wallet(driver, WalletInput::Hint { payout, as_of }));
         }
     }
 
-    /// Reads the provider's lists: what no callback told becomes the same notice. And asks what the
-    /// provider took of a Pix where that is not booked.
+    /// Reads the provider's lists: what no callback told becomes the same notice. Asks what the
+    /// provider took of a Pix where that is not booked, and has written off what is old.
     pub fn janitor(&mut self, world: &mut World) {
         world.to_node(self.node, JANITOR_EVERY, NodeEvent::Janitor);
         let reaches =
@@ -121,5 +124,10 @@ impl Engine {
             }
         }
         self.inbox_news(world);
+        self.read_claims(world);
+        let old = world.clock(self.node) - world.rides.payments.write_off_after;
+        for payment in world.db.owed_since(old) {
+            self.send(world, Envelope::Payment(payment, PaymentInput::WriteOff));
+        }
     }
 }

@@ -11,6 +11,7 @@ use ibora_psp::{
     ChargeOrder, ChargeState, PayoutOrder, PayoutState, Receipt, RefundState, Refusal,
 };
 
+use super::banks::taken_of;
 use super::{Made, ProviderEvent};
 use crate::node::NodeEvent;
 use crate::queue::{MS, Micros, SECOND};
@@ -258,7 +259,7 @@ impl World {
             txid: Some(txid.clone()),
             amount: receipt.value,
             tariff: self.tariff(receipt),
-            taken_back: vec![],
+            taken_back: taken_of(receipt),
         });
         Outcome::Done(ChargeFound {
             amount: charge.order.value,
@@ -283,7 +284,7 @@ impl World {
                 txid: receipt.txid.clone(),
                 amount: receipt.value,
                 tariff: self.tariff(receipt),
-                taken_back: vec![],
+                taken_back: taken_of(receipt),
             }),
             None => not_found(),
         }
@@ -296,6 +297,7 @@ impl World {
         amount: Centavos,
     ) -> Outcome<RefundFound> {
         let now = self.wall();
+        self.watch_refund_sent(pix, id);
         match self.provider.books.refund(pix, id, amount, now) {
             Ok(_) => {}
             Err(Refusal::DuplicateRefund) => return refused(400, "devolucao_id_duplicado"),

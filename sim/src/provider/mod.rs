@@ -4,6 +4,7 @@
 //! It has the right time, acts on a call when that arrives, and cannot be taken back: an answer may
 //! be lost afterwards. Nothing here knows what an engine believes.
 
+mod banks;
 mod callbacks;
 mod calls;
 
@@ -12,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ibora_domain::ids::PaymentId;
 use ibora_domain::money::Centavos;
 use ibora_domain::payment::Payment;
-use ibora_domain::pix::{PixKey, SendId, Txid};
+use ibora_domain::pix::{EndToEndId, PixKey, SendId, Txid};
 use ibora_domain::units::{Millis, UnixMillis};
 use ibora_psp::{Books, PayoutState, Rules};
 
@@ -31,13 +32,32 @@ const OUR_KEY: &str = "ibora@example.com";
 /// Something that happens at the provider.
 pub enum ProviderEvent {
     /// A call arrives; where it is not `answered`, its answer is lost.
-    Call { from: (usize, u64), number: u64, call: Box<Call>, answered: bool },
+    Call {
+        from: (usize, u64),
+        number: u64,
+        call: Box<Call>,
+        answered: bool,
+    },
     /// Something is due in its books.
     Due,
     /// Somebody pays, by what his bank shows him.
     Pays(Box<ibora_psp::Payment>),
+    /// A payer's bank claims fraud, has decided with ours, or takes back what was paid.
+    Claims {
+        pix: EndToEndId,
+    },
+    Decides {
+        id: String,
+        accepted: bool,
+    },
+    TakesBack {
+        pix: EndToEndId,
+    },
     /// A payee's bank sends back a part of a payout, or all of it.
-    Returns { send: SendId, amount: Centavos },
+    Returns {
+        send: SendId,
+        amount: Centavos,
+    },
     /// A callback is brought.
     Knock(Box<Knock>),
 }
@@ -127,6 +147,9 @@ impl World {
             }
             ProviderEvent::Due => self.provider.looks_at = None,
             ProviderEvent::Pays(payment) => self.somebody_pays(*payment),
+            ProviderEvent::Claims { pix } => self.bank_claims(&pix),
+            ProviderEvent::Decides { id, accepted } => self.banks_decide(&id, accepted),
+            ProviderEvent::TakesBack { pix } => self.bank_takes_back(&pix),
             ProviderEvent::Returns { send, amount } => {
                 let now = self.wall();
                 if self.provider.books.return_send(&send, amount, now).is_ok() {
@@ -178,6 +201,7 @@ impl World {
         if let Ok(pix) = self.provider.books.pay(payment, now) {
             tell!(self, "psp: {pix} pays {txid:?}, forced {forced}");
             self.made(Made::Pix, pix.as_str());
+            self.bank_thinks(&pix);
         }
     }
 

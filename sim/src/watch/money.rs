@@ -8,18 +8,19 @@ use ibora_domain::credit::CreditLot;
 use ibora_domain::facts::{Decision, Entity, PaymentRow, RefundRow, Row};
 use ibora_domain::ids::{CreditId, DriverId, PassengerId, PaymentId, PayoutId};
 use ibora_domain::invariants::{
-    MONEY_1, MONEY_3, MONEY_6, MONEY_7, MONEY_8, MONEY_9, MONEY_10, MONEY_15, TIMER_1,
+    MONEY_1, MONEY_3, MONEY_6, MONEY_7, MONEY_8, MONEY_9, MONEY_10, MONEY_11, MONEY_15, TIMER_1,
 };
 use ibora_domain::ledger::{Account, Earning, FinancialEvent, Guard, Posting, Side, Subject};
 use ibora_domain::money::Centavos;
 use ibora_domain::payment::{Payment, PaymentEvent};
 use ibora_domain::payout::{Payout, SendOrder};
 use ibora_domain::pix::{EndToEndId, RefundId};
-use ibora_domain::units::Millis;
+use ibora_domain::units::{Millis, UnixMillis};
 use ibora_psp::Refusal;
 use uuid::Uuid;
 
 use super::Watch;
+use super::court::{CourtBooks, gives_back};
 use crate::database::Write;
 use crate::faults::Kind;
 use crate::people;
@@ -38,7 +39,7 @@ pub(super) struct MoneyBooks {
     /// Debits positive.
     balances: BTreeMap<Account, i64>,
     keys: BTreeSet<Arc<str>>,
-    payments: BTreeMap<PaymentId, Payment>,
+    pub(super) payments: BTreeMap<PaymentId, Payment>,
     owed: BTreeMap<PassengerId, i64>,
     /// What each payment is owed, of that.
     due: BTreeMap<PaymentId, i64>,
@@ -47,12 +48,13 @@ pub(super) struct MoneyBooks {
     lots: BTreeMap<CreditId, i64>,
     credit: BTreeMap<PassengerId, i64>,
     /// What was put into holds and has not left them, each with its driver's sum.
-    holds: BTreeMap<Earning, (DriverId, i64)>,
+    pub(super) holds: BTreeMap<Earning, (DriverId, i64)>,
     held: BTreeMap<DriverId, i64>,
     refunds: BTreeMap<EndToEndId, BTreeMap<RefundId, RefundRow>>,
     payouts: BTreeMap<PayoutId, Payout>,
     in_transit: i64,
     requested: BTreeMap<Uuid, FinancialEvent>,
+    pub(super) court: CourtBooks,
 }
 
 impl MoneyBooks {
@@ -115,6 +117,7 @@ impl Watch {
             let new = self.money.keys.insert(Arc::clone(event.key()));
             self.holds(MONEY_1, sum == 0 && new, || format!("{} sums to {sum}", event.key()));
             self.undone_exactly(event);
+            self.given_back_exactly(event);
             self.post(event);
             for account in event.postings().iter().map(|posting| posting.account) {
                 let balance = self.money.balance(account);
@@ -134,10 +137,14 @@ impl Watch {
                     let left = row.hold.left().0;
                     let known = self.money.holds.insert(row.earning, (row.driver, left));
                     let (_, before) = known.unwrap_or((row.driver, 0));
-                    self.holds(MONEY_7, left <= before, || format!("{row:?} held {before}"));
+                    // It grows only by what was taken from it, and is given back.
+                    let grows = decision.money.iter().any(gives_back);
+                    let holds = left <= before || grows && left <= row.hold.amount.0;
+                    self.holds(MONEY_7, holds, || format!("{row:?} held {before}"));
                     *self.money.held.entry(row.driver).or_default() += left - before;
                 }
                 Row::Refund(row) => self.refund_decided(row),
+                Row::Dispute(row) => self.dispute_decided(row),
                 Row::Credit(lot) => self.money.note_lot(lot),
                 Row::CreditUse(used) => {
                     *self.money.used.entry(used.payment).or_default() += used.amount.0;
@@ -187,9 +194,10 @@ impl Watch {
                 self.check(0, PAYMENT, (false, format!("{row:?} cannot be read")));
                 continue;
             };
+            let status = self.money.payments.get(&row.id).map(|known| known.status);
             let mut folded = match self.money.payments.remove(&row.id) {
                 Some(known) => known,
-                None if decision.entity == Entity::Payment(row.id) => first(&stored),
+                None if decision.entity == Entity::Payment(row.id) => begun(&stored),
                 None => stored.clone(),
             };
             if decision.entity == Entity::Payment(row.id) {
@@ -199,6 +207,8 @@ impl Watch {
             let what = format!("{} {} is not what its events make of it", name(row), row.version);
             self.checks += 1;
             self.check(0, PAYMENT, (same, what));
+            self.shares_taken_once(&stored);
+            self.paid_is_held(status, &stored, decision);
             self.money.payments.insert(row.id, stored);
             self.money.note_due(row.id);
         }
@@ -218,8 +228,8 @@ impl Watch {
     fn refund_decided(&mut self, row: &RefundRow) {
         let of = self.money.refunds.entry(row.pix.clone()).or_default();
         of.insert(row.id.clone(), row.clone());
-        let gone = of.values().filter(|row| row.status != "failed").map(|row| row.amount.0);
-        let gone: i64 = gone.sum();
+        let goes = |row: &&RefundRow| !matches!(row.status, "failed" | "dropped");
+        let gone: i64 = of.values().filter(goes).map(|row| row.amount.0).sum();
         let (came, pix) = (self.came_in(&row.pix), &row.pix);
         self.checks += 1;
         self.check(0, REFUND, (gone <= came, format!("{gone} goes back of {came} of {pix}")));
@@ -252,6 +262,7 @@ impl Watch {
                 Account::PassengerCredit(id) => (MONEY_15, money.credit.get(&id).copied()),
                 Account::DriverHeld(id) => (MONEY_7, money.held.get(&id).copied()),
                 Account::PayoutInTransit => (MONEY_8, Some(money.in_transit)),
+                Account::DisputeEscrow(id) => (MONEY_11, Some(money.court.escrow(id))),
                 _ => continue,
             };
             let said = said.unwrap_or(0);
@@ -264,10 +275,14 @@ impl Watch {
     }
 }
 
-/// Of a top-up before it was asked for, or of a Pix that nobody asked for before it was taken in.
-fn first(stored: &Payment) -> Payment {
+/// A top-up or a tip before it was asked for, or of a Pix that nobody asked for before it was taken
+/// in.
+fn begun(stored: &Payment) -> Payment {
     if stored.top_up.is_some() {
         return Payment::top_up(stored.id, stored.opened_at);
+    }
+    if let Some(debt) = stored.debt.filter(|_| stored.is_tip()) {
+        return Payment::tip(debt.trip, stored.opened_at);
     }
     let pix = stored.receipts.first().map(|receipt| receipt.pix.clone());
     pix.map_or_else(|| stored.clone(), |pix| Payment::stray(&pix, stored.opened_at))
@@ -293,6 +308,7 @@ impl World {
                 self.watch_came_in(event);
             }
             self.watch_payouts_ended(decision);
+            self.watch_ruled(decision);
             self.watch_deadlines(decision);
         }
         if write.decisions.iter().any(|decision| !decision.money.is_empty()) {
@@ -300,7 +316,8 @@ impl World {
         }
     }
 
-    /// What is booked as come in did come in, all of it; a driver is credited only by that.
+    /// What is booked as come in did come in, all of it; a driver is credited only by that, and by
+    /// what was taken from him and is given back.
     fn watch_came_in(&mut self, event: &FinancialEvent) {
         let of = |wanted: fn(&Account) -> bool| {
             let postings = event.postings().iter();
@@ -331,7 +348,7 @@ impl World {
         let by_credit = self.watch.money.is_paid_by_credit(event.subject());
         let used = self.watch.money.used_of(event.subject());
         let by_pix = came.is_some_and(|came| came + used >= -earned);
-        let credited = earned >= 0 || by_credit || by_pix;
+        let credited = earned >= 0 || by_credit || by_pix || gives_back(event);
         let what = format!("{} credits a driver, and {came:?} came in", event.key());
         self.watch.check(self.now, PAID, (credited, what));
     }
@@ -348,6 +365,10 @@ impl World {
                 Row::Payout(row) => {
                     let payout = self.db.payout(row.id).filter(Payout::is_under_way);
                     (row.driver.wallet(), payout.map(|payout| payout.asked_at))
+                }
+                Row::Dispute(row) => {
+                    let due = self.db.dispute(row.id).and_then(|dispute| dispute.due_at);
+                    (row.driver.wallet(), due)
                 }
                 _ => continue,
             };
@@ -385,11 +406,13 @@ impl World {
         self.watch.check(self.now, CHARGE, (active <= 1, what));
     }
 
-    /// The provider refuses a refund: it never has a reason to, but its own.
+    /// The provider refuses a refund: it never has a reason to, but its own, and that a bank was
+    /// faster.
     pub fn watch_refund_refused(&mut self, pix: &EndToEndId, refusal: Refusal) {
         let what = format!("a refund of {pix} is refused: {refusal}");
+        let holds = self.bank_took_of(pix);
         self.watch.checks += 1;
-        self.watch.check(self.now, REFUND, (false, what));
+        self.watch.check(self.now, REFUND, (holds, what));
     }
 
     /// A payout arrives at the provider: it is recorded as sent, and the line is free for it.
@@ -407,13 +430,18 @@ impl World {
         }
         let skewed = self.plan.iter().any(|fault| fault.kind == Kind::Skew);
         let slack = Millis(if skewed { 12_000 } else { 3000 });
+        let (now, held) = (self.wall(), self.line.held);
+        let waited_for = |since: UnixMillis| now.since(since).0 + slack.0 < held.0;
+        if since.is_some_and(|since| !waited_for(since)) {
+            // A call that took long: the line was free again before it arrived.
+            return;
+        }
         let pending: Vec<_> = self.provider.pending_sends().map(|send| send.id.clone()).collect();
         for other in pending {
             let id = Uuid::try_parse(other.as_str()).ok().map(PayoutId);
             let payout = id.and_then(|id| self.db.payout(id));
             let since = payout.as_ref().and_then(Payout::in_flight_since);
-            let held = since.map(|since| self.wall().since(since));
-            let set_aside = held.is_some_and(|held| held.0 + slack.0 >= self.line.held.0);
+            let set_aside = since.is_some_and(|since| !waited_for(since));
             let what = format!("{} is sent while {payout:?} is", people::name(order.payout.0));
             self.watch.check(self.now, SEND, (set_aside, what));
         }

@@ -28,6 +28,9 @@ pub fn unrest_of_money(world: &World, engine: &Engine) -> Option<String> {
     if let Some(row) = world.db.money.payouts.values().find(|row| flying.contains(&row.status)) {
         return Some(format!("{} is {}", people::name(row.id.0), row.status));
     }
+    if let Some(row) = world.db.money.disputes.open().next() {
+        return Some(format!("{} is {}", people::name(row.id.0), row.status));
+    }
     // One that is booked may wait for the look that sees it.
     let booked = |key: String| world.db.ledger.events.contains_key(key.as_str());
     let open = |notice: &&NoticeRec| !notice.told.booked_as(&notice.pix).is_none_or(booked);
@@ -40,7 +43,15 @@ pub fn unrest_of_money(world: &World, engine: &Engine) -> Option<String> {
 /// The provider's books and the ledger.
 fn unrest_of_books(world: &World) -> Option<String> {
     let of = |account| world.db.balance(account);
-    for account in [Account::PayoutInTransit, Account::RefundInTransit, Account::Suspense] {
+    let passing = [
+        Account::PayoutInTransit,
+        Account::RefundInTransit,
+        Account::Suspense,
+        Account::PspBlocked,
+    ];
+    let accounts = world.db.ledger.balances.keys().copied();
+    let escrows = accounts.filter(|account| matches!(account, Account::DisputeEscrow(_)));
+    for account in passing.into_iter().chain(escrows) {
         if of(account) != Centavos::ZERO {
             return Some(format!("{account:?} is at {}", of(account)));
         }
@@ -50,6 +61,9 @@ fn unrest_of_books(world: &World) -> Option<String> {
     let theirs = books.balance().0;
     if ours != theirs {
         return Some(format!("the provider has {theirs}, the ledger {ours}"));
+    }
+    if books.blocked() != Centavos::ZERO {
+        return Some(format!("the provider has blocked {}", books.blocked()));
     }
     if let Err(wrong) = books.check() {
         return Some(wrong);

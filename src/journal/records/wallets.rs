@@ -46,11 +46,7 @@ impl Records {
                 .fetch_all(self.read())
                 .await?;
         let disputes = disputes.iter().map(|state| serde_json::from_str(state).map_err(broken));
-        let events: i64 =
-            sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM events WHERE entity_id = $1")
-                .bind(driver.wallet())
-                .fetch_one(self.read())
-                .await?;
+        let events = self.wallet_events(driver).await?;
         let document: Option<Option<String>> =
             sqlx::query_scalar("SELECT cpf FROM users WHERE id = $1")
                 .bind(driver.0)
@@ -58,7 +54,7 @@ impl Records {
                 .await?;
         Ok(WalletRecords {
             wallet: Wallet::restore(driver, (available, owed), holds, (day_of(now), today)),
-            events: u64::try_from(events).unwrap_or(0),
+            events,
             payouts: payouts.collect::<Result<_, _>>()?,
             disputes: disputes.collect::<Result<_, _>>()?,
             document: document.flatten().and_then(|cpf| Cpf::parse(&cpf).ok()),
@@ -152,6 +148,26 @@ impl Records {
             .fetch_optional(self.read())
             .await?;
         state.map(|state| serde_json::from_str(&state).map_err(broken)).transpose()
+    }
+
+    /// A payout as it is recorded, and how many events its wallet had by then, or fewer.
+    ///
+    /// # Errors
+    /// Whatever the database reports; a row that cannot be understood is an error too.
+    pub async fn payout_as_of(&self, id: PayoutId) -> Result<Option<(Payout, u64)>, sqlx::Error> {
+        let Some(known) = self.payout(id).await? else { return Ok(None) };
+        // Counted before the payout is read: what is read is at least as new as it says.
+        let events = self.wallet_events(known.driver).await?;
+        Ok(self.payout(id).await?.map(|payout| (payout, events)))
+    }
+
+    async fn wallet_events(&self, driver: DriverId) -> Result<u64, sqlx::Error> {
+        let events: i64 =
+            sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM events WHERE entity_id = $1")
+                .bind(driver.wallet())
+                .fetch_one(self.read())
+                .await?;
+        Ok(u64::try_from(events).unwrap_or(0))
     }
 
     /// Every payout that may be with the provider and is not known to have ended.

@@ -47,7 +47,6 @@ fn rows(write: &Write) -> Rows<'_> {
             Row::Payout(row) => drop(rows.payouts.insert(row.id.0, row)),
             Row::Credit(row) => drop(rows.credits.insert(row.id.0, row)),
             Row::CreditUse(row) => rows.credit_uses.push(row),
-            // The model knows no disputes, and no history has one.
             Row::Dispute(_) | Row::Evidence(_) => {}
             Row::Ride(_) | Row::Wave(_) | Row::Attempts(_) | Row::Driver(_) => {}
         }

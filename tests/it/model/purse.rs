@@ -14,6 +14,8 @@ use ibora_sim::chance::Chance;
 use ibora_sim::people;
 use uuid::Uuid;
 
+use super::disputes;
+
 /// A decision about money: some rows of it, and deadlines for others.
 pub(super) fn decision(chance: &mut Chance, (number, at): (u64, UnixMillis)) -> Decision {
     let mut decision = Decision::new(Entity::Payment(payment(chance)), at);
@@ -28,6 +30,9 @@ pub(super) fn decision(chance: &mut Chance, (number, at): (u64, UnixMillis)) -> 
             9 => Row::CreditUse(credit_use(chance, at)),
             _ => Row::Payout(payout(chance, number, at)),
         });
+    }
+    if chance.percent(40) {
+        disputes::add(chance, &mut decision, (number, at));
     }
     for _ in 0..chance.below(2) {
         let driver = people::driver(chance.below(3));

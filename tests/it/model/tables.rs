@@ -15,6 +15,7 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::disputes::OF_DISPUTES;
 use super::money::{OF_CREDITS, OF_PAYMENTS, OF_PAYOUTS};
 
 /// Arguments of `journal_write`, and of `ledger_write` beside its slot.
@@ -130,15 +131,15 @@ async fn journal_write(connection: &mut PgConnection, write: &Write) -> Wrote {
         range.map(|number| format!("${number}")).collect::<Vec<_>>().join(",")
     };
     let mut last = 0;
-    let counts = [OF_JOURNAL, OF_LEDGER, OF_PAYMENTS, OF_PAYOUTS, OF_CREDITS];
-    let [journal, ledger, payments, payouts, credits] = counts.map(|count| {
+    let counts = [OF_JOURNAL, OF_LEDGER, OF_PAYMENTS, OF_PAYOUTS, OF_CREDITS, OF_DISPUTES];
+    let [journal, ledger, payments, payouts, credits, disputes] = counts.map(|count| {
         last += count;
         numbers(last - count + 1..=last)
     });
     let call = format!(
         "SELECT CASE WHEN journal_write({journal}) THEN ledger_write($3,{ledger})
-             AND payment_write({payments}) AND payout_write({payouts}) AND credit_write({credits})
-             ELSE false END"
+             AND payment_write({payments}) AND payout_write({payouts})
+             AND dispute_write({disputes}) AND credit_write({credits}) ELSE false END"
     );
     let rows = rows(write);
     let query = sqlx::query_scalar(AssertSqlSafe(call))
@@ -153,7 +154,8 @@ async fn journal_write(connection: &mut PgConnection, write: &Write) -> Wrote {
     let query = bind_drivers_and_timers(query, &rows);
     let query = bind_results(query, &rows);
     let query = bind_streams(query, &rows, write);
-    match super::money::bind(bind_money(query, write), write).fetch_one(connection).await {
+    let query = super::money::bind(bind_money(query, write), write);
+    match super::disputes::bind(query, write).fetch_one(connection).await {
         Ok(true) => Wrote::Written,
         Ok(false) => Wrote::Already,
         Err(error) => refused(&error),
@@ -328,13 +330,23 @@ const TABLES: [(&str, &str); 15] = [
 /// Both hold the same.
 pub(super) async fn agree(pool: &PgPool, model: &Database, seed: u64) {
     for (name, query) in TABLES.into_iter().chain(super::money::TABLES) {
-        let mut truth: Vec<String> =
-            sqlx::query_scalar(query).fetch_all(pool).await.expect("a table");
-        truth.sort_unstable();
-        let mut modelled = lines(model, name);
-        modelled.sort_unstable();
-        assert_eq!(modelled, truth, "history {seed}: {name}");
+        same(pool, (name, query), lines(model, name), seed).await;
     }
+    for (name, query) in super::disputes::TABLES {
+        same(pool, (name, query), super::disputes::lines(model, name), seed).await;
+    }
+}
+
+async fn same(
+    pool: &PgPool,
+    (name, query): (&str, &'static str),
+    mut modelled: Vec<String>,
+    seed: u64,
+) {
+    let mut truth: Vec<String> = sqlx::query_scalar(query).fetch_all(pool).await.expect("a table");
+    truth.sort_unstable();
+    modelled.sort_unstable();
+    assert_eq!(modelled, truth, "history {seed}: {name}");
 }
 
 fn lines(model: &Database, table: &str) -> Vec<String> {

@@ -65,7 +65,6 @@ impl<R> PaymentMachine<R> {
         if says.end == Some(BankEnd::Granted) {
             // What was taken, and under which id, the Pix itself says.
             self.look_at(turn.now, says.pix.clone());
-            return;
         }
         let event = self.payment.as_ref().and_then(|payment| payment.bank_says(says));
         if let Some(event) = event {

@@ -225,7 +225,9 @@ impl Court {
                 if !self.refunds_sent.iter().any(|(known, _)| *known == id) {
                     self.refunds_sent.push((id.clone(), amount));
                 }
-                let seen = if self.pays { RefundSeen::Returned } else { RefundSeen::Failed };
+                let taken: i64 = self.taken_back.iter().map(|taken| taken.amount.0).sum();
+                let pays = self.pays && amount.0 + taken <= 2000;
+                let seen = if pays { RefundSeen::Returned } else { RefundSeen::Failed };
                 Some(PaymentSeen::Refund { id, said: Said::Found(seen) })
             }
             PaymentEffect::Confirm { pix } => {

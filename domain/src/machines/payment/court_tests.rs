@@ -364,3 +364,55 @@ fn less_taken_than_was_blocked_costs_each_his_share_of_that() {
     assert_eq!(balances(&court, &[1040, 2110, 2010, 4000]), [0, 0, 800, 200]);
     assert_eq!(court.payment().status, PaymentStatus::Paid);
 }
+
+/// A ride that its passenger contests, and of whose Pix a bank then takes so much by itself.
+fn taken_while_contested(amount: i64) -> Court {
+    let mut court = Court::paid();
+    court.say(contest(PASSENGER, Role::Passenger));
+    court.taken_back = vec![taken(amount)];
+    let refund = Some(RefundId::parse("m1").expect("an id"));
+    court.say(PaymentInput::Hint { pix: pix(), refund });
+    assert_eq!(court.balance(5030), amount, "all of it is reserved: the platform's loss for now");
+    court
+}
+
+#[test]
+fn what_a_bank_has_sent_back_by_itself_a_ruling_does_not_owe_any_more() {
+    for amount in [2000, 500] {
+        let mut court = taken_while_contested(amount);
+        court.tell_wallet(ruling(Winner::Passenger));
+        court.later(3600 * 1000);
+        assert_eq!(balances(&court, &[1030, 5030, 2110, 2000, 4000]), [0, 0, 0, 0, 0]);
+        let sent: Vec<_> = court.refunds_sent.iter().map(|(_, amount)| amount.0).collect();
+        let again = if amount == 500 { vec![2000, 1500] } else { vec![2000] };
+        assert_eq!(sent, again, "no more than is left of it");
+        assert_eq!(court.payment().status, PaymentStatus::Refunded);
+        assert!(!court.payment().is_busy(), "and nobody asks for it again");
+    }
+}
+
+#[test]
+fn what_a_bank_has_taken_cannot_be_given_back_nor_what_is_owed_already() {
+    let mut court = taken_while_contested(2000);
+    court.tell_wallet(ruling(Winner::Driver));
+    court.say(refund(1, BorneBy::Platform));
+    assert_eq!(court.answers.pop(), Some(Err(Refusal::RefundTooHigh)), "a bank has all of it");
+    let mut court = Court::paid();
+    court.say(contest(PASSENGER, Role::Passenger));
+    court.pays = false;
+    court.tell_wallet(ruling(Winner::Passenger));
+    assert!(court.payment().failed_refund().is_some());
+    court.say(refund(1, BorneBy::Platform));
+    assert_eq!(court.answers.pop(), Some(Err(Refusal::RefundTooHigh)), "it will be sent again");
+}
+
+#[test]
+fn a_claim_that_is_granted_when_all_has_gone_back_has_come_to_nothing() {
+    let mut court = Court::paid();
+    court.say(refund(2000, BorneBy::Platform));
+    court.say(bank(None));
+    assert_eq!(court.balance(1040), 2000, "the provider told of it late");
+    court.say(bank(Some(BankEnd::Granted)));
+    assert_eq!(balances(&court, &[1040, 2110, 2000, 5030]), [0, 0, 1600, 0]);
+    assert!(!court.payment().is_busy());
+}

@@ -80,7 +80,8 @@ impl<R> PaymentMachine<R> {
             self.record(turn, &event, decision);
         }
         let took = |payment: &Payment| payment.bank_took(&incoming.pix, &incoming.taken_back);
-        while let Some(event) = self.payment.as_ref().and_then(took) {
+        for _ in &incoming.taken_back {
+            let Some(event) = self.payment.as_ref().and_then(took) else { break };
             self.record(turn, &event, decision);
         }
     }

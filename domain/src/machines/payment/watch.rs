@@ -187,8 +187,7 @@ impl<R> PaymentMachine<R> {
             }
         }
         let Some(payment) = &self.payment else { return };
-        let asked: Vec<_> =
-            payment.refunds.iter().filter(|refund| refund.stage == RefundStage::Asked).collect();
+        let asked: Vec<_> = payment.refunds.iter().filter(|refund| leaves(refund.stage)).collect();
         let failed = payment.failed_refund().map(|refund| refund.id.clone());
         self.refunds.retain(|id, _| failed.as_ref() == Some(id) || has(&asked, id));
         for refund in asked {
@@ -207,13 +206,21 @@ impl<R> PaymentMachine<R> {
     }
 
     fn send_back_again(&mut self, turn: &mut Turn<'_, R>) {
-        let event = self.payment.as_ref().and_then(Payment::refund_again);
-        if let Some(event) = event {
-            let mut decision = self.decision(turn);
+        let mut decision = self.decision(turn);
+        if let Some(event) = self.payment.as_ref().and_then(Payment::refund_met) {
             self.record(turn, &event, &mut decision);
-            self.finish(turn, decision);
         }
+        if let Some(event) = self.payment.as_ref().and_then(Payment::refund_again) {
+            self.record(turn, &event, &mut decision);
+        }
+        self.finish(turn, decision);
     }
+}
+
+/// Whether the provider is asked to carry a refund out.
+fn leaves(stage: RefundStage) -> bool {
+    let early = stage == RefundStage::Decided && is(Mutant::RefundUnfrozen);
+    stage == RefundStage::Asked || early
 }
 
 fn has(refunds: &[&crate::payment::Refund], id: &RefundId) -> bool {

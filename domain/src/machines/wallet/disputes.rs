@@ -12,6 +12,7 @@ use crate::ids::{DisputeId, UserId};
 use crate::ledger::{Bearer, Block, FinancialEvent, Refund, Shares, Taken, TakenByBank};
 use crate::machines::{Ask, PaymentInput, Turn};
 use crate::money::Centavos;
+use crate::mutants::{Mutant, is};
 use crate::person::Role;
 use crate::refusal::Refusal;
 use crate::units::UnixMillis;
@@ -33,7 +34,7 @@ impl<R> WalletMachine<R> {
             return;
         }
         let mut decision = self.decision(turn);
-        if !self.disputes.contains_key(&id) {
+        if !self.disputes.contains_key(&id) || is(Mutant::ShareTwice) {
             self.open_dispute(turn.now, claim, &mut decision);
         }
         self.goes_on(turn.now, id, stands, &mut decision);
@@ -77,10 +78,9 @@ impl<R> WalletMachine<R> {
         stands: &Stands,
         decision: &mut Decision,
     ) {
-        let Some(dispute) = self.disputes.get(&id).filter(|dispute| dispute.status.is_open())
-        else {
-            return;
-        };
+        let again = is(Mutant::BankTwiceByClaim) && matches!(stands, Stands::Taken { .. });
+        let goes_on = |dispute: &&Dispute| dispute.status.is_open() || again;
+        let Some(dispute) = self.disputes.get(&id).filter(goes_on) else { return };
         match (stands, &dispute.claim.ground) {
             (Stands::Granted, Ground::Refund { .. }) => {
                 let none = Taken::default();
@@ -121,7 +121,7 @@ impl<R> WalletMachine<R> {
                 dispute.books().undone(dispute.taken, given, now).ok()
             }
         };
-        decision.money.extend(booked);
+        decision.money.extend(booked.filter(|_| !is(Mutant::FreezeKept)));
         if let Some(event) = block_of(&dispute).and_then(|block| block.rejected(now).ok()) {
             decision.money.push(event);
         }
@@ -190,6 +190,9 @@ impl<R> WalletMachine<R> {
         // Nothing lay there and nothing goes back: then nothing is booked.
         decision.money.extend(booked.ok());
         if how.0 == Winner::Driver {
+            if is(Mutant::EscrowTwice) {
+                self.wallet.credited(dispute.escrow());
+            }
             self.pay_off(now, &dispute, dispute.escrow(), decision);
         }
         self.end(id, how, short, decision);

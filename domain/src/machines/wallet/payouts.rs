@@ -189,10 +189,12 @@ impl<R> WalletMachine<R> {
         }
     }
 
-    pub(super) fn hint(&mut self, turn: &mut Turn<'_, R>, recorded: Payout) {
+    /// Has the line ask about a payout. One that is not in memory had ended when this machine was
+    /// built, and this machine has recorded nothing of it: a record that is as new as the machine
+    /// is right. An older one may lack what an earlier life booked; whoever hints does so again.
+    pub(super) fn hint(&mut self, turn: &mut Turn<'_, R>, recorded: Payout, as_of: u64) {
         let id = recorded.id;
-        // Records that say otherwise than memory are older: memory holds whatever has not ended.
-        if !recorded.is_under_way() && !matches!(recorded.phase, Phase::AwaitingApproval) {
+        if as_of >= self.built_at {
             self.payouts.entry(id).or_insert(recorded);
         }
         let Some(payout) = self.payouts.get(&id) else { return };

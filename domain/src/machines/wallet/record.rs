@@ -109,7 +109,8 @@ impl<R> WalletMachine<R> {
         let under_way = payouts.filter(|payout| payout.is_under_way());
         let asked = under_way.map(|payout| payout.asked_at).min();
         let release = self.wallet.next_release().filter(|_| !is(Mutant::HoldNotWoken));
-        let due = asked.into_iter().chain(release).chain(self.next_dispute());
+        let dispute = self.next_dispute().filter(|_| !is(Mutant::DisputeNotWoken));
+        let due = asked.into_iter().chain(release).chain(dispute);
         due.min().map_or(Timer::Off, Timer::Due)
     }
 }

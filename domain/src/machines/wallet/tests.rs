@@ -9,7 +9,7 @@ use crate::facts::{Answer, CommandKey, Row};
 use crate::ids::{RideId, UserId};
 use crate::ledger::{Due, FinancialEvent};
 use crate::machines::{Envelope, LineInput, Note, Output};
-use crate::payout::{Phase, Returned, SendState};
+use crate::payout::{Returned, SendState};
 use crate::pix::{EndToEndId, ReturnId};
 use crate::refusal::Refusal;
 
@@ -22,17 +22,25 @@ fn policy() -> Arc<WalletPolicy> {
 }
 
 fn machine(available: i64) -> WalletMachine<u64> {
-    let balances = (Centavos(available), Centavos::ZERO);
+    built((Centavos(available), Centavos::ZERO), 0)
+}
+
+/// The machine of a driver to whom nothing is under way.
+fn built(balances: (Centavos, Centavos), events: u64) -> WalletMachine<u64> {
     let wallet = Wallet::restore(DRIVER, balances, [], (0, Centavos::ZERO));
     let records = WalletRecords {
         wallet,
-        events: 0,
+        events,
         payouts: vec![],
         disputes: vec![],
         document: None,
         commands: vec![],
     };
     WalletMachine::new(DRIVER, policy(), records)
+}
+
+fn hint(payout: &Payout, as_of: u64) -> WalletInput<u64> {
+    WalletInput::Hint { payout: Box::new(payout.clone()), as_of }
 }
 
 fn key() -> PixKey {
@@ -261,17 +269,31 @@ fn a_return_of_a_payout_that_ended_long_ago_is_found_by_its_record() {
     line(&mut before, with_returns(1550, &[]));
     let recorded = before.payouts.get(&payout(1)).expect("known").clone();
     let mut machine = machine(0);
-    let hint = |payout: &Payout| WalletInput::Hint { payout: Box::new(payout.clone()) };
-    let came = step(&mut machine, START, hint(&recorded));
+    let came = step(&mut machine, START, hint(&recorded, 0));
     assert!(matches!(came.line[..], [LineInput::Look { .. }]));
     let news = with_returns(1550, &[("D1", 1550)]);
     assert_eq!(line(&mut machine, news.clone()).money, ["payout_returned"]);
-    step(&mut machine, START, hint(&recorded));
+    step(&mut machine, START, hint(&recorded, 0));
     assert_eq!(line(&mut machine, news).money.len(), 0, "an older record changes nothing");
-    let mut stale = recorded;
-    (stale.id, stale.phase) = (payout(7), Phase::Queued);
-    let came = step(&mut machine, START, hint(&stale));
-    assert!(came.line.is_empty(), "what has not ended is in memory, or this is old");
+}
+
+#[test]
+fn a_record_that_is_older_than_the_machine_is_not_believed() {
+    let mut before = in_flight();
+    line(&mut before, with_returns(1550, &[]));
+    let (read, as_of) = (before.payouts[&payout(1)].clone(), before.events);
+    let news = with_returns(1550, &[("D1", 1550)]);
+    assert_eq!(line(&mut before, news.clone()).money, ["payout_returned"]);
+    let now = before.payouts[&payout(1)].clone();
+    let balances = (before.wallet().available(), Centavos::ZERO);
+    let mut machine = built(balances, before.events);
+    let late = step(&mut machine, START, hint(&read, as_of));
+    assert!(late.line.is_empty(), "it was read before the return was recorded");
+    assert_eq!(line(&mut machine, news.clone()).money.len(), 0, "and is not booked again");
+    let came = step(&mut machine, START, hint(&now, before.events));
+    assert!(matches!(came.line[..], [LineInput::Look { .. }]), "hinted at again");
+    assert_eq!(line(&mut machine, news).money.len(), 0);
+    assert_eq!(machine.wallet().available(), balances.0);
 }
 
 #[test]

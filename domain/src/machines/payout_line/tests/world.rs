@@ -321,8 +321,10 @@ impl World {
     fn hint_all(&mut self) {
         let payouts: Vec<_> = self.disk.payouts.values().cloned().collect();
         for payout in payouts {
-            let input = WalletInput::Hint { payout: Box::new(payout.clone()) };
-            self.mail.push(Envelope::Wallet(payout.driver, input));
+            let as_of = self.disk.events.get(&payout.driver).copied().unwrap_or(0);
+            let driver = payout.driver;
+            let input = WalletInput::Hint { payout: Box::new(payout), as_of };
+            self.mail.push(Envelope::Wallet(driver, input));
         }
     }
 
