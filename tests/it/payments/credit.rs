@@ -162,6 +162,45 @@ async fn goodwill_pays_a_ride_whole_and_nothing_of_it_goes_back_by_pix() {
 }
 
 #[actix_web::test]
+async fn what_is_done_to_credit_behind_the_engine_is_found() {
+    let till = Till::open(&[]).await;
+    let passenger = till.world.passenger().await;
+    till.gives(passenger, "3.00").await;
+    let top_up = till.tops_up(passenger, "5.00").await;
+    let (_, ride) = till.ended(passenger).await;
+    let payment = PaymentId::of_ride(ride);
+    let txid = till.charged((passenger, payment)).await;
+    till.paid((passenger, payment), &txid).await;
+    till.stands().await;
+    let lots = "passenger_credits SET";
+    for (change, back, promise) in [
+        (format!("{lots} used = used - 1"), format!("{lots} used = used + 1"), "MONEY_15"),
+        (
+            format!("{lots} payment_id = '{payment}' WHERE payment_id = '{top_up}'"),
+            format!("{lots} payment_id = '{top_up}' WHERE payment_id = '{payment}'"),
+            "MONEY_16",
+        ),
+        (
+            format!("payment_intents SET amount = amount + 1 WHERE id = '{payment}'"),
+            format!("payment_intents SET amount = amount - 1 WHERE id = '{payment}'"),
+            "MONEY_16",
+        ),
+    ] {
+        let update = async |what: &str| {
+            let update = sqlx::AssertSqlSafe(format!("UPDATE {what}"));
+            sqlx::raw_sql(update).execute(till.world.database()).await.expect("changed");
+        };
+        update(&change).await;
+        let findings = audit(till.world.database(), |_| {}).await.expect("audits");
+        let broken = findings.iter().filter(|found| found.violations > 0);
+        let broken: Vec<_> = broken.map(|found| found.invariant.id()).collect();
+        assert_eq!(broken, [promise], "{change}");
+        update(&back).await;
+    }
+    till.close().await;
+}
+
+#[actix_web::test]
 async fn a_waived_fee_gives_the_credit_back_that_had_paid_of_it() {
     let till = Till::open(&[]).await;
     let passenger = till.world.passenger().await;

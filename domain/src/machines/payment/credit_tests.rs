@@ -160,6 +160,63 @@ fn a_pix_that_comes_while_credit_is_asked_waits_for_the_answer() {
     assert_eq!(paid, Some(PaymentStatus::Paid));
 }
 
+/// A machine of a payment that asks credit first, as its ride has just opened it, and what it asks.
+fn asking() -> (PaymentMachine<u8>, Vec<u16>) {
+    let shares = Shares::of(Centavos(2000), Rate::percent(20)).expect("an amount");
+    let payment = Payment::prepaid(Debt { trip: TRIP, due: Due::Fare, shares }, START);
+    assert!(payment.is_busy(), "a life that follows has to be woken for it");
+    let mut machine = PaymentMachine::new(payment.id, policy(), PaymentRecords::default());
+    let mut out = Outputs::new();
+    machine.step(START, PaymentInput::Opened(Box::new(payment)), &mut out);
+    (machine, questions(&out))
+}
+
+fn questions(out: &Outputs<u8>) -> Vec<u16> {
+    let number = |output: &Output<u8>| match output {
+        Output::Send(Envelope::Passenger(_, PassengerInput::UseCredit { number, .. })) => {
+            Some(*number)
+        }
+        _ => None,
+    };
+    out.iter().filter_map(number).collect()
+}
+
+#[test]
+fn a_question_is_asked_until_it_is_answered_also_by_the_next_life() {
+    let (mut machine, asked) = asking();
+    assert_eq!(asked, [1]);
+    let mut out = Outputs::new();
+    machine.step(START + Millis(1), PaymentInput::Alarm, &mut out);
+    assert!(questions(&out).is_empty(), "not yet");
+    machine.step(START + Millis(2000), PaymentInput::Alarm, &mut out);
+    assert_eq!(questions(&out), [1], "the word of it may have been lost");
+    let payment = machine.payment().cloned();
+    let records = PaymentRecords { payment, commands: vec![] };
+    let mut next = PaymentMachine::<u8>::new(machine.id, policy(), records);
+    out.clear();
+    next.wake(START + Millis(2001), &mut out);
+    assert_eq!(questions(&out), [1], "at once");
+}
+
+#[test]
+fn the_answer_to_an_old_question_is_no_answer_to_a_new_one() {
+    let (mut machine, _) = asking();
+    let mut out = Outputs::new();
+    let answer = |number, amount| PaymentInput::Credited { number, amount: Centavos(amount) };
+    machine.step(START, answer(1, 0), &mut out);
+    let txid = machine.payment().expect("a payment").txid(1);
+    let said = Said::Refused { code: "no".to_owned() };
+    machine.step(START, PaymentInput::Seen(PaymentSeen::Charge { txid, said }), &mut out);
+    out.clear();
+    machine.step(START, PaymentInput::Intent { ask: ask("i") }, &mut out);
+    assert_eq!(questions(&out), [2]);
+    machine.step(START, answer(1, 500), &mut out);
+    assert_eq!(machine.payment().map(Payment::credited), Some(Centavos::ZERO));
+    machine.step(START, answer(2, 300), &mut out);
+    machine.step(START, answer(2, 300), &mut out);
+    assert_eq!(machine.payment().map(Payment::credited), Some(Centavos(300)));
+}
+
 #[test]
 fn a_use_is_booked_by_who_answers_it_and_taken_back_by_who_asked() {
     let used = CreditUse {
