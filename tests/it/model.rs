@@ -27,7 +27,7 @@ use history::History;
 
 /// Steps of a history, and how many are told.
 const STEPS: usize = 150;
-const HISTORIES: u64 = 10;
+const HISTORIES: u64 = 12;
 
 /// A lease that lives as long as a history; one of nothing has run out at once.
 const HOUR_MS: u64 = 3_600_000;

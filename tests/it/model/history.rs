@@ -83,7 +83,7 @@ impl History {
 
     fn decision(&self, chance: &mut Chance) -> Decision {
         let at = UnixMillis(1_760_000_000_000 + self.now);
-        if chance.percent(25) {
+        if chance.percent(40) {
             return purse::decision(chance, (self.batches, at));
         }
         if chance.percent(20) {
