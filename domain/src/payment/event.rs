@@ -202,13 +202,7 @@ impl Payment {
                     receipt.tariff = Some(*tariff);
                 }
             }
-            PaymentEvent::TipGiven { amount } => {
-                if let Some(debt) = &mut self.debt {
-                    debt.shares = Shares { driver: *amount, platform: Centavos::ZERO };
-                }
-                self.tips += 1;
-                (self.opened_at, self.relief) = (at, None);
-            }
+            PaymentEvent::TipGiven { amount } => self.tip_is(*amount, at),
             PaymentEvent::Relieved { why, .. } => self.relief = Some(*why),
             PaymentEvent::Contested { .. }
             | PaymentEvent::WalletSaid { .. }
@@ -220,6 +214,14 @@ impl Payment {
             | PaymentEvent::TopUpAsked { .. } => self.apply_credit(event, at),
         }
         self.status = self.status_now();
+    }
+
+    fn tip_is(&mut self, amount: Centavos, at: UnixMillis) {
+        if let Some(debt) = &mut self.debt {
+            debt.shares = Shares { driver: amount, platform: Centavos::ZERO };
+        }
+        self.tips += 1;
+        (self.opened_at, self.relief) = (at, None);
     }
 
     fn stage(&mut self, number: u16, stage: Stage) {
