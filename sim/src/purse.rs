@@ -33,6 +33,8 @@ pub struct Purse {
     pub sent_back: u64,
     /// Somebody gets something back of what he paid.
     pub complains: u64,
+    /// A passenger puts money in for later rides each time he looks, or is given some.
+    pub tops_up: u64,
     /// A payout above it has to be approved by two people.
     approved_above: Centavos,
     /// What is owed for so long is written off.
@@ -105,6 +107,7 @@ impl Purse {
         wants_payout: 8,
         sent_back: 5,
         complains: 5,
+        tops_up: 5,
         approved_above: Centavos(100_000),
         write_off_after: Millis::from_secs(240),
         court: Court::PLAIN,
@@ -126,6 +129,7 @@ impl Purse {
             wants_payout: one_of(&[3, 10, 25]),
             sent_back: one_of(&[0, 10, 30]),
             complains: one_of(&[0, 2, 10]),
+            tops_up: one_of(&[0, 3, 15]),
             approved_above: Centavos(i64::try_from(one_of(&[1500, 100_000])).unwrap_or(1500)),
             write_off_after: Millis::from_secs(one_of(&[60, 200, 7_776_000])),
             court: Court::drawn(one_of),

@@ -154,10 +154,9 @@ impl Payment {
         self.version += 1;
         match event {
             PaymentEvent::ChargeOrdered { number, expires_at } => {
-                let (number, expires_at) = (*number, *expires_at);
                 let part = self.left().filter(|_| self.credited() > Centavos::ZERO);
-                let (made_at, stage) = (at, Stage::Making);
-                self.charges.push(Charge { number, made_at, expires_at, stage, part });
+                let (number, expires_at, stage) = (*number, *expires_at, Stage::Making);
+                self.charges.push(Charge { number, made_at: at, expires_at, stage, part });
             }
             PaymentEvent::ChargeMade { number, copy_paste } => {
                 self.stage(*number, Stage::Live { copy_paste: copy_paste.clone() });

@@ -325,9 +325,9 @@ impl World {
                 self.apps[app].online = matches!(command, Command::Online);
             }
             Command::Decline { ride } => drop(self.apps[app].offers.remove(ride)),
-            Command::Money(MoneyCommand::Intent { .. } | MoneyCommand::Tip { .. }) => {
-                self.billed(body);
-            }
+            Command::Money(
+                MoneyCommand::Intent { .. } | MoneyCommand::Tip { .. } | MoneyCommand::TopUp { .. },
+            ) => self.billed(body),
             Command::Money(_) => {}
             Command::Request { .. }
             | Command::Accept { .. }

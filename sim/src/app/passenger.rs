@@ -16,6 +16,7 @@ impl World {
         let after = self.chance.between(3 * SECOND, 20 * SECOND);
         self.to_app(app, after, AppEvent::Think);
         self.looks_after_money(app);
+        self.looks_after_credit(app);
         self.judges(app);
         self.quarrels(app);
         let phone = &self.apps[app];

@@ -133,6 +133,26 @@ impl World {
         }
     }
 
+    /// A passenger puts something in for later rides, or is given something.
+    pub(super) fn looks_after_credit(&mut self, app: usize) {
+        let busy = |doing: &Command| {
+            let Command::Money(doing) = doing else { return false };
+            matches!(doing, MoneyCommand::TopUp { .. } | MoneyCommand::GiveCredit { .. })
+        };
+        let wants = self.chance.percent(self.temper.purse.tops_up);
+        if !wants || self.closing || self.apps[app].is_doing(busy) {
+            return;
+        }
+        let passenger = PassengerId::from(self.apps[app].user);
+        let centavos = [500, 1000, 1450, 2000, 5000][self.chance.index(5)];
+        let (what, command) = match self.chance.percent(70) {
+            true => ("topped_up", MoneyCommand::TopUp { centavos }),
+            false => ("given_credit", MoneyCommand::GiveCredit { passenger, centavos }),
+        };
+        self.watch.count(what);
+        self.ask(app, Command::Money(command));
+    }
+
     /// A driver wants some of what he has earned, as far as he knows.
     pub(super) fn wants_payout(&mut self, app: usize) {
         let asks = |doing: &Command| matches!(doing, Command::Money(MoneyCommand::Payout { .. }));

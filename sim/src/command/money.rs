@@ -1,9 +1,9 @@
 //! What people ask for about money: each his own, and some what people of the platform would.
 
 use ibora_domain::dispute::{Opening, Reason, Winner};
-use ibora_domain::ids::{DisputeId, DriverId, PaymentId, PayoutId, RideId};
+use ibora_domain::ids::{CreditId, DisputeId, DriverId, PassengerId, PaymentId, PayoutId, RideId};
 use ibora_domain::machines::{
-    Ask, Envelope, PaymentInput, RideInput, Verdict, WalletInput, Wanted,
+    Ask, Envelope, PassengerInput, PaymentInput, RideInput, Verdict, WalletInput, Wanted,
 };
 use ibora_domain::money::Centavos;
 use ibora_domain::payment::BorneBy;
@@ -19,6 +19,10 @@ pub enum MoneyCommand {
     Intent { ride: RideId },
     /// He gives his driver so many centavos on top.
     Tip { ride: RideId, centavos: i64 },
+    /// A passenger puts so many centavos in for later rides.
+    TopUp { centavos: i64 },
+    /// Somebody of the platform gives a passenger so many.
+    GiveCredit { passenger: PassengerId, centavos: i64 },
     /// Somebody of the platform gives so much of a payment back.
     GiveBack { payment: PaymentId, centavos: i64, borne_by: BorneBy },
     /// Somebody of the platform lets a passenger off a fee.
@@ -41,6 +45,8 @@ impl MoneyCommand {
         let (op, about) = match self {
             Self::Intent { ride } => ("intent", Some(ride.0)),
             Self::Tip { ride, .. } => ("tip", Some(ride.0)),
+            Self::TopUp { .. } => ("top up", None),
+            Self::GiveCredit { passenger, .. } => ("give credit", Some(passenger.0)),
             Self::GiveBack { payment, .. } => ("give back", Some(payment.0)),
             Self::Waive { payment } => ("waive", Some(payment.0)),
             Self::Payout { .. } => ("payout", None),
@@ -62,6 +68,19 @@ impl MoneyCommand {
             }
             Self::Tip { ride, centavos } => {
                 Envelope::Ride(ride, RideInput::Tip { ask, amount: Centavos(centavos) })
+            }
+            Self::TopUp { centavos } => {
+                let id = ask.key.as_ref().map_or("", |key| &*key.id);
+                let (payment, amount) = (PaymentId::of_top_up(by, id), Centavos(centavos));
+                let input = PassengerInput::TopUp { ask, payment, amount };
+                Envelope::Passenger(by.into(), input)
+            }
+            Self::GiveCredit { passenger, centavos } => {
+                // As new as the id of a ride would be.
+                let (credit, amount) = (CreditId(new.ride.0), Centavos(centavos));
+                let reason = "sorry".to_owned();
+                let input = PassengerInput::GiveCredit { ask, credit, amount, reason };
+                Envelope::Passenger(passenger, input)
             }
             Self::GiveBack { payment, centavos, borne_by } => {
                 let (amount, reason) = (Centavos(centavos), "goodwill".to_owned());

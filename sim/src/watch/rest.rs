@@ -96,6 +96,11 @@ fn unrest_of_figures(world: &World, engine: &Engine) -> Option<String> {
                 if let Some(id) = paid.next() {
                     return Some(format!("{name} may not ride for {}", people::name(id.0)));
                 }
+                let has = world.db.balance(Account::PassengerCredit(PassengerId(entity.id())));
+                let thinks = machine.0.credit().left();
+                if thinks != has {
+                    return Some(format!("{name} thinks of {thinks} credit, and has {has}"));
+                }
             }
             Body::Wallet(machine) => {
                 let wallet = machine.wallet();
