@@ -181,7 +181,7 @@ impl Command {
             }
             Self::Payout { centavos } => {
                 let (amount, payee) = (Centavos(*centavos), people::payee(driver));
-                let wanted = Box::new(Wanted { id: payout, amount, key: None, payee });
+                let wanted = Box::new(Wanted { id: payout, amount, key: None, payee, sweep: None });
                 Envelope::Wallet(driver, WalletInput::Payout { ask, wanted })
             }
         }

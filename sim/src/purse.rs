@@ -99,6 +99,7 @@ impl Purse {
             approved_above: self.approved_above,
             passivate_after: Millis::from_secs(60),
             disputes: DisputePolicy::default(),
+            ..WalletPolicy::default()
         }
     }
 }
