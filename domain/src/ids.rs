@@ -97,6 +97,10 @@ id! {
 const WALLET_OF_DRIVER: u128 = 0x0000_0000_0000_0000_17D3_A94C_58E2_6B01;
 
 impl DriverId {
+    /// The owner of the platform, whose wallet is as a driver's. Nobody drives under it: people
+    /// have ids with a moment in them.
+    pub const OWNER: Self = Self(Uuid::from_u128(2 << 16));
+
     /// The id under which the records of his wallet are kept: he has records of his own.
     #[must_use]
     pub const fn wallet(self) -> Uuid {

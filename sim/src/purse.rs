@@ -166,6 +166,7 @@ impl Purse {
             approved_above: self.approved_above,
             passivate_after: Millis::from_secs(60),
             disputes: self.court.rules_of,
+            ..WalletPolicy::default()
         }
     }
 }

@@ -81,6 +81,8 @@ pub enum Command {
     ApprovePayout { payout: PayoutId },
     #[serde(rename = "payout.reject")]
     RejectPayout { payout: PayoutId, reason: Option<String> },
+    #[serde(rename = "platform.sweep")]
+    Sweep { amount: Centavos, reason: String },
     #[serde(rename = "payment.intent")]
     Intent { ride: RideId },
     #[serde(rename = "payment.refund")]
@@ -131,6 +133,7 @@ impl Command {
             Self::Payout { .. } => "payout.request",
             Self::ApprovePayout { .. } => "payout.approve",
             Self::RejectPayout { .. } => "payout.reject",
+            Self::Sweep { .. } => "platform.sweep",
             Self::Intent { .. } => "payment.intent",
             Self::GiveBack { .. } => "payment.refund",
             Self::Waive { .. } => "payment.waive",
@@ -163,6 +166,7 @@ impl Command {
             | Self::Waive { .. }
             | Self::ApprovePayout { .. }
             | Self::RejectPayout { .. }
+            | Self::Sweep { .. }
             | Self::Rule { .. } => matches!(role, Role::Admin),
             Self::Rate { .. } | Self::Contest { .. } => {
                 matches!(role, Role::Passenger | Role::Driver)
@@ -263,6 +267,7 @@ fn addressed(
         Command::RejectPayout { payout, reason } => {
             about.review(ask, payout, Verdict::Rejected { reason })
         }
+        Command::Sweep { amount, reason } => about.sweep(ask, (amount, reason)),
         Command::Intent { ride } => payments::intent(ask, ride),
         Command::GiveBack { payment, amount, borne_by, reason } => {
             payments::give_back(ask, payment, (amount, borne_by, reason))

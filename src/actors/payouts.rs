@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use ibora_domain::ids::{DriverId, PayoutId};
-use ibora_domain::machines::{Ask, Envelope, Verdict, WalletInput, Wanted};
+use ibora_domain::machines::{Ask, Envelope, Sweep, Verdict, WalletInput, Wanted};
 use ibora_domain::money::Centavos;
 use ibora_domain::pix::{Payee, PixKey, SendId};
 use ibora_domain::refusal::Refusal;
+use ibora_domain::units::UnixMillis;
 use uuid::Uuid;
 
 use super::ports::Reply;
@@ -20,6 +21,8 @@ pub(super) struct OfPayout {
     pub(super) payee: Option<Payee>,
     /// Whose it is.
     pub(super) driver: Option<DriverId>,
+    /// What is the platform's own, and how many events of the owner's wallet that takes in.
+    pub(super) spare: (Centavos, u64),
 }
 
 impl OfPayout {
@@ -31,8 +34,20 @@ impl OfPayout {
         (amount, key): (Centavos, Option<PixKey>),
     ) -> Envelope<Reply> {
         let id = PayoutId(Uuid::now_v7());
-        let wanted = Box::new(Wanted { id, amount, key, payee: self.payee });
+        let wanted = Box::new(Wanted { id, amount, key, payee: self.payee, sweep: None });
         Envelope::Wallet(driver, WalletInput::Payout { ask, wanted })
+    }
+
+    /// The message of an admin who has so much go to the owner, under a new id.
+    pub(super) fn sweep(
+        self,
+        ask: Ask<Reply>,
+        (amount, reason): (Centavos, String),
+    ) -> Envelope<Reply> {
+        let (id, (spare, events)) = (PayoutId(Uuid::now_v7()), self.spare);
+        let sweep = Some(Sweep { spare, events, reason });
+        let wanted = Box::new(Wanted { id, amount, key: None, payee: self.payee, sweep });
+        Envelope::Wallet(DriverId::OWNER, WalletInput::Payout { ask, wanted })
     }
 
     /// The message of somebody who decides on a payout; of none that was looked up, nobody's.
@@ -59,17 +74,24 @@ impl Dispatch {
             Command::Payout { .. } => {
                 let payee = records.payee(caller.user.into()).await;
                 let payee = payee.map_err(|_| Refusal::Unavailable)?;
-                Ok(OfPayout { payee, driver: None })
+                Ok(OfPayout { payee, ..OfPayout::default() })
+            }
+            Command::Sweep { .. } => {
+                let spare = records.spare().await.map_err(|_| Refusal::Unavailable)?;
+                let key = self.registry.ports.wallet_policy.owner_key.clone();
+                let payee = key.map(|key| Payee { key, usable_from: UnixMillis(0), cpf: None });
+                Ok(OfPayout { payee, driver: None, spare })
             }
             Command::ApprovePayout { payout } | Command::RejectPayout { payout, .. } => {
                 let payout = records.payout(*payout).await.map_err(|_| Refusal::Unavailable)?;
                 let driver = payout.ok_or(Refusal::NotFound)?.driver;
-                Ok(OfPayout { payee: None, driver: Some(driver) })
+                Ok(OfPayout { driver: Some(driver), ..OfPayout::default() })
             }
             Command::Evidence { dispute, .. } | Command::Rule { dispute, .. } => {
                 let driver = records.driver_of_dispute(*dispute).await;
                 let driver = driver.map_err(|_| Refusal::Unavailable)?;
-                Ok(OfPayout { payee: None, driver: Some(driver.ok_or(Refusal::NotFound)?) })
+                let driver = Some(driver.ok_or(Refusal::NotFound)?);
+                Ok(OfPayout { driver, ..OfPayout::default() })
             }
             _ => Ok(OfPayout::default()),
         }

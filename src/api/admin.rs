@@ -9,9 +9,13 @@ use serde_json::json;
 use super::auth::{ADMIN, caller};
 use super::idempotency::{self, Once, once};
 use super::query;
+use super::rides::send;
 use super::route::{self, Answered, Call, Entry, known};
 use crate::accounts::{EntryForm, Identity, Review};
-use crate::actors::parse::{Form, amount, flag, moment, name, raw_text, text, uuid};
+use crate::actors::Command;
+use crate::actors::parse::{
+    Form, NOTE_CHARS_MAX, amount, flag, moment, name, raw_text, text, uuid,
+};
 use crate::readmodel::AuditFilter;
 
 const REVIEWS: [(&str, &str, Approval); 3] = [
@@ -30,6 +34,7 @@ pub(super) fn entries() -> Vec<Entry> {
         known((Method::GET, "/v1/payout-switch"), ADMIN, Scope::Admin, payout_switch),
         known((Method::PUT, "/v1/payout-switch"), ADMIN, Scope::Admin, switch_payouts),
         known((Method::POST, "/v1/admin/ledger/entries"), ADMIN, Scope::Admin, book),
+        known((Method::POST, "/v1/admin/ledger/sweeps"), ADMIN, Scope::Admin, sweep),
     ];
     entries.extend(REVIEWS.map(|(path, op, to)| {
         known((Method::POST, path), ADMIN, Scope::Admin, move |call, who| review(op, to, call, who))
@@ -130,4 +135,13 @@ async fn book(call: Call, who: Identity) -> Answered {
         Ok(route::json(StatusCode::CREATED, &entry))
     })
     .await
+}
+
+async fn sweep(call: Call, who: Identity) -> Answered {
+    let body = call.json()?;
+    let mut form = Form::of(&body);
+    let amount = form.required("amount", amount);
+    let reason = form.required("reason", text(1..=NOTE_CHARS_MAX));
+    let (amount, reason) = form.close(amount.zip(reason))?;
+    send(&call, &who, Command::Sweep { amount, reason }, StatusCode::CREATED).await
 }

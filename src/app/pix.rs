@@ -7,20 +7,21 @@ use std::sync::Arc;
 
 use ibora_domain::pix::PixKey;
 use ibora_domain::units::Millis;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::task::AbortHandle;
 
 use super::settings::{self, provider_options};
 use super::{Node, StartError, callbacks, jobs};
 use crate::actors::{CarryEffect, Dispatch};
 use crate::config::Config;
-use crate::effects::Effects;
+use crate::effects::{Effects, Keys};
 use crate::jobs::{JobParts, Jobs};
 use crate::journal::Journal;
 use crate::obs::Metrics;
 use crate::pix::client::{IdentityFiles, Provider, ProviderOptions};
 use crate::pix::inbound::Callbacks;
 use crate::pix::simulator::{Rules, Simulator, SimulatorOptions};
+use crate::pix::wire::Personal;
 
 /// Our key at the simulated provider.
 const SIMULATED_KEY: &str = "ibora@example.com";
@@ -106,8 +107,10 @@ impl Pix {
             hand: jobs::hand(Arc::downgrade(dispatch)),
             room: effects.room(),
         });
-        let running = provider.map(|(provider, key)| {
-            tokio::spawn(effects.run(provider, key, Arc::downgrade(dispatch))).abort_handle()
+        let owner = owner(config);
+        let running = provider.map(|(provider, own)| {
+            let keys = Keys { own, owner };
+            tokio::spawn(effects.run(provider, keys, Arc::downgrade(dispatch))).abort_handle()
         });
         let jobs = parts.map(|parts| Jobs::start(parts, options));
         Running { effects: running, jobs, simulator }
@@ -125,6 +128,14 @@ impl Running {
             simulator.stop().await;
         }
     }
+}
+
+/// Where the platform's own money goes.
+fn owner(config: &Config) -> Option<(PixKey, Personal)> {
+    let document = config.pix.owner_document.as_ref();
+    // It goes to the provider, which compares it with the key's.
+    let document = document.map(|text| Personal::new(text.expose_secret().to_owned()));
+    config.pix.owner_key.clone().zip(document)
 }
 
 async fn simulate(config: &Config, dir: &Path) -> Result<Simulator, StartError> {

@@ -104,6 +104,8 @@ impl Config {
             },
             approved_above: money.payout_approval_above,
             disputes: money.disputes(),
+            owner_key: self.pix.owner_key.clone(),
+            sweep_keeps: money.sweep_keeps,
             ..WalletPolicy::default()
         };
         let line = LinePolicy {

@@ -282,6 +282,8 @@ section! {
         payout_day_max: Centavos,
         #[serde(deserialize_with = "amount")]
         payout_approval_above: Centavos,
+        #[serde(deserialize_with = "amount")]
+        sweep_keeps: Centavos,
         payout_held_ms: Millis,
         payout_absent_ms: Millis,
         payout_look_ms: Millis,
@@ -380,6 +382,10 @@ section! {
         ca: Option<PathBuf>,
         #[serde(deserialize_with = "pix_key")]
         key: Option<PixKey>,
+        #[serde(deserialize_with = "pix_key")]
+        owner_key: Option<PixKey>,
+        #[serde(deserialize_with = "secret")]
+        owner_document: Option<SecretString>,
         webhook_url: String,
         #[serde(deserialize_with = "secret")]
         webhook_secret: Option<SecretString>,

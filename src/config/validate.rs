@@ -41,6 +41,7 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     found.texts(config);
     found.osrm(config);
     found.pix(config);
+    found.owner(config);
     found.webhooks(config);
     found.order(config);
     found.waves(config);
@@ -264,6 +265,19 @@ impl Found {
         for (given, key) in needed {
             self.unless(given, key, Why::Needed { condition: "pix.base_url is set" });
         }
+    }
+
+    /// To whom the platform's own money goes.
+    fn owner(&mut self, config: &Config) {
+        let pix = &config.pix;
+        let document = pix.owner_document.as_ref().map(ExposeSecret::expose_secret);
+        let good = document.is_some_and(|document| {
+            let plain = document.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            plain && [11, 14].contains(&document.len())
+        });
+        let condition = "pix.owner_key is set: 11 digits, or 14 digits and letters";
+        let needed = pix.owner_key.is_some();
+        self.unless(!needed || good, "pix.owner_document", Why::Needed { condition });
     }
 
     /// What taking the provider's callbacks takes.

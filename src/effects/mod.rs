@@ -21,6 +21,7 @@ use confirms::{Confirmer, Confirms, Wanted};
 use crate::actors::{CarryEffect, Dispatch};
 use crate::obs::{Metrics, failpoint};
 use crate::pix::client::Provider;
+use crate::pix::wire::Personal;
 
 /// Effects that wait for their turn. Past it they are dropped, and wanted again later.
 const WAITING_MAX: usize = 8192;
@@ -36,11 +37,19 @@ pub struct Effects {
     metrics: Arc<Metrics>,
 }
 
+/// Keys of ours.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    /// Passengers pay to it, and drivers are paid from it.
+    pub own: PixKey,
+    /// Where the platform's own money goes, and whose that is: a CPF or a CNPJ.
+    pub owner: Option<(PixKey, Personal)>,
+}
+
 /// What carries an effect out.
 struct Carrier {
     provider: Provider,
-    /// Our key, which passengers pay to.
-    key: PixKey,
+    keys: Keys,
 }
 
 impl Effects {
@@ -79,8 +88,8 @@ impl Effects {
     }
 
     /// Carries effects out until the actors are gone. Whoever is called is called on this runtime.
-    pub async fn run(mut self, provider: Provider, key: PixKey, dispatch: Weak<Dispatch>) {
-        let carrier = Arc::new(Carrier { provider, key });
+    pub async fn run(mut self, provider: Provider, keys: Keys, dispatch: Weak<Dispatch>) {
+        let carrier = Arc::new(Carrier { provider, keys });
         let (confirms, at) = (self.confirms, Weak::clone(&dispatch));
         let confirmer = Confirmer { carrier: Arc::clone(&carrier), dispatch: at, confirms };
         // Ended with this.

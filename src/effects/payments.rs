@@ -63,7 +63,7 @@ impl Carrier {
             calendar: Expiry { seconds: seconds.max(1) },
             debtor: None,
             value: ChargeValue { original: amount, changeable: None },
-            key: self.key.clone(),
+            key: self.keys.own.clone(),
             message: None,
             notes: Vec::new(),
             location: None,

@@ -6,7 +6,8 @@ use ibora_domain::money::Centavos;
 use ibora_domain::payout::{
     Cleared, Heard, PayoutCall, Returned, SendOrder, SendState, SentPayout,
 };
-use ibora_domain::pix::{ReturnId, SendId};
+use ibora_domain::person::Cpf;
+use ibora_domain::pix::{PixKey, ReturnId, SendId};
 use ibora_domain::provider::Outcome;
 
 use super::Carrier;
@@ -15,6 +16,9 @@ use crate::pix::wire::{
     NewSend, Payee, PayingKey, RefundStatus, Returned as ReturnedPart, SendAccepted, SendStatus,
     Sent,
 };
+
+/// A CNPJ has fourteen.
+const CPF_DIGITS: usize = 11;
 
 impl Carrier {
     pub(super) async fn of_payout(&self, call: PayoutCall, dispatch: &Weak<Dispatch>) -> Heard {
@@ -46,8 +50,8 @@ impl Carrier {
         let id = order.id();
         let send = NewSend {
             value: order.amount,
-            payer: PayingKey { key: self.key.clone(), message: None },
-            payee: Payee::Key { key: order.key, cpf: order.document.map(Into::into), cnpj: None },
+            payer: PayingKey { key: self.keys.own.clone(), message: None },
+            payee: self.payee(order.key, order.document),
         };
         self.provider.put_send(&id, &send).await.map(
             |SendAccepted { e2e_id: pix, value: amount, status, .. }| SentPayout {
@@ -58,6 +62,20 @@ impl Carrier {
                 returns: Vec::new(),
             },
         )
+    }
+
+    /// Who is paid, with his document: the owner's is configured.
+    fn payee(&self, key: PixKey, document: Option<Cpf>) -> Payee {
+        let owner = self.keys.owner.as_ref().filter(|(owner, _)| *owner == key);
+        let of_owner = owner.map(|(_, document)| document.clone());
+        let (cpf, cnpj) = match (document, of_owner) {
+            (Some(cpf), _) => (Some(cpf.into()), None),
+            (None, Some(of_owner)) if of_owner.expose().len() == CPF_DIGITS => {
+                (Some(of_owner), None)
+            }
+            (None, of_owner) => (None, of_owner),
+        };
+        Payee::Key { key, cpf, cnpj }
     }
 
     async fn sent(&self, id: &SendId) -> Outcome<SentPayout> {

@@ -4,4 +4,5 @@ mod desk;
 mod lost;
 mod paid;
 mod rest;
+mod swept;
 mod switch;

@@ -16,6 +16,12 @@ pub enum Payee {
 }
 
 impl Payee {
+    /// Who is paid from this wallet.
+    #[must_use]
+    pub fn of(wallet: DriverId) -> Self {
+        if wallet == DriverId::OWNER { Self::Owner } else { Self::Driver(wallet) }
+    }
+
     const fn account(self) -> Account {
         match self {
             Self::Driver(driver) => Account::DriverAvailable(driver),

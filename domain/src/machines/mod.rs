@@ -50,8 +50,8 @@ pub use payout_line::{LineInput, LinePolicy, PayoutLineMachine, Resumed};
 pub use ride::{Ahead, DriverCommand, ReadAs, RideInput, RideMachine, RideRecords};
 pub use turns::{Act, Leave, Lost, TurnEnd, Turns, lose};
 pub use wallet::{
-    LineNews, Verdict, WalletInput, WalletMachine, WalletPolicy, WalletRecords, Wanted, day_of,
-    start_of_day,
+    LineNews, Sweep, Verdict, WalletInput, WalletMachine, WalletPolicy, WalletRecords, Wanted,
+    day_of, start_of_day,
 };
 
 /// Something that decides.

@@ -42,6 +42,10 @@ pub struct WalletPolicy {
     /// A payout above it has to be approved by two people.
     pub approved_above: Centavos,
     pub disputes: DisputePolicy,
+    /// Where the platform's own money goes, if anywhere.
+    pub owner_key: Option<PixKey>,
+    /// What of it stays.
+    pub sweep_keeps: Centavos,
     pub passivate_after: Millis,
 }
 
@@ -56,6 +60,8 @@ impl Default for WalletPolicy {
             },
             approved_above: Centavos(100_000),
             disputes: DisputePolicy::default(),
+            owner_key: None,
+            sweep_keeps: Centavos(10_000),
             passivate_after: Millis::from_secs(60),
         }
     }
@@ -69,7 +75,7 @@ pub enum WalletInput<R> {
         earning: Earning,
         hold: Hold,
     },
-    /// From the driver himself.
+    /// From the driver himself; to the owner's wallet, from an admin.
     Payout {
         ask: Ask<R>,
         wanted: Box<Wanted>,
@@ -129,6 +135,18 @@ pub struct Wanted {
     pub key: Option<PixKey>,
     /// Whom he is paid to.
     pub payee: Option<Payee>,
+    /// It is the platform's own money, and goes to its owner.
+    pub sweep: Option<Sweep>,
+}
+
+/// What an admin takes out for the owner, and what there was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sweep {
+    /// What of the cash at the provider was nobody else's when that was read.
+    pub spare: Centavos,
+    /// How many events of the owner's wallet that took in.
+    pub events: u64,
+    pub reason: String,
 }
 
 /// What somebody says to a payout.
@@ -290,7 +308,7 @@ impl<R> Machine for WalletMachine<R> {
             }
             WalletInput::Payout { ask, wanted } => {
                 if let Some(ask) = self.known.replay(turn, ask) {
-                    self.ask(turn, ask, *wanted);
+                    self.ask(turn, ask, &wanted);
                 }
             }
             WalletInput::Review { ask, payout, verdict } => {

@@ -1,4 +1,4 @@
-//! A payout: money on its way from a driver's wallet to his Pix key.
+//! A payout: money on its way from a driver's wallet to his Pix key, or from the owner's to his.
 //!
 //! Asked for, perhaps approved by two people, then sent under one id for ever, and done, or failed
 //! and his again; what his bank sends back later is his again too. The wallet's machine decides and
@@ -28,6 +28,7 @@ pub const APPROVALS: usize = 2;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payout {
     pub id: PayoutId,
+    /// Whose wallet it leaves: a driver's, or the owner's.
     pub driver: DriverId,
     /// The fee included.
     pub amount: Centavos,
@@ -129,8 +130,8 @@ impl Payout {
 
     /// What is booked about it.
     #[must_use]
-    pub const fn terms(&self) -> PayoutTerms {
-        let payee = Payee::Driver(self.driver);
+    pub fn terms(&self) -> PayoutTerms {
+        let payee = Payee::of(self.driver);
         PayoutTerms { id: self.id, payee, amount: self.amount, fee: self.fee }
     }
 
@@ -319,7 +320,7 @@ impl Payout {
         let waits = matches!(self.phase, Phase::AwaitingApproval);
         let shown = Shown {
             payout_id: self.id,
-            driver_id: self.driver,
+            driver_id: (self.driver != DriverId::OWNER).then_some(self.driver),
             status: self.status(),
             amount: self.amount,
             fee: self.fee,
@@ -344,7 +345,7 @@ impl Payout {
 #[derive(Serialize)]
 struct Shown<'a> {
     payout_id: PayoutId,
-    driver_id: DriverId,
+    driver_id: Option<DriverId>,
     status: &'static str,
     #[serde(serialize_with = "reais")]
     amount: Centavos,

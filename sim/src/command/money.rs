@@ -94,7 +94,8 @@ impl MoneyCommand {
             Self::Payout { centavos } => {
                 let driver = DriverId::from(by);
                 let (amount, payee) = (Centavos(centavos), people::payee(driver));
-                let wanted = Box::new(Wanted { id: new.payout, amount, key: None, payee });
+                let wanted =
+                    Box::new(Wanted { id: new.payout, amount, key: None, payee, sweep: None });
                 Envelope::Wallet(driver, WalletInput::Payout { ask, wanted })
             }
             Self::Review { driver, payout, approves } => {

@@ -63,6 +63,23 @@ impl Records {
         })
     }
 
+    /// What of the cash at the provider is nobody else's, and how many events of the owner's wallet
+    /// that takes in. What is blocked there, or not stated yet, does not count.
+    ///
+    /// # Errors
+    /// Whatever the database reports.
+    pub async fn spare(&self) -> Result<(Centavos, u64), sqlx::Error> {
+        let (spare, events): (i64, i64) = sqlx::query_as(
+            "SELECT (SELECT coalesce(sum(balance), 0)::bigint FROM ledger_running_balances
+                     WHERE code IN (1000, 1020, 1030, 2000, 2010, 2020, 2100, 2110)),
+                    (SELECT coalesce(max(seq), 0) FROM events WHERE entity_id = $1)",
+        )
+        .bind(DriverId::OWNER.wallet())
+        .fetch_one(self.read())
+        .await?;
+        Ok((Centavos(spare), u64::try_from(events).unwrap_or(0)))
+    }
+
     /// What he may take out, and what he owes.
     async fn balances(&self, driver: DriverId) -> Result<(Centavos, Centavos), sqlx::Error> {
         let (available, owed): (i64, i64) = sqlx::query_as(

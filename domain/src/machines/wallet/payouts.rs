@@ -1,11 +1,11 @@
-//! What a driver is paid: asked for, approved, sent, and how that ended.
+//! What a driver is paid, or the owner: asked for, approved, sent, and how that ended.
 
 use serde_json::{Value, json};
 
-use super::{LineNews, TOLD_EVERY, Verdict, WalletMachine, Wanted, day_of};
+use super::{LineNews, Sweep, TOLD_EVERY, Verdict, WalletMachine, Wanted, day_of};
 use crate::facts::{Act, Decision};
 use crate::ids::PayoutId;
-use crate::ledger::PayoutRefusal;
+use crate::ledger::{FinancialEvent, Payee, PayoutRefusal, PayoutTerms};
 use crate::machines::{Ask, LineInput, Note, Turn};
 use crate::money::Centavos;
 use crate::mutants::{Mutant, is};
@@ -15,15 +15,21 @@ use crate::refusal::Refusal;
 use crate::units::UnixMillis;
 
 impl<R> WalletMachine<R> {
-    pub(super) fn ask(&mut self, turn: &mut Turn<'_, R>, ask: Ask<R>, wanted: Wanted) {
+    pub(super) fn ask(&mut self, turn: &mut Turn<'_, R>, ask: Ask<R>, wanted: &Wanted) {
         let mut decision = self.decision(turn);
         self.release(turn, &mut decision);
-        let amount = wanted.amount;
+        let amount = wanted.amount.to_string();
+        let reason = wanted.sweep.as_ref().map(|sweep| sweep.reason.clone());
         let answer = match self.open(turn.now, wanted, &mut decision) {
             Ok(id) => {
-                let changes = json!({"amount": amount.to_string()});
-                let act = act("payout.request", id, changes);
-                decision.audit.push(ask.audit(Role::Driver, act, turn.now));
+                let (role, action, changes) = match reason {
+                    None => (Role::Driver, "payout.request", json!({ "amount": amount })),
+                    Some(reason) => {
+                        let changes = json!({"amount": amount, "reason": reason});
+                        (Role::Admin, "platform.sweep", changes)
+                    }
+                };
+                decision.audit.push(ask.audit(role, act(action, id, changes), turn.now));
                 Ok(self.shown(id))
             }
             Err(refusal) => Err(refusal),
@@ -35,23 +41,28 @@ impl<R> WalletMachine<R> {
     fn open(
         &mut self,
         now: UnixMillis,
-        wanted: Wanted,
+        wanted: &Wanted,
         decision: &mut Decision,
     ) -> Result<PayoutId, Refusal> {
-        let payee = wanted.payee.ok_or(Refusal::PixKeyMissing)?;
-        if wanted.key.is_some_and(|key| key != payee.key) {
+        let payee = wanted.payee.clone().ok_or(Refusal::PixKeyMissing)?;
+        if wanted.key.as_ref().is_some_and(|key| *key != payee.key) {
             return Err(Refusal::PixKeyMismatch);
         }
         if now < payee.usable_from {
             return Err(Refusal::PixKeyCooling);
         }
-        let when = (day_of(now), now);
-        let asked = self.wallet.ask_payout(wanted.id, wanted.amount, when, &self.policy.payouts);
-        let (terms, booked) = asked.map_err(|refusal| match refusal {
-            PayoutRefusal::BelowMinimum { .. } => Refusal::BelowMinimum,
-            PayoutRefusal::InsufficientBalance => Refusal::InsufficientBalance,
-            PayoutRefusal::LimitExceeded { .. } => Refusal::LimitExceeded,
-        })?;
+        let (terms, booked) = match &wanted.sweep {
+            Some(sweep) => self.swept((wanted.id, wanted.amount), sweep, now)?,
+            None => {
+                let (when, rules) = ((day_of(now), now), &self.policy.payouts);
+                let asked = self.wallet.ask_payout(wanted.id, wanted.amount, when, rules);
+                asked.map_err(|refusal| match refusal {
+                    PayoutRefusal::BelowMinimum { .. } => Refusal::BelowMinimum,
+                    PayoutRefusal::InsufficientBalance => Refusal::InsufficientBalance,
+                    PayoutRefusal::LimitExceeded { .. } => Refusal::LimitExceeded,
+                })?
+            }
+        };
         decision.money.push(booked);
         let mut payout = Payout::requested(&terms, self.driver, payee.key, now);
         if terms.amount > self.policy.approved_above {
@@ -61,6 +72,26 @@ impl<R> WalletMachine<R> {
         let event = PayoutEvent::Requested { amount: terms.amount, fee: terms.fee };
         self.record_event(decision, terms.id, &event);
         Ok(terms.id)
+    }
+
+    /// What is nobody else's goes to the owner (E17), less what stays.
+    fn swept(
+        &self,
+        (id, amount): (PayoutId, Centavos),
+        sweep: &Sweep,
+        now: UnixMillis,
+    ) -> Result<(PayoutTerms, FinancialEvent), Refusal> {
+        // Something was decided here that what was read does not know of.
+        if sweep.events != self.events {
+            return Err(Refusal::Unavailable);
+        }
+        if amount.0 > sweep.spare.0.saturating_sub(self.policy.sweep_keeps.0) {
+            return Err(Refusal::InsufficientBalance);
+        }
+        let terms = PayoutTerms { id, payee: Payee::Owner, amount, fee: Centavos::ZERO };
+        // An amount above nothing: this cannot fail.
+        let booked = terms.requested(now).map_err(|_| Refusal::BelowMinimum)?;
+        Ok((terms, booked))
     }
 
     pub(super) fn review(

@@ -3,7 +3,7 @@
 use super::{Turn, WalletMachine};
 use crate::dispute::DisputeEvent;
 use crate::facts::{Decision, Done, EventRow, HeldRow, PayoutRow, Row, StreamId, StreamRow, Timer};
-use crate::ids::{DisputeId, PayoutId, RideId};
+use crate::ids::{DisputeId, DriverId, PayoutId, RideId};
 use crate::ledger::Earning;
 use crate::machines::Note;
 use crate::mutants::{Mutant, is};
@@ -35,6 +35,10 @@ impl<R> WalletMachine<R> {
         });
         decision.rows.retain(|row| !matches!(row, Row::Payout(earlier) if earlier.id == id));
         decision.rows.push(Row::Payout(row_of(payout)));
+        if self.driver == DriverId::OWNER {
+            // He has no app.
+            return;
+        }
         decision.streams.push(StreamRow {
             stream: StreamId::Driver(self.driver),
             op: "payout.updated",

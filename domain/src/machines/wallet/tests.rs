@@ -62,7 +62,7 @@ fn command(by: UserId, id: Option<&str>) -> Ask<u64> {
 
 fn wants(number: u128, amount: i64) -> Wanted {
     let payee = Some(Payee { key: key(), usable_from: UnixMillis(0), cpf: None });
-    Wanted { id: payout(number), amount: Centavos(amount), key: None, payee }
+    Wanted { id: payout(number), amount: Centavos(amount), key: None, payee, sweep: None }
 }
 
 /// What came of a step: decisions, answers, and what the line was told.

@@ -341,6 +341,7 @@ impl World {
             amount: Centavos(500 + i64::try_from(self.chance.below(1500)).expect("small")),
             key: None,
             payee: Some(payee),
+            sweep: None,
         });
         let ask = Ask { by: who.into(), key: None, if_version: None, origin: None, reply: 0 };
         self.mail.push(Envelope::Wallet(who, WalletInput::Payout { ask, wanted }));
