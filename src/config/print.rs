@@ -13,6 +13,8 @@ pub(super) const SECRET_KEYS: &[&str] = &[
     "pix.client_secret",
     "pix.certificate_password",
     "pix.key",
+    "pix.owner_document",
+    "pix.owner_key",
     "pix.webhook_secret",
     "pix.webhook_secret_old",
 ];

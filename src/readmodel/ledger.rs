@@ -123,7 +123,8 @@ impl Ledger {
         Ok(moved.map(Centavos))
     }
 
-    /// What there is, and what is owed to clients, by the running balances.
+    /// What there is, and what is owed to clients, by the running balances. What credit has paid
+    /// of debts that are open is owed too: to their drivers, or as credit again.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -132,6 +133,9 @@ impl Ledger {
             "SELECT coalesce(sum(balance) FILTER (WHERE code IN (1000, 1010, 1040)), 0)::bigint,
                     coalesce(-sum(balance) FILTER
                         (WHERE code IN (1020, 1030, 2000, 2010, 2020, 2100, 2110)), 0)::bigint
+                    + (SELECT coalesce(sum(u.amount), 0)::bigint FROM payment_intents p
+                       JOIN credit_uses u ON u.payment_id = p.id
+                       WHERE p.status IN ('pending', 'expired'))
              FROM ledger_running_balances",
         )
         .fetch_one(&self.db)

@@ -69,7 +69,10 @@ impl Payment {
     pub fn write_off(&self, now: UnixMillis, policy: &PaymentPolicy) -> Option<PaymentEvent> {
         let old = now >= self.opened_at + policy.write_off_after;
         let counted_on = self.status.is_owed() && !self.is_optional();
-        (old && counted_on && !self.by_credit.waits).then(|| self.relieved_by(Relief::WrittenOff))
+        // What is being asked of credit, and the code of a rest that it left, can be paid still.
+        let in_part = self.open_charge().is_some_and(|charge| charge.part.is_some());
+        let undecided = self.by_credit.waits || in_part;
+        (old && counted_on && !undecided).then(|| self.relieved_by(Relief::WrittenOff))
     }
 
     fn relieved_by(&self, why: Relief) -> PaymentEvent {

@@ -28,10 +28,12 @@ impl Records {
             "SELECT kind, id, amount, used, payment_id, at FROM passenger_credits
              WHERE passenger_id = $1
              UNION ALL
-             SELECT 'use', u.payment_id, u.amount, u.number, NULL, u.at FROM credit_uses u
-             WHERE u.passenger_id = $1 AND (u.at > now() - $2::interval OR EXISTS (
-                 SELECT FROM payment_intents p WHERE p.id = u.payment_id
-                   AND p.status IN ('pending', 'expired', 'written_off')))
+             (SELECT 'use', payment_id, amount, number, NULL::uuid, at FROM credit_uses
+              WHERE passenger_id = $1 AND at > now() - $2::interval
+              UNION
+              SELECT 'use', u.payment_id, u.amount, u.number, NULL, u.at
+              FROM payment_intents p JOIN credit_uses u ON u.payment_id = p.id
+              WHERE p.passenger_id = $1 AND p.status IN ('pending', 'expired', 'written_off'))
              UNION ALL
              SELECT 'open', id, amount, 0, NULL, opened_at FROM payment_intents
              WHERE passenger_id = $1 AND ride_id IS NULL AND status IN ('pending', 'expired')",

@@ -64,14 +64,21 @@ impl Records {
     }
 
     /// What of the cash at the provider is nobody else's, and how many events of the owner's wallet
-    /// that takes in. What is blocked there, or not stated yet, does not count.
+    /// that takes in. What is blocked there, or not stated yet, does not count; what the provider
+    /// had less than the books, when they were compared last, is not there; and what credit has
+    /// paid of debts that are open is their drivers' or will be credit again.
     ///
     /// # Errors
     /// Whatever the database reports.
     pub async fn spare(&self) -> Result<(Centavos, u64), sqlx::Error> {
         let (spare, events): (i64, i64) = sqlx::query_as(
             "SELECT (SELECT coalesce(sum(balance), 0)::bigint FROM ledger_running_balances
-                     WHERE code IN (1000, 1020, 1030, 2000, 2010, 2020, 2100, 2110)),
+                     WHERE code IN (1000, 1020, 1030, 2000, 2010, 2020, 2100, 2110))
+                    + least(coalesce((SELECT difference FROM reconciliations
+                                      ORDER BY at DESC, id DESC LIMIT 1), 0), 0)
+                    - (SELECT coalesce(sum(u.amount), 0)::bigint FROM payment_intents p
+                       JOIN credit_uses u ON u.payment_id = p.id
+                       WHERE p.status IN ('pending', 'expired')),
                     (SELECT coalesce(max(seq), 0) FROM events WHERE entity_id = $1)",
         )
         .bind(DriverId::OWNER.wallet())

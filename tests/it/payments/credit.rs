@@ -2,7 +2,8 @@
 
 use actix_web::http::Method;
 use ibora::actors::{Caller, Command};
-use ibora::readmodel::audit;
+use ibora::db::Db;
+use ibora::readmodel::{Ledger, audit};
 use ibora_domain::ids::PaymentId;
 use ibora_domain::money::Centavos;
 use serde_json::{Value, json};
@@ -36,6 +37,12 @@ impl Till {
         let path = format!("/v1/admin/passengers/{}/credit", passenger.user);
         let body = json!({ "amount": amount, "reason": "waited for half an hour" });
         self.world.post(admin, &path, &body).await.good(201)
+    }
+
+    /// What there is beyond what is owed to clients.
+    async fn surplus(&self) -> Centavos {
+        let ledger = Ledger::new(Db::new(self.world.database().clone()));
+        ledger.solvency().await.expect("sums").surplus()
     }
 
     /// What this passenger has, by what he is shown.
@@ -93,6 +100,7 @@ async fn what_a_passenger_puts_in_pays_for_his_next_ride_and_a_charge_asks_for_t
     let fare = centavos(&shown["amount"]);
     let [credit, owed, promised, held] = till.stands().await;
     assert_eq!((credit, owed, held), (0, fare - 500, 0));
+    assert_eq!(till.surplus().await, Centavos(0), "what credit has paid is not the platform's own");
     let refused = till.world.send(passenger, Command::Request(request())).await.expect_err("owes");
     assert_eq!(refused.code(), "debt_outstanding", "the rest is owed");
 

@@ -34,7 +34,10 @@ impl PassengerMachine {
         if let Some(key) = &ask.key {
             self.known.goes_elsewhere(key);
         }
-        self.top_ups.entry(payment).or_insert(amount);
+        // One that was asked for before is in there, or has ended.
+        if !asked_before {
+            self.top_ups.insert(payment, amount);
+        }
         let top_up = TopUp { passenger: self.id, amount };
         turn.tell_payment(payment, PaymentInput::TopUp { ask, top_up });
     }

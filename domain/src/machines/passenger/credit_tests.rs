@@ -113,7 +113,8 @@ fn what_is_about_to_be_put_in_counts_until_it_has_ended() {
     assert_eq!(refused(&out), Some(Refusal::AmountOutOfRange), "too much together");
     let payment = PaymentId(Uuid::from_u128(9));
     step(&mut he, PassengerInput::TopUpEnded { payment });
-    assert!(passed_on(&step(&mut he, top_up("d", 12, some))), "the first has lapsed");
+    assert!(passed_on(&step(&mut he, top_up("a", 9, some))), "which tells how it ended");
+    assert!(passed_on(&step(&mut he, top_up("d", 12, some))), "and does not come in again");
 }
 
 #[test]

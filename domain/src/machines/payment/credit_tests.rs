@@ -125,6 +125,18 @@ fn what_is_old_is_written_off_whole_and_its_credit_is_his_again() {
 }
 
 #[test]
+fn what_a_code_asks_for_beside_credit_is_not_written_off_while_it_can_be_paid() {
+    let shares = Shares::of(Centavos(2000), Rate::percent(20)).expect("an amount");
+    let mut payment = Payment::prepaid(Debt { trip: TRIP, due: Due::Fare, shares }, START);
+    payment.apply(&payment.credit_said(1, Centavos(500)).expect("asked"), START);
+    payment.apply(&payment.order_charge(START, &policy()).expect("of the rest"), START);
+    let old = START + policy().write_off_after;
+    assert_eq!(payment.write_off(old, &policy()), None, "15.00 would settle nothing any more");
+    payment.apply(&PaymentEvent::ChargeEnded { number: 1 }, old);
+    assert!(payment.write_off(old, &policy()).is_some());
+}
+
+#[test]
 fn a_pix_that_comes_while_credit_is_asked_waits_for_the_answer() {
     let shares = Shares::of(Centavos(2000), Rate::percent(20)).expect("an amount");
     let debt = Debt { trip: TRIP, due: Due::Fare, shares };

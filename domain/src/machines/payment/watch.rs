@@ -167,25 +167,32 @@ impl<R> PaymentMachine<R> {
         turn.effect(Effect::Payment(self.id, effect));
     }
 
-    fn watch_refunds(&mut self, turn: &mut Turn<'_, R>, rebuilt: bool) {
+    /// Sends again what failed, once its time has come. True where there may be another.
+    fn retries_refund(&mut self, turn: &mut Turn<'_, R>) -> bool {
         let failed = self.payment.as_ref().and_then(|payment| payment.failed_refund().cloned());
-        if let Some(failed) = failed {
-            // Those of the same Pix have all failed; what became of others says nothing of it.
-            let refunds = self.payment.iter().flat_map(|payment| &payment.refunds);
-            let tries = refunds.filter(|refund| refund.pix == failed.pix).count();
-            let tries = u32::try_from(tries).unwrap_or(u32::MAX);
-            let after = FAILED.after(tries, u64::try_from(failed.asked_at.0).unwrap_or(0));
-            // From what is recorded: a machine that is built again waits no longer for that.
-            let due = failed.asked_at + after;
-            let watch = self.refunds.entry(failed.id.clone()).or_insert(Watch::new(due, false));
-            if watch.is_out() {
-                *watch = Watch::new(due, false);
-            }
-            if turn.now >= watch.due {
-                self.refunds.remove(&failed.id);
-                self.send_back_again(turn);
-            }
+        let Some(failed) = failed else { return false };
+        // Those of the same Pix have all failed; what became of others says nothing of it.
+        let refunds = self.payment.iter().flat_map(|payment| &payment.refunds);
+        let tries = refunds.filter(|refund| refund.pix == failed.pix).count();
+        let tries = u32::try_from(tries).unwrap_or(u32::MAX);
+        let after = FAILED.after(tries, u64::try_from(failed.asked_at.0).unwrap_or(0));
+        // From what is recorded: a machine that is built again waits no longer for that.
+        let due = failed.asked_at + after;
+        let watch = self.refunds.entry(failed.id.clone()).or_insert(Watch::new(due, false));
+        if watch.is_out() {
+            *watch = Watch::new(due, false);
         }
+        let is_due = turn.now >= watch.due;
+        if is_due {
+            self.refunds.remove(&failed.id);
+            self.send_back_again(turn);
+        }
+        let next = self.payment.as_ref().and_then(Payment::failed_refund);
+        is_due && next.is_some_and(|next| next.id != failed.id)
+    }
+
+    fn watch_refunds(&mut self, turn: &mut Turn<'_, R>, rebuilt: bool) {
+        while self.retries_refund(turn) {}
         let Some(payment) = &self.payment else { return };
         let asked: Vec<_> = payment.refunds.iter().filter(|refund| leaves(refund.stage)).collect();
         let failed = payment.failed_refund().map(|refund| refund.id.clone());

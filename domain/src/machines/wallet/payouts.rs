@@ -65,7 +65,8 @@ impl<R> WalletMachine<R> {
         };
         decision.money.push(booked);
         let mut payout = Payout::requested(&terms, self.driver, payee.key, now);
-        if terms.amount > self.policy.approved_above {
+        // Of one's own money nobody is the only one who decides.
+        if terms.amount > self.policy.approved_above || wanted.sweep.is_some() {
             payout.phase = Phase::AwaitingApproval;
         }
         self.payouts.insert(terms.id, payout);
@@ -127,6 +128,11 @@ impl<R> WalletMachine<R> {
         };
         self.known.answer(turn, ask, answer, &mut decision);
         self.finish(turn, decision);
+        if matches!(self.payouts.get(&id).map(|payout| &payout.phase), Some(Phase::Rejected { .. }))
+        {
+            // The next one need not wait until there is money for it.
+            turn.tell_line(LineInput::Drop { payout: id });
+        }
     }
 
     /// Applies what happened to a payout, with what it does to wallet and ledger.

@@ -221,7 +221,9 @@ fn a_rejected_payout_is_his_again_and_one_that_may_be_sent_cannot_be_rejected() 
     let reason = || Verdict::Rejected { reason: Some("looks odd".to_owned()) };
     let mut machine = machine(500_000);
     ask(&mut machine, START, wants(1, 150_000)).expect("asked for");
-    assert_eq!(review(&mut machine, 1, reason()).money, ["payout_failed"]);
+    let came = review(&mut machine, 1, reason());
+    assert_eq!(came.money, ["payout_failed"]);
+    assert!(matches!(came.line[..], [LineInput::Drop { .. }]), "nobody waits behind it");
     assert_eq!(machine.wallet().available(), Centavos(500_000));
     let again = review(&mut machine, 2, reason());
     assert_eq!(again.answers, [Err(Refusal::IllegalTransition)]);
