@@ -116,19 +116,37 @@ impl Store {
             return Ok(new);
         }
         let mut transaction = within(limit, connection.begin()).await?;
-        let new = within(limit, call(&mut transaction, id, batch, fence)).await?;
-        if new && !batch.audit().is_empty() {
-            within(limit, audit_rows::write(&mut transaction, batch.audit())).await?;
+        let written = self::write(&mut transaction, id, (batch, accounts), fence, limit).await;
+        if let Err(sqlx::Error::Database(_)) = &written {
+            // Now: the server ends a connection that waits for its next batch with this one open.
+            within(limit, transaction.rollback()).await?;
+            return written;
         }
-        if new {
-            for row in accounts {
-                within(limit, row.write(&mut transaction)).await?;
-            }
-        }
+        let new = written?;
         failpoint!(JournalAccountsOpen);
         within(limit, transaction.commit()).await?;
         Ok(new)
     }
+}
+
+/// What a batch with rows of accounts, or an audit, writes within its transaction.
+async fn write(
+    transaction: &mut PgConnection,
+    id: Uuid,
+    (batch, accounts): (&Batch<'_>, &[&AccountRow]),
+    fence: (&Fence, i16),
+    limit: Duration,
+) -> Result<bool, sqlx::Error> {
+    let new = within(limit, call(transaction, id, batch, fence)).await?;
+    if new && !batch.audit().is_empty() {
+        within(limit, audit_rows::write(transaction, batch.audit())).await?;
+    }
+    if new {
+        for row in accounts {
+            within(limit, row.write(transaction)).await?;
+        }
+    }
+    Ok(new)
 }
 
 /// Calls `journal_write`; false where an earlier call already wrote this batch.

@@ -146,6 +146,14 @@ async fn an_admin_books_by_hand_over_rest_and_is_named_for_it() {
     assert_eq!(post("k", entry("500.00", "TED-18")).await.problem(422), "idempotency_key_reused");
     let taken = post("m", entry("600.00", "TED-17")).await;
     assert_eq!(taken.faults(), ["reference: taken"]);
+    let left_open: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM pg_stat_activity
+         WHERE datname = current_database() AND state = 'idle in transaction (aborted)'",
+    )
+    .fetch_one(world.database())
+    .await
+    .expect("a count");
+    assert_eq!(left_open, 0, "the server ends what is left open, and a commit would be in doubt");
     for bad in [entry("0.00", "x"), entry("1", "x"), entry("1.00", ""), entry("1.00", "é")] {
         assert_eq!(world.post(admin, path, &bad).await.problem(422), "invalid", "{bad}");
     }
