@@ -17,6 +17,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::machine::EVER;
 use crate::process::{Person, Process};
 use session::Session;
 
@@ -158,7 +159,7 @@ impl Clients {
 
     /// Waits until so many more rides are won.
     pub(crate) async fn wins(&self, more: usize) {
-        let (enough, deadline) = (self.wins.get() + more, Instant::now() + Duration::from_secs(60));
+        let (enough, deadline) = (self.wins.get() + more, Instant::now() + EVER);
         while self.wins.get() < enough {
             assert!(Instant::now() < deadline, "{} of {enough} rides won", self.wins.get());
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -259,7 +260,7 @@ impl Clients {
     }
 
     pub(crate) async fn accept_when_offered(&self, driver: &Person, ride: &str) {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + EVER;
         loop {
             let said = self.step((driver, None), "ride.accept", ride, json!({})).await;
             if said.is_ok() {

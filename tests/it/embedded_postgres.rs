@@ -17,9 +17,11 @@ use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 use tokio::process::Command;
 
-use dir::{DATA_DIR, Dir, NOBODY, PATIENCE, THEN_STOP};
+use dir::{DATA_DIR, Dir, NOBODY, THEN_STOP};
 use dir::{ask, code, connect, is_zombie, own_uid, ready_pid, refusal, run};
 use dir::{signal, stop, wait_until};
+
+use crate::machine::EVER;
 
 #[tokio::test]
 async fn first_start_makes_an_app_role_that_owns_nothing() {
@@ -237,7 +239,7 @@ async fn plain_user_runs_a_server_of_its_own() {
     engine.kill().await.expect("SIGKILL");
     let mut engine = dir.child_engine(uid).env(THEN_STOP, "1").spawn().expect("runs");
     assert_eq!(ready_pid(&mut engine).await, pid, "adopted");
-    let ended = tokio::time::timeout(PATIENCE, engine.wait()).await.expect("in time");
+    let ended = tokio::time::timeout(EVER, engine.wait()).await.expect("in time");
     assert!(ended.expect("ours").success());
     assert!(!dir.path.join("pgdata/postmaster.pid").exists(), "stopped");
 }

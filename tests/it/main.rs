@@ -12,6 +12,7 @@ mod embedded_postgres;
 mod failpoints;
 mod faults;
 mod ledger;
+mod machine;
 mod model;
 mod money;
 mod overload;

@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use uuid::Uuid;
 
+use crate::machine::{EVER, patience};
 use crate::process::{Person, Process};
 
 mod strangers;
@@ -108,7 +109,7 @@ async fn ten_thousand_frames_a_second_on_one_socket_are_shed() {
         assert!(refused >= 1_000, "only {refused} refused");
     };
     let slowest = slowest_ping(&mut witness, flood).await;
-    assert!(slowest < Duration::from_secs(2), "the witness waited {slowest:?}");
+    assert!(slowest < patience(Duration::from_secs(2)), "the witness waited {slowest:?}");
     let grown = process.memory_kb().saturating_sub(before);
     assert!(grown < GROWTH_MAX_KB, "{grown} kB more");
 }
@@ -131,7 +132,7 @@ async fn a_thousand_strangers_at_once_are_sent_away() {
         assert!(refused > 900, "{refused} of a thousand were told why");
     };
     let slowest = slowest_ping(&mut witness, flood).await;
-    assert!(slowest < Duration::from_secs(3), "the witness waited {slowest:?}");
+    assert!(slowest < patience(Duration::from_secs(3)), "the witness waited {slowest:?}");
     let grown = process.memory_kb().saturating_sub(before);
     assert!(grown < GROWTH_MAX_KB, "{grown} kB more");
 }
@@ -146,7 +147,7 @@ async fn more_sessions_than_configured_are_told_to_come_later() {
     say(&mut second, &hello).await;
     assert_eq!(read(&mut second).await, Some(json!({"close": 4102})));
     drop(first);
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + EVER;
     loop {
         let mut again = dial(&process).await.expect("connects");
         say(&mut again, &hello).await;
@@ -175,6 +176,6 @@ async fn headers_that_never_end_are_given_up() {
         join_all((0..200).map(|_| slow())).await;
     };
     let slowest = slowest_ping(&mut witness, flood).await;
-    assert!(began.elapsed() < Duration::from_secs(20), "held for {:?}", began.elapsed());
-    assert!(slowest < Duration::from_secs(2), "the witness waited {slowest:?}");
+    assert!(began.elapsed() < patience(Duration::from_secs(20)), "held for {:?}", began.elapsed());
+    assert!(slowest < patience(Duration::from_secs(2)), "the witness waited {slowest:?}");
 }

@@ -16,6 +16,8 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
+use crate::machine::EVER;
+
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
 /// A fresh database with all migrations applied; the role `ibora_app` exists.
@@ -61,7 +63,7 @@ fn urls_of(options: &PgConnectOptions) -> (String, String) {
 
 /// Waits until a server answers.
 pub(crate) async fn answers(server: &PgConnectOptions) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + EVER;
     while let Err(error) = server.connect().await {
         assert!(Instant::now() < deadline, "the test database does not start: {error}");
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -11,6 +11,7 @@ use serde_json::Value;
 use sqlx::Connection;
 use uuid::Uuid;
 
+use crate::machine::EVER;
 use crate::pg;
 
 const SIGNING_KEY: &str = "a key that only tests use, 32 bytes long";
@@ -124,7 +125,7 @@ impl Process {
     #[cfg(feature = "failpoints")]
     pub(crate) async fn end_signal(&mut self) -> Option<i32> {
         use std::os::unix::process::ExitStatusExt;
-        let deadline = Instant::now() + Duration::from_secs(120);
+        let deadline = Instant::now() + EVER;
         loop {
             let child = self.child.as_mut().expect("runs");
             if let Some(status) = child.try_wait().expect("waits") {
@@ -154,7 +155,7 @@ impl Process {
 
     /// Waits until `/ready` says this: `ready`, or the code of why not.
     pub(crate) async fn says(&self, expected: &str) {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + EVER;
         while self.readiness().await.as_deref() != Some(expected) {
             assert!(Instant::now() < deadline, "never {expected}: {}", self.log_text());
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -265,7 +266,7 @@ impl Process {
 
     /// Waits until the engine has ended by itself: its exit code.
     pub(crate) async fn exit_code(&mut self) -> Option<i32> {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + EVER;
         loop {
             let child = self.child.as_mut().expect("runs");
             if let Some(status) = child.try_wait().expect("waits") {

@@ -11,8 +11,6 @@ mod simulated;
 mod token;
 mod trust;
 
-use std::time::Duration;
-
 use ibora::obs::Metrics;
 use ibora::pix::client::{Bounds, IdentityFiles, Provider, ProviderOptions};
 use secrecy::SecretString;
@@ -20,8 +18,7 @@ use secrecy::SecretString;
 use self::desk::{Asked, Desk, Reply};
 use self::papers::Papers;
 
-/// Longer than anything here takes.
-const EVER: Duration = Duration::from_secs(30);
+use crate::machine::EVER;
 
 /// A provider and a client that trust each other.
 struct Scene {

@@ -15,11 +15,10 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::clients::HERE;
+use crate::machine::EVER;
 use crate::process::{Person, Process};
 use crate::webhooks::bank::control;
 
-/// Whatever is waited for comes within this, or never.
-const PATIENCE: Duration = Duration::from_secs(90);
 const PAUSE: Duration = Duration::from_millis(20);
 /// An engine that says nothing for so long is asked again.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
@@ -86,7 +85,7 @@ impl Line {
 
     /// Does something once, however often it takes to hear of it.
     pub(crate) async fn does(&self, call: (&str, &str), token: &str, body: Value) -> Value {
-        let (key, deadline) = (Uuid::now_v7().to_string(), Instant::now() + PATIENCE);
+        let (key, deadline) = (Uuid::now_v7().to_string(), Instant::now() + EVER);
         let mut before = None;
         loop {
             let heard = self.call(call, token, &key, &body).await;
@@ -127,7 +126,7 @@ impl Line {
         token: &str,
         wanted: impl Fn(&Value) -> bool,
     ) -> Value {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + EVER;
         loop {
             let heard = self.call(("GET", path), token, "", &Value::Null).await;
             match heard {
@@ -141,7 +140,7 @@ impl Line {
     /// Accepts a ride once it is offered. An engine that ended and came back meanwhile knows no
     /// places, so the driver says where he is, as an app does.
     pub(crate) async fn accepts(&self, ride: &str, driver: &str) {
-        let (path, deadline) = (format!("{ride}/accept"), Instant::now() + PATIENCE);
+        let (path, deadline) = (format!("{ride}/accept"), Instant::now() + EVER);
         let here = json!({"status": "online", "location": {"lat": HERE.0, "lng": HERE.1}});
         loop {
             let key = Uuid::now_v7().to_string();
@@ -232,7 +231,7 @@ impl<'s> Story<'s> {
     /// Waits until every fault of a call has happened.
     pub(crate) async fn met(&self) {
         let url = format!("{}/control/faults", self.simulator.control_url());
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + EVER;
         loop {
             let mut answer = awc::Client::new().get(&url).send().await.expect("an answer");
             let faults: Value = answer.json().await.expect("faults");
@@ -248,7 +247,7 @@ impl<'s> Story<'s> {
 
     /// Waits until the provider knows where to call for a key.
     pub(crate) async fn is_registered(&self, key: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + EVER;
         while !self.knows(key).await {
             assert!(Instant::now() < deadline, "never registered");
             tokio::time::sleep(PAUSE).await;
@@ -383,7 +382,7 @@ impl<'s> Story<'s> {
 
     /// Waits until all of a Pix has gone back.
     pub(crate) async fn goes_back(&self, pix: &Value) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + EVER;
         loop {
             let books = books_of(self.simulator).await;
             let receipts = books["receipts"].as_array().expect("receipts");
@@ -417,7 +416,7 @@ impl<'s> Story<'s> {
     /// Nothing is under way, the provider's books are the ledger, each thing is there once, and
     /// every promise holds.
     pub(crate) async fn is_sound(&self, pool: &PgPool) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + EVER;
         loop {
             let books = books_of(self.simulator).await;
             let theirs = books["balance"].as_i64();

@@ -17,6 +17,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use crate::machine::EVER;
 use crate::pg;
 
 /// Praça da Sé, São Paulo: where tests happen.
@@ -202,7 +203,7 @@ impl World {
 
     /// Waits for a state, with a deadline.
     pub(crate) async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        let deadline = std::time::Instant::now() + EVER;
         while !holds().await {
             assert!(std::time::Instant::now() < deadline, "never came: {what}");
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;

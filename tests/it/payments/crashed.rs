@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::till::{Bank, settings};
 use crate::clients::{Clients, HERE};
+use crate::machine::EVER;
 use crate::process::{Person, Process};
 
 /// What this person is shown at `path`, once it is as wanted.
@@ -15,7 +16,7 @@ async fn until(
     path: &str,
     wanted: impl Fn(&Value) -> bool,
 ) -> Value {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + EVER;
     loop {
         let bearer = format!("Bearer {}", who.token);
         let call = awc::Client::new().get(process.url(path));

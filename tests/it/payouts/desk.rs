@@ -1,7 +1,6 @@
 //! An engine that pays drivers by a provider whose books a test can look at.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use ibora::actors::{Caller, Command};
 use ibora::obs::Metrics;
@@ -19,10 +18,10 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use crate::machine::EVER;
 use crate::world::{World, json as json_of};
 
 const OUR_KEY: &str = "ibora@example.com";
-const EVER: Duration = Duration::from_secs(30);
 
 pub(super) struct Desk {
     pub(super) world: World,

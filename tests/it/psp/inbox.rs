@@ -15,6 +15,8 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use serde_json::Value;
 
+use crate::machine::EVER;
+
 #[derive(Default)]
 struct Taken {
     /// Path with query, and body.
@@ -88,7 +90,7 @@ impl Inbox {
 
     /// Waits for so many elements.
     pub(super) async fn wait(&self, count: usize) -> Vec<Value> {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + EVER;
         loop {
             let elements = self.elements();
             if elements.len() >= count {

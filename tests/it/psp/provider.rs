@@ -22,6 +22,8 @@ use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::machine::EVER;
+
 pub(crate) type Https = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// The key of ours that is paid, and pays.
@@ -129,7 +131,7 @@ impl Provider {
 
     /// Waits until the simulator shows what is wanted.
     pub(super) async fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + EVER;
         loop {
             let shown = self.shown(path).await;
             if wanted(&shown) {

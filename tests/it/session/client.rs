@@ -1,7 +1,5 @@
 //! A client of the session protocol, for tests: strict in what it waits for, and never for long.
 
-use std::time::Duration;
-
 use futures_util::{SinkExt, StreamExt};
 use ibora::actors::Caller;
 use serde_json::{Value, json};
@@ -13,10 +11,8 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use uuid::Uuid;
 
 use super::schema;
+use crate::machine::EVER;
 use crate::world::World;
-
-/// Whatever a test waits for comes within this, or it fails.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Client {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
@@ -156,12 +152,12 @@ impl Client {
     /// After the close frame the connection ends too.
     pub(crate) async fn ended(&mut self) {
         let ended = async { while let Some(Ok(_)) = self.socket.next().await {} };
-        tokio::time::timeout(PATIENCE, ended).await.expect("the connection ends");
+        tokio::time::timeout(EVER, ended).await.expect("the connection ends");
     }
 
     async fn read(&mut self) -> Result<Value, Option<u16>> {
         loop {
-            let message = tokio::time::timeout(PATIENCE, self.socket.next()).await;
+            let message = tokio::time::timeout(EVER, self.socket.next()).await;
             match message.expect("something comes") {
                 Some(Ok(Message::Text(text))) => {
                     let frame: Value = serde_json::from_str(&text).expect("JSON");

@@ -1,5 +1,7 @@
 //! How sessions begin and why they end, each with its close code.
 
+use std::time::Duration;
+
 use actix_web::http::Method;
 use ibora::accounts::Identity;
 use ibora::actors::{Caller, Command};
@@ -17,6 +19,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use uuid::Uuid;
 
 use super::client::{Client, handshake};
+use crate::machine::patience;
 use crate::world::{World, request};
 
 /// The close code after this first frame.
@@ -303,7 +306,7 @@ async fn a_silent_client_is_closed_and_sooner_on_a_ride() {
     let since = std::time::Instant::now();
     world.request(passenger).await;
     assert_eq!(client.closed().await, 4202);
-    assert!(since.elapsed().as_millis() < 550, "{:?}", since.elapsed());
+    assert!(since.elapsed() < patience(Duration::from_millis(550)), "{:?}", since.elapsed());
     world.stop().await;
 }
 
@@ -340,7 +343,7 @@ async fn a_client_that_does_not_read_its_events_is_cut_off_and_others_do_not_not
         world.app().hub.publish([event(told)]);
         tokio::task::yield_now().await;
     }
-    assert!(started.elapsed() < std::time::Duration::from_secs(5), "before any write timed out");
+    assert!(started.elapsed() < patience(Duration::from_secs(5)), "before any write timed out");
     assert_eq!(world.app().hub.sessions(), 1);
     witness.send(&json!({"t": "ping", "ts": 7})).await;
     assert_eq!(witness.next().await, json!({"t": "pong", "ts": 7}));
@@ -364,7 +367,7 @@ async fn a_client_that_does_not_read_its_answers_is_slowed_down_and_then_cut_off
     while slow(&world) == 0 {
         let send = client.command("ride.estimate", None, trip.clone());
         // The engine stops reading before it gives up.
-        tokio::time::timeout(std::time::Duration::from_millis(100), send).await.ok();
+        tokio::time::timeout(Duration::from_millis(100), send).await.ok();
     }
     world.until("it is gone", async || world.app().hub.sessions() == 0).await;
     drop(client);
