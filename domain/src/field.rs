@@ -6,6 +6,9 @@ use serde::Serialize;
 
 use crate::person::PersonError;
 
+/// A path of some names: more than one is put before another, and none of them moves it.
+const PATH_ROOM: usize = 32;
+
 /// One field that is not valid, in the shape of the public contract.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
@@ -36,12 +39,23 @@ impl FieldError {
 
     /// The same fault, seen from the object in which the value is called `name`.
     #[must_use]
-    pub fn within(self, name: &str) -> Self {
-        let field = match self.field.as_ref() {
-            "" => name.to_owned(),
-            inner => format!("{name}.{inner}"),
-        };
-        Self { field: field.into(), ..self }
+    pub fn within(mut self, name: &str) -> Self {
+        match &mut self.field {
+            Cow::Owned(path) if !path.is_empty() => {
+                path.insert(0, '.');
+                path.insert_str(0, name);
+            }
+            path => {
+                let mut longer = String::with_capacity(PATH_ROOM);
+                longer.push_str(name);
+                if !path.is_empty() {
+                    longer.push('.');
+                    longer.push_str(path);
+                }
+                self.field = longer.into();
+            }
+        }
+        self
     }
 }
 

@@ -35,13 +35,13 @@ use crate::realtime::{self, Hub, RealtimeState};
 
 /// Linux keeps twice as much: for its own books. What a client that does not read is given in vain
 /// is as much; one that reads gets it a hundred kilobytes a second even over half a world.
-const SEND_BUFFER_BYTES: usize = 16 << 10;
+const SEND_BUFFER_BYTES: usize = 8 << 10;
 /// What the server gathers for a connection whose system takes no more.
-const GATHERED_BYTES: usize = 8 << 10;
+const GATHERED_BYTES: usize = 4 << 10;
 /// How long sent bytes may be untaken before the connection is given up, whatever still waits for
 /// it: a session that was closed as slow is really gone by then, not only for the engine. A phone
 /// in a tunnel comes back by a new connection, and resumes.
-const UNTAKEN_FOR: Duration = Duration::from_secs(8);
+const UNTAKEN_FOR: Duration = Duration::from_secs(9);
 /// Silence after which the system looks whether the other end is there.
 const SILENT_FOR: Duration = Duration::from_secs(60);
 /// Connections that may wait to be accepted: thousands come back at once after a restart.

@@ -9,7 +9,7 @@ use ibora_domain::machines::Ephemeral;
 use ibora_domain::refusal::Refusal;
 use ibora_domain::ride::Status;
 use ibora_domain::units::UnixMillis;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -193,25 +193,35 @@ fn result(id: &str, done: &Done) -> String {
 
 /// A refusal; `wait_ms` where asking again may help.
 pub(super) fn error(id: Option<&str>, code: &str, wait_ms: Option<u64>) -> Outgoing {
-    Outgoing::plain(Kind::Err, error_text(id, code, wait_ms, None))
+    let mut text = error_head(id, code, wait_ms, AROUND);
+    text.push('}');
+    Outgoing::plain(Kind::Err, text)
 }
 
 /// What was wrong with a frame, or with a command's fields.
 pub(super) fn fault(id: Option<&str>, fault: &Fault) -> Outgoing {
-    #[derive(Serialize)]
-    struct Body<'a> {
-        errors: &'a [FieldError],
+    let Fault { code, errors } = fault;
+    let mut text = error_head(id, code, None, AROUND + errors.len() * A_FAULT);
+    if !errors.is_empty() {
+        text.push_str(r#","d":{"errors":["#);
+        for (at, FieldError { field, code, detail }) in errors.iter().enumerate() {
+            text.push_str(if at == 0 { r#"{"field":"# } else { r#",{"field":"# });
+            put_text(&mut text, field);
+            text.push_str(r#","code":"#);
+            put_text(&mut text, code);
+            text.push_str(r#","detail":"#);
+            put_text(&mut text, detail);
+            text.push('}');
+        }
+        text.push_str("]}");
     }
-    let body = Body { errors: &fault.errors };
-    let mut d = Vec::with_capacity(fault.errors.len() * A_FAULT);
-    let written = !fault.errors.is_empty() && serde_json::to_writer(&mut d, &body).is_ok();
-    let d = std::str::from_utf8(&d).ok().filter(|_| written);
-    Outgoing::plain(Kind::Err, error_text(id, fault.code, None, d))
+    text.push('}');
+    Outgoing::plain(Kind::Err, text)
 }
 
-/// `d` is JSON.
-fn error_text(id: Option<&str>, code: &str, wait_ms: Option<u64>, d: Option<&str>) -> String {
-    let mut text = String::with_capacity(AROUND + d.map_or(0, str::len));
+/// All of an error but what else it may tell, and its last brace.
+fn error_head(id: Option<&str>, code: &str, wait_ms: Option<u64>, room: usize) -> String {
+    let mut text = String::with_capacity(room);
     text.push_str(r#"{"t":"err""#);
     if let Some(id) = id {
         put(&mut text, format_args!(r#","id":"{id}""#));
@@ -220,11 +230,19 @@ fn error_text(id: Option<&str>, code: &str, wait_ms: Option<u64>, d: Option<&str
     if let Some(ms) = wait_ms {
         put(&mut text, format_args!(r#","retry_ms":{ms}"#));
     }
-    if let Some(d) = d {
-        put(&mut text, format_args!(r#","d":{d}"#));
-    }
-    text.push('}');
     text
+}
+
+/// A text as JSON. Ours need no escape, a name that a client made up may.
+fn put_text(text: &mut String, value: &str) {
+    let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
+    if value.bytes().all(is_plain) {
+        text.push('"');
+        text.push_str(value);
+        text.push('"');
+    } else {
+        put(text, format_args!("{}", serde_json::Value::from(value)));
+    }
 }
 
 pub(super) fn tack(n: u64) -> Outgoing {
@@ -352,6 +370,20 @@ mod tests {
         let wrong = parsed(&fault(None, &Fault::out_of_range("seq", "too high")));
         assert_eq!(wrong["d"]["errors"][0]["field"], "seq");
         assert_eq!(parsed(&error(None, "malformed", None)).get("id"), None);
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_whatever_its_names_are_made_of() {
+        let error = |field: &str| FieldError::new(field.to_owned(), "unknown_field", "as it is");
+        let names = ["pickup.lat", "a\"b", "a\\", "\n\u{1}", "é\u{1F697}", ""];
+        let errors: Vec<_> = names.iter().map(|name| error(name)).collect();
+        let expected = serde_json::to_value(&errors).expect("JSON");
+        let id = "0192f0c1-7a00-7000-8000-000000000000";
+        let told = parsed(&fault(Some(id), &Fault { code: "malformed", errors }));
+        assert_eq!(told["d"], json!({"errors": expected}));
+        assert_eq!((&told["id"], &told["retry"]), (&json!(id), &json!(false)));
+        let told = parsed(&fault(None, &Fault::malformed()));
+        assert_eq!(told, json!({"t": "err", "code": "malformed", "retry": false}));
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Clients that never read. Each makes the engine push to it, so many bytes a second, until it is
 //! cut off; then it comes back and freezes again, so that there always are as many.
 //!
-//! What a client can make the engine say most cheaply is what is wrong with a command: places that
-//! are empty are a hundred bytes, and are answered with everything that they lack. Some commands
-//! are sent at once, as by an app that was held up: what is looked for is what clients cost that do
-//! not read, not what so many small packets do. How long a frozen client was carried is asked of
+//! What a client can make the engine say most cheaply is that it does not know the names which the
+//! client made up: each is told, of at most twenty, and nothing is done. Some commands are sent at
+//! once, as by an app that was held up: what is looked for is what clients cost that do not read,
+//! not what so many small packets do. How long a frozen client was carried is asked of
 //! the kernel: from the moment its queue in the engine's socket grew for the last time, which is
 //! the first write that did not complete, to the moment the engine closed the socket. It comes back
 //! a little later than the contract asks of a client that was cut off, which is at once.
@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 
 use ibora::bots::Person;
 use parking_lot::Mutex;
-use serde_json::json;
+use serde_json::Value;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::{Builder, Runtime};
-use tokio::time::{MissedTickBehavior, interval, interval_at};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use uuid::Uuid;
 
 use super::kernel::Kernel;
@@ -29,8 +29,9 @@ use crate::report::say;
 
 /// What a client's socket takes although nobody reads; the kernel makes it a little more.
 const RECEIVE_BUFFER: u32 = 4096;
-/// Stops of a ride, each of which lacks everything.
-const STOPS: usize = 5;
+/// As many faults as an answer tells, each with as long a name as it repeats.
+const NAMES: usize = 20;
+const NAME_CHARS: usize = 40;
 /// About as often a second a client asks, each time as much as it takes.
 const ASKS_A_SECOND: u32 = 4;
 /// Spread over the time for which one is carried: a crowd in step would ask, freeze and come back
@@ -40,6 +41,9 @@ const OPEN_WITHIN: Duration = Duration::from_secs(15);
 /// Each client is looked at by itself, at its own moments: seen all at once to be cut off, they
 /// would also come back at once.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// One that is stuck is looked at less often: each look is a question to the kernel, and thousands a
+/// second of them would be what witnesses wait for.
+const LOOK_WHEN_STUCK: Duration = Duration::from_secs(1);
 /// A queue that has not grown for this long is stuck.
 const STUCK: Duration = Duration::from_secs(1);
 
@@ -90,6 +94,8 @@ struct Watched<'a> {
     unsent: u32,
     /// When that last changed.
     since: Instant,
+    /// Whether it changed between the last two looks: the engine still says something.
+    grows: bool,
     is_stuck: bool,
 }
 
@@ -100,10 +106,9 @@ impl Question {
         person: &Person,
         bytes_per_s: u32,
     ) -> anyhow::Result<Self> {
-        let nowhere = json!({});
-        let trip = json!({"pickup": nowhere, "dropoff": nowhere, "stops": vec![&nowhere; STOPS],
-            "notes": 0, "scheduled_at": 0});
-        let text = client::command(Uuid::now_v7(), ("ride.request", None), &trip);
+        let name = |at| (format!("{at:0>NAME_CHARS$}"), Value::Null);
+        let made_up = Value::Object((0..NAMES).map(name).collect());
+        let text = client::command(Uuid::now_v7(), ("driver.offline", None), &made_up);
         let (mut session, _) = Client::open(address, person, (Uuid::now_v7(), None)).await?;
         session.send(&text).await?;
         let answer = u32::try_from(session.next_length().await?)?;
@@ -188,24 +193,25 @@ async fn open(address: SocketAddr, person: &Person) -> anyhow::Result<TcpStream>
 }
 
 /// Asks and never reads, until the engine has closed the socket. Nothing is asked any more once
-/// the client is stuck: what is sent then only costs the machine that both are on.
+/// the engine says no more: what is sent then only costs the machine that both are on.
 async fn until_cut(shared: &Shared, stream: TcpStream) -> anyhow::Result<()> {
     let mut watched = Watched::begin(shared, stream.local_addr()?);
     let Question { frames, every } = &shared.question;
     let mut asks = interval(*every);
     asks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut looks = interval_at(tokio::time::Instant::now() + LOOK_EVERY, LOOK_EVERY);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut look = std::pin::pin!(sleep(LOOK_EVERY));
     // What the socket did not take of the last questions.
     let mut rest: &[u8] = &[];
     loop {
         tokio::select! {
-            _ = looks.tick() => {
+            () = &mut look => {
                 if watched.is_cut()? {
                     return Ok(());
                 }
+                let next = if watched.is_stuck { LOOK_WHEN_STUCK } else { LOOK_EVERY };
+                look.set(sleep(next));
             }
-            _ = asks.tick(), if !watched.is_stuck => {
+            _ = asks.tick(), if watched.grows => {
                 if rest.is_empty() {
                     rest = frames;
                 }
@@ -221,13 +227,14 @@ async fn until_cut(shared: &Shared, stream: TcpStream) -> anyhow::Result<()> {
 impl<'a> Watched<'a> {
     fn begin(shared: &'a Shared, client: SocketAddr) -> Self {
         shared.seen.lock().open += 1;
-        Self { shared, client, unsent: 0, since: Instant::now(), is_stuck: false }
+        Self { shared, client, unsent: 0, since: Instant::now(), grows: true, is_stuck: false }
     }
 
     /// Looks whether the engine has closed the socket, and at what waits in it.
     fn is_cut(&mut self) -> anyhow::Result<bool> {
         let unsent = self.shared.kernel.unsent(self.shared.address, self.client)?;
         let carried = self.since.elapsed();
+        self.grows = self.unsent == 0 || unsent.is_some_and(|unsent| unsent != self.unsent);
         let mut seen = self.shared.seen.lock();
         match unsent {
             Some(unsent) if unsent != self.unsent => {

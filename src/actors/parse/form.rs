@@ -26,6 +26,7 @@ pub type Read<T> = Result<T, Vec<FieldError>>;
 /// An object being read.
 #[derive(Debug)]
 pub struct Form<'v> {
+    /// `None`: it has none.
     fields: Option<&'v Map<String, Value>>,
     /// The value is no object at all: that is fault enough.
     strange: bool,
@@ -39,7 +40,7 @@ impl<'v> Form<'v> {
     pub fn of(value: &'v Value) -> Self {
         let mut form = Self { fields: None, strange: false, known: Vec::new(), faults: Vec::new() };
         match value {
-            Value::Object(fields) => form.fields = Some(fields),
+            Value::Object(fields) => form.fields = Some(fields).filter(|fields| !fields.is_empty()),
             Value::Null => {}
             _ => {
                 form.strange = true;
@@ -55,8 +56,10 @@ impl<'v> Form<'v> {
         name: &'static str,
         read: impl FnOnce(&Value) -> Read<T>,
     ) -> Option<T> {
+        // Where there is nothing, nothing is unknown.
+        let fields = self.fields?;
         self.known.push(name);
-        let value = self.fields?.get(name).filter(|value| !value.is_null())?;
+        let value = fields.get(name).filter(|value| !value.is_null())?;
         read(value).map_err(|faults| self.faults.extend(within(faults, name))).ok()
     }
 
@@ -104,8 +107,9 @@ impl<'v> Form<'v> {
 
 /// A name that a client made up, fit to be shown.
 pub(super) fn shown(name: &str) -> String {
-    let plain = |symbol: &char| !symbol.is_control();
-    name.chars().filter(plain).take(NAME_CHARS_MAX).collect()
+    let mut shown = String::with_capacity(name.len().min(NAME_CHARS_MAX));
+    shown.extend(name.chars().filter(|symbol| !symbol.is_control()).take(NAME_CHARS_MAX));
+    shown
 }
 
 fn within(faults: Vec<FieldError>, name: &str) -> impl Iterator<Item = FieldError> {
