@@ -8,7 +8,7 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt, iter, once};
 use futures_util::{FutureExt, future::BoxFuture};
@@ -26,6 +26,9 @@ const STATEMENT: Duration = Duration::from_secs(3);
 const LONG_STATEMENT: Duration = Duration::from_secs(10);
 /// How long to wait for a connection, a new one among them.
 const ACQUIRE: Duration = Duration::from_secs(3);
+/// How long the first one is tried: a server that is just up, on a machine where much starts at
+/// once, may need more than a person would wait.
+const FIRST: Duration = Duration::from_secs(15);
 /// How long a connection may take to say that it lives.
 const PING: Duration = Duration::from_secs(1);
 /// Waits in vain, one after another, that tell of the way to the database and not of a statement.
@@ -36,7 +39,13 @@ const VAIN_MAX: u32 = 2;
 /// # Errors
 /// Whatever keeps the first connection from being made.
 pub async fn pool(connect: PgConnectOptions, size: u32) -> Result<PgPool, Error> {
-    tried(size).connect_with(connect).await
+    let latest = Instant::now() + FIRST;
+    loop {
+        match tried(size).connect_with(connect.clone()).await {
+            Err(Error::PoolTimedOut) if Instant::now() < latest => {}
+            outcome => return outcome,
+        }
+    }
 }
 
 /// As [`pool`], connected when it is first used.

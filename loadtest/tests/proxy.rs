@@ -10,7 +10,7 @@ use ibora_loadtest::proxy::{Fate, FaultProxy, Judge, Upstream, Way};
 /// Long enough for what comes.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Long enough for what should not come.
-const SILENCE: Duration = Duration::from_millis(200);
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// Says back what it hears, each connection on a thread that ends with it.
 fn echo() -> SocketAddr {

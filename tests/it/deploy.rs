@@ -130,8 +130,7 @@ async fn an_engine_told_to_end_hands_over_first_and_then_sends_its_people_away()
 
 #[actix_web::test]
 async fn an_engine_that_wakes_after_its_lease_knows_that_it_was_replaced() {
-    let (mut first, second, people) =
-        pair(&[("dispatch.waves", "[4]"), ("node.lease_s", "2")]).await;
+    let (mut first, second, people) = pair(&[("dispatch.waves", "[4]")]).await;
     let mut socket = session(&first, &people[0]).await;
     let load = Clients::new(&[&first, &second], people);
     load.during(async {
@@ -148,7 +147,7 @@ async fn an_engine_that_wakes_after_its_lease_knows_that_it_was_replaced() {
     assert_eq!(first.exit_code().await, Some(4), "{}", first.log_text());
     let told = first.log_text().matches("another engine has taken over").count();
     assert_eq!(told, 1, "said once: {}", first.log_text());
-    assert_eq!(second.readiness().await.as_deref(), Some(READY));
+    second.says(READY).await;
     assert!(load.stands_by_its_word().await > 20);
     assert_eq!(second.audit(), Some(0), "every promise holds");
 }
@@ -177,7 +176,7 @@ async fn the_same_engine_starting_again_takes_up_its_work_at_once() {
 /// Nobody has taken over, but how should it know?
 #[actix_web::test]
 async fn an_engine_that_cannot_renew_its_lease_is_silent_until_it_can() {
-    let mut engine = Process::start(&[("node.lease_s", "1")]).await;
+    let mut engine = Process::start(&[]).await;
     let people = engine.seed(0, 1);
     let mut database = engine.database().await;
     let mut renewals_wait = database.begin().await.expect("begins");

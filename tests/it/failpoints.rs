@@ -17,6 +17,7 @@ use ibora::obs::failpoints::TABLE;
 use ibora::readmodel::audit;
 
 use crate::process::{Person, Process};
+use crate::world::UNHURRIED;
 use crew::Crew;
 
 /// SIGABRT: nothing but a kill point ends an engine so.
@@ -79,15 +80,13 @@ impl Scene {
                 ("dispatch.search_ms", "1500"),
                 ("presence.timeout_ms", "1000"),
             ],
-            Self::Endless => &[
-                ("dispatch.waves", "[2]"),
-                ("dispatch.offer_ttl_ms", "6000000"),
-                ("presence.timeout_ms", "6000000"),
-                ("clock.speed", "100"),
-            ],
+            Self::Endless => &[("dispatch.waves", "[2]"), ("clock.speed", "100")],
         }
     }
 }
+
+/// The phones say nothing while others act, which takes its time where many engines are at it.
+const QUIET: &[(&str, &str)] = &[("session.idle_ms", "600000"), ("session.active_ms", "600000")];
 
 /// How often each point is walked; more by `IBORA_FAILPOINT_ROUNDS`.
 fn rounds() -> u64 {
@@ -108,7 +107,9 @@ fn walks() -> Vec<(&'static str, u64)> {
 /// Ends an engine at the nth pass of a point, and holds the next ones to what was told.
 async fn walk(seeded: &Process, people: &[Person], (point, nth): (&str, u64)) {
     let scene = Scene::of(point);
-    let mut process = seeded.on_copy(scene.settings()).await;
+    let unhurried = if scene == Scene::Night { &[][..] } else { UNHURRIED };
+    let settings = [scene.settings(), unhurried, QUIET].concat();
+    let mut process = seeded.on_copy(&settings).await;
     let crew = Crew::new(process.url(""), people);
     if scene == Scene::Start {
         process.launch().await;

@@ -16,6 +16,16 @@ pub(crate) fn patience(limit: Duration) -> Duration {
     if is_quiet() { limit } else { limit * BUSY }
 }
 
+/// The same for a time that the product is told to keep, in milliseconds.
+pub(crate) fn ms(time: u64) -> String {
+    patience(Duration::from_millis(time)).as_millis().to_string()
+}
+
+/// A client that takes an answer whenever it comes.
+pub(crate) fn http() -> awc::Client {
+    awc::Client::builder().connector(awc::Connector::new().timeout(EVER)).timeout(EVER).finish()
+}
+
 /// Where the kernel does not count it, a machine is never quiet.
 fn is_quiet() -> bool {
     let counted = fs::read_to_string("/proc/pressure/cpu").unwrap_or_default();

@@ -296,7 +296,7 @@ impl Process {
 
     /// Status and JSON of an answer; none from an engine that does not answer in time.
     pub(crate) async fn get(&self, path: &str) -> Option<(u16, Value)> {
-        let http = awc::Client::builder().timeout(Duration::from_secs(2)).finish();
+        let http = awc::Client::builder().timeout(EVER).finish();
         let mut answer = http.get(self.url(path)).send().await.ok()?;
         Some((answer.status().as_u16(), answer.json().await.ok()?))
     }

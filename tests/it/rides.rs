@@ -5,7 +5,7 @@ use ibora_domain::refusal::Refusal;
 use ibora_domain::ride::CancelReason;
 use uuid::Uuid;
 
-use crate::world::{World, json, request};
+use crate::world::{UNHURRIED, World, json, request};
 
 #[actix_web::test]
 async fn a_ride_is_driven_to_its_end() {
@@ -32,7 +32,7 @@ async fn a_ride_is_driven_to_its_end() {
 
 #[actix_web::test]
 async fn hundred_drivers_race_and_exactly_one_is_told_yes() {
-    let mut world = World::with(&[("dispatch.waves", "[100]")]).await;
+    let mut world = World::with(&[&[("dispatch.waves", "[100]")], UNHURRIED].concat()).await;
     let drivers = world.drivers_online(100).await;
     let passenger = world.passenger().await;
     let ride = world.request(passenger).await;

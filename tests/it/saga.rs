@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use crate::process::Process;
 use crate::story::{QUICK, Story};
 use crate::webhooks::bank::{Door, KEY, settings, simulator};
+use crate::world::UNHURRIED;
 
 /// Rows that are gone through at once.
 const AT_ONCE: usize = 8;
@@ -180,7 +181,7 @@ async fn row(wrong: &Wrong) -> usize {
     let (simulator, dir) = simulator().await;
     let own = settings(&simulator, Door::Certificate);
     let own = own.iter().map(|(key, value)| (*key, value.as_str()));
-    let settings: Vec<_> = own.chain(QUICK.iter().chain(SETTINGS).copied()).collect();
+    let settings: Vec<_> = own.chain([QUICK, UNHURRIED, SETTINGS].concat()).collect();
     let mut process = Process::on_fresh_database(&settings).await;
     let people = process.seed(1, 1);
     let mut story = Story::new(process.url(""), &simulator, &people);

@@ -15,7 +15,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::clients::HERE;
-use crate::machine::EVER;
+use crate::machine::{EVER, http};
 use crate::process::{Person, Process};
 use crate::webhooks::bank::control;
 
@@ -27,8 +27,6 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) const QUICK: &[(&str, &str)] = &[
     ("auth.password_memory_kib", "64"),
     ("auth.password_iterations", "1"),
-    ("dispatch.offer_ttl_ms", "6000000"),
-    ("presence.timeout_ms", "6000000"),
     ("money.hold_ms", "0"),
     ("pix.pause_ms", "200"),
     ("pix.callback_within_ms", "0"),
@@ -180,7 +178,7 @@ pub(crate) fn centavos(answer: &Value, name: &str) -> i64 {
 /// The provider's books.
 pub(crate) async fn books_of(simulator: &Simulator) -> Value {
     let url = format!("{}/control/books", simulator.control_url());
-    let mut answer = awc::Client::new().get(url).send().await.expect("an answer");
+    let mut answer = http().get(url).send().await.expect("an answer");
     answer.json().limit(1 << 20).await.expect("books")
 }
 
@@ -233,7 +231,7 @@ impl<'s> Story<'s> {
         let url = format!("{}/control/faults", self.simulator.control_url());
         let deadline = Instant::now() + EVER;
         loop {
-            let mut answer = awc::Client::new().get(&url).send().await.expect("an answer");
+            let mut answer = http().get(&url).send().await.expect("an answer");
             let faults: Value = answer.json().await.expect("faults");
             let faults = faults.as_array().expect("faults").iter();
             let mut of_calls = faults.filter(|fault| fault["on"] == "api");
@@ -256,7 +254,7 @@ impl<'s> Story<'s> {
 
     async fn knows(&self, key: &str) -> bool {
         let url = format!("{}/control/webhooks", self.simulator.control_url());
-        let mut answer = awc::Client::new().get(url).send().await.expect("an answer");
+        let mut answer = http().get(url).send().await.expect("an answer");
         let known: Value = answer.json().await.expect("what is known");
         known["registered"].to_string().contains(key)
     }
@@ -264,7 +262,7 @@ impl<'s> Story<'s> {
     /// Nothing fails at the provider any more.
     pub(crate) async fn heals(&self) {
         let url = format!("{}/control/faults", self.simulator.control_url());
-        awc::Client::new().delete(url).send().await.expect("cleared");
+        http().delete(url).send().await.expect("cleared");
     }
 
     /// A ride whose driver is on his way: its path, and its PIN.

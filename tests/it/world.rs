@@ -20,6 +20,15 @@ use uuid::Uuid;
 use crate::machine::EVER;
 use crate::pg;
 
+/// For a clock that runs fast, or a machine that is busy: no offer, no search, no position is over
+/// while a test is at it.
+pub(crate) const UNHURRIED: &[(&str, &str)] = &[
+    ("dispatch.offer_ttl_ms", "6000000"),
+    ("dispatch.search_ms", "6000000"),
+    ("dispatch.position_stale_ms", "6000000"),
+    ("presence.timeout_ms", "6000000"),
+];
+
 /// Praça da Sé, São Paulo: where tests happen.
 pub(crate) fn sé() -> Coordinates {
     place(-23.5503, -46.6339)

@@ -41,8 +41,8 @@ const OPEN_WITHIN: Duration = Duration::from_secs(15);
 /// Each client is looked at by itself, at its own moments: seen all at once to be cut off, they
 /// would also come back at once.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// One that is stuck is looked at less often: each look is a question to the kernel, and thousands a
-/// second of them would be what witnesses wait for.
+/// One that is stuck is looked at less often: each look is a question to the kernel, and witnesses
+/// would wait for thousands of them a second.
 const LOOK_WHEN_STUCK: Duration = Duration::from_secs(1);
 /// A queue that has not grown for this long is stuck.
 const STUCK: Duration = Duration::from_secs(1);

@@ -82,7 +82,7 @@ impl Dir {
     }
 
     pub(super) fn spawn_child_engine(&self, uid: u32) -> Child {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + EVER;
         loop {
             match self.child_engine(uid).spawn() {
                 // A child that another test forked meanwhile has the copy open until its own exec.

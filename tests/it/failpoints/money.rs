@@ -14,6 +14,7 @@ use super::scenes::{SETTINGS, Scene};
 use crate::process::{Person, Process};
 use crate::story::{QUICK, Story, make_admin};
 use crate::webhooks::bank::{Door, settings, simulator};
+use crate::world::UNHURRIED;
 
 /// Engines that are ended at once.
 const AT_ONCE: usize = 6;
@@ -36,7 +37,7 @@ async fn walk(seeded: &Process, people: &[Person], point: &str) {
     let (simulator, dir) = simulator().await;
     let own = settings(&simulator, Door::Certificate);
     let own = own.iter().map(|(key, value)| (*key, value.as_str()));
-    let more = QUICK.iter().chain(SETTINGS).chain(scene.settings()).copied();
+    let more = [QUICK, UNHURRIED, SETTINGS, scene.settings()].concat();
     let settings: Vec<_> = own.chain(more).collect();
     let mut process = seeded.on_copy(&settings).await;
     let story = Story::new(process.url(""), &simulator, people);

@@ -11,7 +11,7 @@ use time::{OffsetDateTime, UtcOffset};
 use crate::process::Process;
 use crate::story::{QUICK, Story, books_of};
 use crate::webhooks::bank::{Door, settings, simulator};
-use crate::world::World;
+use crate::world::{UNHURRIED, World};
 
 /// Runs a command of the program beside this thread, on which the provider answers.
 async fn run(process: &Process, args: &[&str]) -> Output {
@@ -61,7 +61,7 @@ async fn e6_what_the_provider_took_for_payouts_is_named_by_the_comparison_and_bo
     let (simulator, dir) = simulator().await;
     let own = settings(&simulator, Door::Certificate);
     let own = own.iter().map(|(key, value)| (*key, value.as_str()));
-    let settings: Vec<_> = own.chain(QUICK.iter().copied()).collect();
+    let settings: Vec<_> = own.chain(QUICK.iter().chain(UNHURRIED).copied()).collect();
     let process = Process::start(&settings).await;
     let people = process.seed(1, 1);
     let story = Story::new(process.url(""), &simulator, &people);

@@ -57,14 +57,18 @@ fn ten_thousand() -> usize {
     most.min(10_000)
 }
 
+/// On a busy machine it is the client that comes too late.
+fn is_late(answer: &str) -> bool {
+    answer.starts_with("HTTP/1.1 408 ")
+}
+
 /// Everybody shakes hands at once: how many were let in, and told why they were not.
 async fn flood(count: usize, address: &str) -> (usize, usize) {
     let (mut open, mut refused) = (Vec::new(), 0);
     for met in join_all((0..count).map(|_| knock([127, 0, 0, 1], address))).await {
         match met.expect("an answer") {
             Met::Open(stream) => open.push(stream),
-            // On a busy machine it is this client that comes too late.
-            Met::Refused(answer) if answer.starts_with("HTTP/1.1 408 ") => {}
+            Met::Refused(answer) if is_late(&answer) => {}
             Met::Refused(answer) => {
                 assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
                 assert!(answer.to_ascii_lowercase().contains("retry-after: 1\r\n"), "{answer}");
@@ -95,8 +99,8 @@ async fn ten_thousand_connects_at_once_find_so_much_room_and_no_more() {
         assert!(refused > 0, "nobody was told to come later");
         held.push(process.memory_kb());
     }
-    // What is taken once, and used again, is that of connections not yet answered: as many as the
-    // machine makes at a time, in the first flood or in a later one. What leaked would grow in each.
+    // What is taken once, and used again, is that of connections not yet answered: as many as
+    // there are at a time, in the first flood or in a later one. What leaked would grow in each.
     let grown = |flood: usize| held[flood].saturating_sub(held[flood - 1]);
     assert!((1..=3).map(grown).sum::<u64>() < 3 * GROWTH_MAX_KB, "{held:?} kB");
     assert!(grown(2).min(grown(3)) < GROWTH_MAX_KB / 2, "{held:?} kB");
@@ -125,7 +129,7 @@ async fn one_address_does_not_take_all_the_room() {
 
 #[actix_web::test]
 async fn connections_on_which_nothing_is_sent_are_ended() {
-    let process = Process::start(&[("session.hello_timeout_ms", "1000")]).await;
+    let process = Process::start(&[("session.hello_timeout_ms", "5000")]).await;
     let people = process.seed(0, 1);
     let mut witness = session(&process, &people[0]).await;
     let before = process.memory_kb();
@@ -137,7 +141,11 @@ async fn connections_on_which_nothing_is_sent_are_ended() {
     };
     let silent = || async {
         let met = knock([127, 0, 0, 1], &address).await.expect("an answer");
-        let Met::Open(mut stream) = met else { panic!("refused") };
+        let mut stream = match met {
+            Met::Open(stream) => stream,
+            Met::Refused(answer) if is_late(&answer) => return,
+            Met::Refused(answer) => panic!("{answer}"),
+        };
         let mut said = Vec::new();
         stream.read_to_end(&mut said).await.ok();
         assert_eq!(said.get(2..4), Some(&4005_u16.to_be_bytes()[..]), "{said:?}");

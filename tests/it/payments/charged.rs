@@ -8,6 +8,8 @@ use serde_json::json;
 
 use super::till::Till;
 
+use crate::machine::http;
+
 #[actix_web::test]
 async fn a_ride_that_ends_is_charged_under_our_reference() {
     let till = Till::open(&[]).await;
@@ -64,7 +66,7 @@ async fn an_engine_that_ends_before_its_charge_is_made_makes_it_when_it_starts_a
     till.world.restart().await;
     assert_eq!(till.payment(passenger, payment).await["pix"], json!(null));
     let url = format!("{}/control/faults", till.bank.control_url());
-    awc::Client::new().delete(url).send().await.expect("cleared");
+    http().delete(url).send().await.expect("cleared");
     till.charged((passenger, payment)).await;
     till.close().await;
 }

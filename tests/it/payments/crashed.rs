@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::till::{Bank, settings};
 use crate::clients::{Clients, HERE};
-use crate::machine::EVER;
+use crate::machine::{EVER, http};
 use crate::process::{Person, Process};
 
 /// What this person is shown at `path`, once it is as wanted.
@@ -19,7 +19,7 @@ async fn until(
     let deadline = Instant::now() + EVER;
     loop {
         let bearer = format!("Bearer {}", who.token);
-        let call = awc::Client::new().get(process.url(path));
+        let call = http().get(process.url(path));
         let answer = call.insert_header(("Authorization", bearer)).send().await;
         if let Ok(mut answer) = answer
             && let Ok(shown) = answer.json::<Value>().await
@@ -38,7 +38,7 @@ async fn order(process: &Process, passenger: &Person) -> (String, String) {
     let body = json!({"pickup": {"lat": lat, "lng": lng},
         "dropoff": {"lat": lat - 0.02, "lng": lng}, "category": "economy",
         "payment_method": "pix"});
-    let call = awc::Client::new().post(process.url("/v1/rides"));
+    let call = http().post(process.url("/v1/rides"));
     let call = call.insert_header(("Authorization", format!("Bearer {}", passenger.token)));
     let mut answer = call.send_json(&body).await.expect("an answer");
     let ride: Value = answer.json().await.expect("JSON");
@@ -69,7 +69,7 @@ async fn a_ride_that_was_recorded_is_charged_although_its_payment_was_never_told
         assert!(said.is_ok(), "{said:?}");
         let url = process.url(&format!("/v1/rides/{ride}/complete"));
         let complete = async || {
-            let call = awc::Client::new().post(&url).insert_header(("Idempotency-Key", "end"));
+            let call = http().post(&url).insert_header(("Idempotency-Key", "end"));
             let call = call.insert_header(("Authorization", format!("Bearer {}", driver.token)));
             call.send_json(&json!({})).await.is_ok_and(|answer| answer.status().is_success())
         };

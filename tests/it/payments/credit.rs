@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::returned::{comes, went_back};
 use super::till::Till;
+use crate::machine::ms;
 use crate::world::request;
 
 const CREDIT: &str = "/v1/me/credit";
@@ -233,7 +234,7 @@ async fn a_waived_fee_gives_the_credit_back_that_had_paid_of_it() {
 
 #[actix_web::test]
 async fn credit_that_came_meanwhile_pays_of_a_ride_when_its_charge_is_asked_for_anew() {
-    let till = Till::open(&[("money.charge_expiry_ms", "1500")]).await;
+    let till = Till::open(&[("money.charge_expiry_ms", &ms(1500))]).await;
     let (_, passenger, payment) = till.owed().await;
     till.when((passenger, payment), |shown| shown["status"] == "expired").await;
     till.gives(passenger, "5.00").await;
@@ -249,7 +250,7 @@ async fn credit_that_came_meanwhile_pays_of_a_ride_when_its_charge_is_asked_for_
 
 #[actix_web::test]
 async fn a_top_up_that_is_not_paid_lapses_and_what_comes_for_it_later_goes_back() {
-    let till = Till::open(&[("money.charge_expiry_ms", "1500")]).await;
+    let till = Till::open(&[("money.charge_expiry_ms", &ms(1500))]).await;
     let passenger = till.world.passenger().await;
     let (payment, txid) = till.puts_in(passenger, "20.00").await;
     till.world.send(passenger, Command::Request(request())).await.expect("it is no debt");

@@ -4,11 +4,12 @@ use serde_json::json;
 
 use super::till::Till;
 
-const SHORT: (&str, &str) = ("money.charge_expiry_ms", "1500");
+use crate::machine::ms;
+use crate::world::UNHURRIED;
 
 #[actix_web::test]
 async fn a_charge_that_is_not_paid_in_time_is_taken_back_and_another_can_be_asked_for() {
-    let till = Till::open(&[SHORT]).await;
+    let till = Till::open(&[("money.charge_expiry_ms", &ms(1500))]).await;
     let (_, passenger, payment) = till.owed().await;
     let first = till.charged((passenger, payment)).await;
     let over = till.when((passenger, payment), |shown| shown["status"] == "expired").await;
@@ -25,7 +26,7 @@ async fn a_charge_that_is_not_paid_in_time_is_taken_back_and_another_can_be_aske
 
 #[actix_web::test]
 async fn a_payment_that_nobody_told_of_is_found_when_its_charge_is_taken_back() {
-    let till = Till::open(&[SHORT]).await;
+    let till = Till::open(&[("money.charge_expiry_ms", &ms(1500))]).await;
     let (_, passenger, payment) = till.owed().await;
     let txid = till.charged((passenger, payment)).await;
     till.bank.pay(&txid).await;
@@ -36,7 +37,7 @@ async fn a_payment_that_nobody_told_of_is_found_when_its_charge_is_taken_back() 
 
 #[actix_web::test]
 async fn a_live_charge_is_looked_at_now_and_then_also_after_a_restart() {
-    let mut till = Till::open(&[("clock.speed", "20")]).await;
+    let mut till = Till::open(&[&[("clock.speed", "20")], UNHURRIED].concat()).await;
     let (_, passenger, payment) = till.owed().await;
     let txid = till.charged((passenger, payment)).await;
     till.world.restart().await;

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 
 use super::till::Till;
 
+use crate::machine::ms;
+
 /// Somebody pays as his bank would not let him, and we are told.
 pub(super) async fn comes(till: &Till, txid: Option<&str>, value: &str) -> String {
     let key = "ibora@example.com";
@@ -102,7 +104,7 @@ async fn a_pix_that_nobody_asked_for_goes_back_also_when_the_provider_could_not_
 
 #[actix_web::test]
 async fn late_and_exact_it_pays_the_ride_all_the_same() {
-    let till = Till::open(&[("money.charge_expiry_ms", "1500")]).await;
+    let till = Till::open(&[("money.charge_expiry_ms", &ms(1500))]).await;
     let (_, passenger, payment) = till.owed().await;
     let txid = till.charged((passenger, payment)).await;
     let owed = till.when((passenger, payment), |shown| shown["status"] == "expired").await;

@@ -5,6 +5,10 @@ use serde_json::{Value, json};
 
 use super::returned::{comes, went_back};
 use super::till::Till;
+use crate::world::UNHURRIED;
+
+/// A minute is over soon, after which a tariff that was not told is none.
+const FAST: &[(&str, &str)] = &[("pix.janitor_every_ms", "200"), ("clock.speed", "100")];
 
 impl Till {
     /// The provider takes so much of each Pix from now on.
@@ -30,7 +34,7 @@ impl Till {
 
 #[actix_web::test]
 async fn what_the_provider_takes_is_booked_and_cash_is_its_balance_to_the_centavo() {
-    let till = Till::open(&[("pix.janitor_every_ms", "200"), ("clock.speed", "100")]).await;
+    let till = Till::open(&[FAST, UNHURRIED].concat()).await;
     till.takes("0.24").await;
     let (_, passenger, fare) = till.owed().await;
     let txid = till.charged((passenger, fare)).await;
@@ -56,8 +60,7 @@ async fn what_the_provider_takes_is_booked_and_cash_is_its_balance_to_the_centav
 
 #[actix_web::test]
 async fn a_receipt_whose_tariff_was_not_told_is_asked_about_also_after_a_restart() {
-    let settings = [("pix.janitor_every_ms", "200"), ("clock.speed", "100")];
-    let mut till = Till::open(&settings).await;
+    let mut till = Till::open(&[FAST, UNHURRIED].concat()).await;
     let (_, passenger, fare) = till.owed().await;
     let txid = till.charged((passenger, fare)).await;
     till.paid((passenger, fare), &txid).await;

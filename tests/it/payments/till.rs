@@ -10,6 +10,7 @@ use ibora_domain::units::Millis;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::machine::http;
 use crate::world::{World, json as json_of};
 
 /// The simulated provider.
@@ -33,14 +34,14 @@ impl Bank {
     /// Tells the simulator something; it must agree.
     pub(super) async fn tell(&self, path: &str, body: Value) -> Value {
         let url = format!("{}/control/{path}", self.simulator.control_url());
-        let mut answer = awc::Client::new().post(url).send_json(&body).await.expect("an answer");
+        let mut answer = http().post(url).send_json(&body).await.expect("an answer");
         assert!(answer.status().is_success(), "{path}: {:?}", answer.body().await);
         answer.json().await.unwrap_or_default()
     }
 
     pub(super) async fn books(&self) -> Value {
         let url = format!("{}/control/books", self.simulator.control_url());
-        let mut answer = awc::Client::new().get(url).send().await.expect("an answer");
+        let mut answer = http().get(url).send().await.expect("an answer");
         answer.json().limit(1 << 20).await.expect("books")
     }
 
@@ -148,7 +149,7 @@ impl Till {
     pub(super) async fn image(&self, who: Caller, path: &str) -> (String, Vec<u8>) {
         let url = format!("{}{path}", self.world.url());
         let bearer = format!("Bearer {}", self.world.token(who));
-        let call = awc::Client::new().get(url).insert_header(("Authorization", bearer));
+        let call = http().get(url).insert_header(("Authorization", bearer));
         let mut answer = call.send().await.expect("an answer");
         assert_eq!(answer.status().as_u16(), 200);
         let kind = answer.headers().get("content-type").expect("a type").to_str().expect("ASCII");

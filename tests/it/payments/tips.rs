@@ -7,6 +7,7 @@ use ibora_domain::ride::PaymentMethod;
 use serde_json::{Value, json};
 
 use super::till::Till;
+use crate::machine::ms;
 use crate::world::{request, ride_of};
 
 fn path(ride: RideId) -> String {
@@ -80,7 +81,7 @@ async fn a_ride_in_cash_is_tipped_by_pix() {
 
 #[actix_web::test]
 async fn a_tip_that_is_not_paid_lapses_and_keeps_nobody_from_riding() {
-    let till = Till::open(&[("money.charge_expiry_ms", "1500")]).await;
+    let till = Till::open(&[("money.charge_expiry_ms", &ms(1500))]).await;
     let (_, passenger, fare) = till.owed().await;
     let txid = till.charged((passenger, fare)).await;
     till.paid((passenger, fare), &txid).await;

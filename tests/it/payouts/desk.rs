@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::machine::EVER;
+use crate::machine::{EVER, http};
 use crate::world::{World, json as json_of};
 
 const OUR_KEY: &str = "ibora@example.com";
@@ -59,7 +59,7 @@ impl Desk {
     /// Tells the simulator something; it must agree.
     pub(super) async fn tell(&self, path: &str, body: Value) {
         let url = format!("{}/control/{path}", self.simulator.control_url());
-        let mut answer = awc::Client::new().post(url).send_json(&body).await.expect("an answer");
+        let mut answer = http().post(url).send_json(&body).await.expect("an answer");
         assert!(answer.status().is_success(), "{path}: {:?}", answer.body().await);
     }
 
@@ -73,12 +73,12 @@ impl Desk {
     /// Nothing fails any more.
     pub(super) async fn heals(&self) {
         let url = format!("{}/control/faults", self.simulator.control_url());
-        awc::Client::new().delete(url).send().await.expect("cleared");
+        http().delete(url).send().await.expect("cleared");
     }
 
     pub(super) async fn books(&self) -> Value {
         let url = format!("{}/control/books", self.simulator.control_url());
-        let mut answer = awc::Client::new().get(url).send().await.expect("an answer");
+        let mut answer = http().get(url).send().await.expect("an answer");
         answer.json().limit(1 << 20).await.expect("books")
     }
 

@@ -4,6 +4,8 @@ use serde_json::json;
 
 use super::desk::Desk;
 
+use crate::machine::ms;
+
 const SEND: (&str, &str) = ("PUT", "/v3/gn/pix/*");
 const ASK: (&str, &str) = ("GET", "/v2/gn/pix/enviados/*");
 
@@ -54,7 +56,7 @@ async fn an_engine_that_ends_while_it_pays_goes_on_under_the_same_id() {
 
 #[actix_web::test]
 async fn one_that_stays_unclear_lets_the_next_go_and_is_not_forgotten() {
-    let desk = Desk::open(&[("money.payout_held_ms", "1500")]).await;
+    let desk = Desk::open(&[("money.payout_held_ms", &ms(1500))]).await;
     let (first, second) = (desk.driver(5000, "0").await, desk.driver(5000, "0").await);
     desk.fails(SEND, 1, json!({"kind": "drop_after"})).await;
     desk.fails(ASK, 100_000, json!({"kind": "status", "status": 503, "after": false})).await;

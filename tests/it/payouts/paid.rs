@@ -7,12 +7,13 @@ use ibora_domain::refusal::Refusal;
 use serde_json::json;
 
 use super::desk::Desk;
+use crate::machine::ms;
 use crate::world::json as json_of;
 
 #[actix_web::test]
 async fn what_was_held_is_paid_once_its_time_has_come() {
     let desk = Desk::open(&[]).await;
-    let driver = desk.driver(5000, "1 second").await;
+    let driver = desk.driver(5000, &format!("{} milliseconds", ms(1000))).await;
     assert_eq!(desk.asks(driver, 1600).await, Err(Refusal::InsufficientBalance), "still held");
     desk.world.until("the hold ends by itself", async || desk.available().await == 5000).await;
     let payout = desk.asked(driver, 1600).await;

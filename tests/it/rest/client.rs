@@ -5,6 +5,7 @@ use actix_web::http::header::HeaderMap;
 use ibora::actors::Caller;
 use serde_json::Value;
 
+use crate::machine::EVER;
 use crate::world::World;
 
 /// What came back.
@@ -99,8 +100,9 @@ where
 
 impl World {
     pub(crate) fn call(&self, method: Method, path: &str) -> Request {
-        let connector = awc::Connector::new().timeout(std::time::Duration::from_secs(20));
-        let client = awc::Client::builder().connector(connector).disable_redirects().finish();
+        let connector = awc::Connector::new().timeout(EVER);
+        let client =
+            awc::Client::builder().connector(connector).timeout(EVER).disable_redirects().finish();
         Request { inner: client.request(method, format!("{}{path}", self.url())) }
     }
 

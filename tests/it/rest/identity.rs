@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use actix_web::http::Method;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::future::join_all;
 use ibora::actors::Caller;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
@@ -191,15 +192,15 @@ async fn who_asks_too_often_waits() {
     let world = World::with(&settings).await;
     let (ana, bia) = (world.passenger().await, world.passenger().await);
     let mut statuses = Vec::new();
-    for _ in 0..6 {
-        let answer = world.get(ana, "/v1/rides").await;
+    for answer in join_all((0..12).map(|_| world.get(ana, "/v1/rides"))).await {
         if answer.status == 429 {
             assert_eq!(answer.problem(429), "rate_limited");
             assert!(answer.header("retry-after").parse::<u64>().is_ok_and(|s| s >= 1));
         }
         statuses.push(answer.status);
     }
-    assert!(statuses.starts_with(&[200, 200, 200]) && statuses.contains(&429), "{statuses:?}");
+    let good = statuses.iter().filter(|status| **status == 200).count();
+    assert!(good >= 3 && statuses.contains(&429), "{statuses:?}");
     world.get(bia, "/v1/rides").await.good(200);
 
     let login = json!({"email": "ana@example.com", "password": "not the password"});

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::line::SECRET;
+use crate::machine::http;
 use crate::world::{World, json as json_of};
 
 pub(crate) const KEY: &str = "ibora@example.com";
@@ -140,7 +141,7 @@ pub(crate) async fn simulator() -> (Simulator, PathBuf) {
 /// Tells a simulator something; it must agree.
 pub(crate) async fn control(simulator: &Simulator, path: &str, body: Value) -> Value {
     let url = format!("{}/control/{path}", simulator.control_url());
-    let mut answer = awc::Client::new().post(url).send_json(&body).await.expect("an answer");
+    let mut answer = http().post(url).send_json(&body).await.expect("an answer");
     assert!(answer.status().is_success(), "{path}: {:?}", answer.body().await);
     answer.json().await.unwrap_or_default()
 }

@@ -9,6 +9,7 @@ use ibora::pix::simulator::Certificates;
 use uuid::Uuid;
 
 use super::line::{OK, OLD_SECRET, SECRET, bodies, body, call, engine, received};
+use crate::machine::http;
 use crate::process::Process;
 use crate::psp::https;
 use crate::world::World;
@@ -51,7 +52,7 @@ async fn without_a_secret_the_public_listener_has_no_such_door() {
 async fn the_secret_is_in_no_line_of_the_log_and_in_no_figure() {
     let settings = [("log.level", "trace"), ("pix.webhook_secret", SECRET)];
     let process = Process::start(&settings).await;
-    let http = awc::Client::new();
+    let http = http();
     for (query, expected) in [(SECRET, 200), ("canary-of-a-stranger", 401)] {
         for text in [body(&[received("E1")]), "no JSON".to_owned()] {
             let url = process.url(&format!("/webhooks/efi/pix?hmac={query}&ignorar=/pix"));

@@ -10,6 +10,8 @@ use uuid::Uuid;
 use super::bank::{Bank, Door, KEY};
 use super::line::{OK, body, notices, received, tell};
 
+use crate::machine::ms;
+
 const QUICK: &[(&str, &str)] = &[("pix.janitor_every_ms", "200"), ("pix.callback_within_ms", "0")];
 const RECEIVED: &str = "PIX_RECEBIDO";
 const REFUNDED: &str = "DEVOLUCAO_ENVIADA";
@@ -46,7 +48,7 @@ async fn a_callback_that_is_lost_is_found_in_the_list_and_a_late_one_changes_not
 
 #[actix::test]
 async fn what_was_told_in_time_is_not_missed() {
-    let settings = [("pix.janitor_every_ms", "200"), ("pix.callback_within_ms", "3000")];
+    let settings = [("pix.janitor_every_ms", "200"), ("pix.callback_within_ms", &ms(3000))];
     let bank = Bank::open(Door::Secret, &settings).await;
     bank.tell("webhooks", json!({"tells_strays": true})).await;
     let e2e_id = bank.pay("20.00").await;

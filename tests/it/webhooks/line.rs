@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::machine::http;
 use crate::world::World;
 
 pub(super) const SECRET: &str = "0123456789abcdefghijklmnopqrstuv-now";
@@ -19,7 +20,7 @@ pub(super) async fn tell(world: &World, body: impl Into<Vec<u8>>) -> u16 {
 
 pub(super) async fn call(world: &World, path: &str, body: impl Into<Vec<u8>>) -> u16 {
     let url = format!("{}{path}", world.url());
-    let answer = awc::Client::new().post(url).send_body(body.into()).await.expect("an answer");
+    let answer = http().post(url).send_body(body.into()).await.expect("an answer");
     answer.status().as_u16()
 }
 
