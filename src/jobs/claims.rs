@@ -17,6 +17,9 @@ use crate::pix::wire::{Infraction, InfractionStatus, Row};
 const EVERY: Duration = Duration::from_secs(600);
 /// How long an engine is let alone after its start.
 const AFTER_START: Duration = Duration::from_secs(5);
+/// How long after both banks' time to look at it something may still be taken for a claim that was
+/// granted. What is taken later all the same is found, and booked as a debit that nobody announced.
+const TAKEN_WITHIN: Millis = Millis::from_secs(7 * 24 * 3600);
 /// How far back it is read: a claim may come 80 days after its Pix, and takes less than two weeks.
 const BACK: Millis = Millis::from_secs(91 * 24 * 3600);
 const WINDOW: Millis = Millis::from_secs(31 * 24 * 3600);
@@ -66,7 +69,9 @@ async fn take_down(parts: &JobParts, claim: &Infraction) -> Result<(), Trouble> 
             }
         };
         let (name, pix, amount) = (claim.id.clone(), claim.e2e_id.clone(), claim.value);
-        dispatch.claim_hint(BankSays { name, pix, amount, end }).await?;
+        let due_at = claim.analysis.and_then(|analysis| analysis.due);
+        let over_at = due_at.map(|due_at| due_at + TAKEN_WITHIN);
+        dispatch.claim_hint(BankSays { name, pix, amount, end, over_at }).await?;
     }
     failpoint!(ClaimTold);
     let is_news = parts.journal.reconciliations().claim(&row).await?;

@@ -5,7 +5,7 @@
 //! hold: nothing is ordered that is not recorded; what was ordered is asked for under its own id
 //! until its end is known, also by the next life of this machine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::effect::{Effect, PaymentEffect, PaymentSeen, Said};
@@ -153,6 +153,8 @@ pub struct PaymentMachine<R> {
     credit: Option<Watch>,
     refunds: BTreeMap<RefundId, Watch>,
     hints: BTreeMap<EndToEndId, Watch>,
+    /// Claims that were granted and whose time is over, by the Pix that is looked at for them.
+    over: BTreeSet<(EndToEndId, String)>,
     /// What the driver's wallet is waited for, and as what it was told.
     wallets: BTreeMap<(DisputeId, &'static str), Watch>,
     /// The deadline last handed over to be recorded.
@@ -180,6 +182,7 @@ impl<R> PaymentMachine<R> {
             credit: None,
             refunds: BTreeMap::new(),
             hints: BTreeMap::new(),
+            over: BTreeSet::new(),
             wallets: BTreeMap::new(),
             timer: None,
         }

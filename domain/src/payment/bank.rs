@@ -10,6 +10,7 @@ use crate::ledger::Shares;
 use crate::money::Centavos;
 use crate::mutants::{Mutant, is};
 use crate::pix::{EndToEndId, RefundId};
+use crate::units::UnixMillis;
 
 /// How far a bank's claim is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +49,8 @@ pub struct BankSays {
     pub pix: EndToEndId,
     pub amount: Centavos,
     pub end: Option<BankEnd>,
+    /// From when on nothing is taken any more for one that was granted.
+    pub over_at: Option<UnixMillis>,
 }
 
 /// How a claim ended there.
@@ -135,6 +138,14 @@ impl Payment {
             }
             (_, _) => None,
         }
+    }
+
+    /// A claim that was granted has come to nothing: its time is over, nothing was taken for it.
+    #[must_use]
+    pub fn bank_let_go(&self, claim: &str) -> Option<PaymentEvent> {
+        let is_blocked = |one: &BankClaim| one.name == claim && one.stage == BankStage::Blocked;
+        let blocked = self.bank_claims.iter().any(is_blocked) && !is(Mutant::ClaimKept);
+        blocked.then(|| PaymentEvent::BankRejected { claim: claim.to_owned() })
     }
 
     /// Whether a Pix has gone back, so that a bank can take nothing of it.

@@ -5,6 +5,7 @@ use ibora_domain::machines::{Envelope, PaymentInput};
 use ibora_domain::money::Centavos;
 use ibora_domain::payment::{BankEnd, BankSays, TakenBack};
 use ibora_domain::pix::EndToEndId;
+use ibora_domain::units::Millis;
 use ibora_psp::{ClaimState, Nature, Receipt, RefundState};
 
 use super::ProviderEvent;
@@ -12,6 +13,9 @@ use crate::engine::Engine;
 use crate::queue::SECOND;
 use crate::tell;
 use crate::world::{Event, World};
+
+/// Two weeks from a claim to the last moment at which something is taken for it are minutes here.
+const OVER_AFTER: Millis = Millis::from_secs(600);
 
 impl World {
     /// The bank of somebody who has just paid may want that back, some time later.
@@ -85,6 +89,7 @@ impl Engine {
                 ClaimState::Rejected => Some(BankEnd::Rejected),
                 ClaimState::Open | ClaimState::InDefence => None,
             },
+            over_at: Some(claim.opened + OVER_AFTER),
         };
         let claims: Vec<_> = world.provider.books.claims().map(says).collect();
         for says in claims {

@@ -65,6 +65,11 @@ impl<R> PaymentMachine<R> {
         if says.end == Some(BankEnd::Granted) {
             // What was taken, and under which id, the Pix itself says.
             self.look_at(turn.now, says.pix.clone());
+            let is_over = says.over_at.is_some_and(|over_at| over_at <= turn.now);
+            let let_go = self.payment.as_ref().and_then(|it| it.bank_let_go(&says.name));
+            if is_over && let_go.is_some() {
+                self.over.insert((says.pix.clone(), says.name.clone()));
+            }
         }
         let event = self.payment.as_ref().and_then(|payment| payment.bank_says(says));
         if let Some(event) = event {

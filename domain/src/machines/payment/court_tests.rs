@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::court::{ADMIN, Court, DAY, DRIVER, Lost, PASSENGER, ask, pix};
+use super::court::{ADMIN, Court, DAY, DRIVER, Lost, PASSENGER, START, ask, pix};
 use super::*;
 use crate::dispute::{Opening, Reason, Winner};
 use crate::ids::UserId;
@@ -28,7 +28,8 @@ fn ruling(winner: Winner) -> WalletInput<u8> {
 
 fn bank(end: Option<BankEnd>) -> PaymentInput<u8> {
     let name = "i1".to_owned();
-    PaymentInput::Bank(BankSays { name, pix: pix(), amount: Centavos(2000), end })
+    let over_at = Some(START + Millis::from_secs(14 * 86_400));
+    PaymentInput::Bank(BankSays { name, pix: pix(), amount: Centavos(2000), end, over_at })
 }
 
 fn balances(court: &Court, codes: &[u16]) -> Vec<i64> {
@@ -415,4 +416,38 @@ fn a_claim_that_is_granted_when_all_has_gone_back_has_come_to_nothing() {
     court.say(bank(Some(BankEnd::Granted)));
     assert_eq!(balances(&court, &[1040, 2110, 2000, 5030]), [0, 0, 1600, 0]);
     assert!(!court.payment().is_busy());
+}
+
+#[test]
+fn a_claim_that_was_granted_and_for_which_nothing_is_taken_is_over_some_day() {
+    however(
+        |court| {
+            while court.payment().bank_claims.is_empty() {
+                court.say(bank(None));
+            }
+            court.say(bank(Some(BankEnd::Granted)));
+            assert_eq!(court.balance(1040), 2000, "it may be taken yet");
+            court.later(14 * DAY);
+            for _ in 0..2 {
+                court.say(bank(Some(BankEnd::Granted)));
+            }
+        },
+        Court::paid,
+        |court| {
+            let codes = [1040, 2110, 2000, 2010, 4000];
+            let all_his: i64 = balances(court, &[2000, 2010]).iter().sum();
+            assert_eq!((balances(court, &codes[..2]), all_his), (vec![0, 0], 1600));
+            assert_eq!(court.balance(4000), 400);
+            assert!(!court.payment().is_busy());
+        },
+    );
+    // What is taken later all the same is found.
+    let mut court = Court::paid();
+    court.say(bank(None));
+    court.later(14 * DAY);
+    court.say(bank(Some(BankEnd::Granted)));
+    assert_eq!(court.balance(1040), 0, "nothing was taken");
+    court.taken_back = vec![taken(2000)];
+    court.say(bank(Some(BankEnd::Granted)));
+    assert_eq!(balances(&court, &[1040, 2000, 2010, 4000]), [0, 0, 0, 0]);
 }

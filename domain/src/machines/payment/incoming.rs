@@ -84,5 +84,18 @@ impl<R> PaymentMachine<R> {
             let Some(event) = self.payment.as_ref().and_then(took) else { break };
             self.record(turn, &event, decision);
         }
+        while let Some(claim) = self.next_over(&incoming.pix) {
+            let let_go = self.payment.as_ref().and_then(|payment| payment.bank_let_go(&claim));
+            if let Some(event) = let_go {
+                self.record(turn, &event, decision);
+            }
+        }
+    }
+
+    /// Takes out a claim whose time was over before this Pix was looked at.
+    fn next_over(&mut self, pix: &EndToEndId) -> Option<String> {
+        let of_pix = self.over.iter().find(|(of, _)| of == pix).cloned()?;
+        self.over.remove(&of_pix);
+        Some(of_pix.1)
     }
 }
