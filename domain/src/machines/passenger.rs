@@ -109,8 +109,8 @@ pub struct PassengerMachine {
     /// What he has to pay before he may request another ride.
     owed: BTreeSet<PaymentId>,
     credit: Credit,
-    /// Payments that credit has paid before it was heard that they are owed.
-    covered: BTreeSet<PaymentId>,
+    /// Payments that are owed no more: the end of their ride may be heard after that, and again.
+    settled: BTreeSet<PaymentId>,
     /// What he is about to put in.
     top_ups: BTreeMap<PaymentId, Centavos>,
     known: Known,
@@ -142,7 +142,7 @@ impl PassengerMachine {
             reserved: None,
             owed: records.owed.into_iter().collect(),
             credit: Credit::restore(records.lots, records.uses),
-            covered: BTreeSet::new(),
+            settled: BTreeSet::new(),
             top_ups: records.top_ups.into_iter().collect(),
             known: records.commands.into_iter().collect(),
             passivate_after,
@@ -216,9 +216,14 @@ impl PassengerMachine {
     }
 
     fn ended(&mut self, ride: RideId, owes: Option<PaymentId>) {
-        self.owed.extend(owes.filter(|payment| !self.covered.remove(payment)));
+        self.owed.extend(owes.filter(|payment| !self.settled.contains(payment)));
         self.active.take_if(|active| *active == ride);
         self.reserved.take_if(|reserved| reserved.ride == ride);
+    }
+
+    fn is_settled(&mut self, payment: PaymentId) {
+        self.owed.remove(&payment);
+        self.settled.insert(payment);
     }
 
     fn alarm<R>(&mut self, turn: &mut Turn<'_, R>) {
@@ -281,9 +286,7 @@ impl<R> Machine for Riding<R> {
             }
             PassengerInput::Opened { ride, key } => machine.opened(turn, ride, key),
             PassengerInput::Ended { ride, owes } => machine.ended(ride, owes),
-            PassengerInput::Settled { payment } => {
-                machine.owed.remove(&payment);
-            }
+            PassengerInput::Settled { payment } => machine.is_settled(payment),
             PassengerInput::TopUp { ask, payment, amount } => {
                 if let Some(ask) = machine.known.replay(turn, ask) {
                     machine.top_up(turn, ask, (payment, amount));

@@ -117,8 +117,8 @@ impl PassengerMachine {
         let known = self.credit.answer(payment, number);
         let amount = known.unwrap_or_else(|| self.pay(turn, (payment, number), upto));
         // Nothing is left to pay, whether or not he has heard that there was.
-        if amount >= upto && !self.owed.remove(&payment) {
-            self.covered.insert(payment);
+        if amount >= upto {
+            self.is_settled(payment);
         }
         turn.tell_payment(payment, PaymentInput::Credited { number, amount });
     }

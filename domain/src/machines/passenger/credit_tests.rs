@@ -199,8 +199,13 @@ fn an_end_that_is_heard_after_credit_has_paid_for_it_is_no_debt() {
     };
     ended(&mut he);
     assert!(he.0.owes().is_empty(), "words overtake each other");
+    ended(&mut he);
+    assert!(he.0.owes().is_empty(), "and are said again");
     let mut poor = machine(PassengerRecords::default());
     step(&mut poor, uses(1, 500));
     ended(&mut poor);
     assert!(!poor.0.owes().is_empty());
+    step(&mut poor, PassengerInput::Settled { payment: PAYMENT });
+    ended(&mut poor);
+    assert!(poor.0.owes().is_empty(), "what was paid is not owed again");
 }
