@@ -25,7 +25,7 @@ use crate::served::Settings;
 
 /// Passengers, and as many drivers.
 pub(crate) const PAIRS: usize = 16;
-/// A pair accepts a ride this often, if it can.
+/// A pair accepts a ride this often in the mean, if it can.
 const EVERY: Duration = Duration::from_millis(100);
 /// A ride that is not offered within this time is given up.
 const OFFERED_WITHIN: Duration = Duration::from_secs(10);
@@ -141,11 +141,13 @@ async fn ride_while_connected(
     let dropoff = Coordinates::new(place.lat() + 0.03, place.lng())?;
     let request = json!({"pickup": place, "dropoff": dropoff, "category": "economy",
         "payment_method": "pix"});
-    // Not all pairs in the same moment.
-    let mut next = Instant::now() + EVERY.mul_f64(rand::random_range(0.0..1.0));
+    // Never in step: pairs at one fixed pace that a pause had brought into one moment would stay
+    // there, and every accept after it would be one of sixteen at once.
+    let pause = || EVERY.mul_f64(rand::random_range(0.0..2.0));
+    let mut next = Instant::now() + pause();
     loop {
         tokio::time::sleep_until(next.into()).await;
-        next = Instant::now().max(next + EVERY);
+        next = Instant::now().max(next + pause());
         let asked = passenger.done(("ride.request", None), &request).await?;
         let Entity { id } = serde_json::from_str(asked.get())?;
         let offered = driver.told("offer.made", id);

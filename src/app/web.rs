@@ -36,8 +36,11 @@ use crate::realtime::{self, Hub, RealtimeState};
 /// Linux keeps twice as much: for its own books. What a client that does not read is given in vain
 /// is as much; one that reads gets it a hundred kilobytes a second even over half a world.
 const SEND_BUFFER_BYTES: usize = 8 << 10;
+/// What may wait in the system of what is not on its way yet. The rest waits in the engine, where
+/// what is shown and forgotten is still replaced by what is newer.
+const UNSENT_BYTES: u32 = 2 << 10;
 /// What the server gathers for a connection whose system takes no more.
-const GATHERED_BYTES: usize = 4 << 10;
+const GATHERED_BYTES: usize = 2 << 10;
 /// How long sent bytes may be untaken before the connection is given up, whatever still waits for
 /// it: a session that was closed as slow is really gone by then, not only for the engine. A phone
 /// in a tunnel comes back by a new connection, and resumes.
@@ -210,6 +213,7 @@ fn bound(connection: &dyn Any) {
     let socket = SockRef::from(stream);
     let outcome = socket
         .set_send_buffer_size(SEND_BUFFER_BYTES)
+        .and_then(|()| socket.set_tcp_notsent_lowat(UNSENT_BYTES))
         .and_then(|()| socket.set_tcp_user_timeout(Some(UNTAKEN_FOR)))
         .and_then(|()| socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENT_FOR)));
     if let Err(error) = outcome {
@@ -278,4 +282,22 @@ pub(super) fn listen_metrics(
     let handle = server.handle();
     tokio::spawn(server);
     Ok(Some(handle))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_system_keeps_little_for_a_connection_and_not_for_ever() -> std::io::Result<()> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let connection = TcpStream::connect(listener.local_addr()?).await?;
+        bound(&connection);
+        let socket = SockRef::from(&connection);
+        assert!(socket.send_buffer_size()? <= 2 * SEND_BUFFER_BYTES);
+        assert_eq!(socket.tcp_notsent_lowat()?, UNSENT_BYTES);
+        assert_eq!(socket.tcp_user_timeout()?, Some(UNTAKEN_FOR));
+        assert!(socket.keepalive()?);
+        Ok(())
+    }
 }

@@ -21,7 +21,7 @@ use futures_util::StreamExt;
 use super::wire::{self, Decoder, Fault, Message, Op};
 
 /// Bytes that may wait in here for the connection, and one frame more.
-const ROOM: usize = 4 << 10;
+const ROOM: usize = 2 << 10;
 
 /// Nobody is there any more.
 #[derive(Debug)]

@@ -11,14 +11,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ibora::bots::Person;
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::{Builder, Runtime};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use uuid::Uuid;
 
 use super::kernel::Kernel;
@@ -41,9 +41,14 @@ const OPEN_WITHIN: Duration = Duration::from_secs(15);
 /// Each client is looked at by itself, at its own moments: seen all at once to be cut off, they
 /// would also come back at once.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// One that is stuck is looked at less often: each look is a question to the kernel, and witnesses
-/// would wait for thousands of them a second.
-const LOOK_WHEN_STUCK: Duration = Duration::from_secs(1);
+/// One that is stuck is looked at less often, and the closer the longer it was carried, of what is
+/// promised: each look is a question to the kernel, and witnesses would wait for thousands of them
+/// a second.
+const CARRIED_MAX: Duration = Duration::from_secs(10);
+const LOOK_CLOSELY: Duration = Duration::from_millis(100);
+/// Looks fall on moments that are so far apart, several on each: to wake up for every one of a
+/// thousand clients would cost the machine more than to look.
+const LOOKS_APART: Duration = Duration::from_millis(10);
 /// A queue that has not grown for this long is stuck.
 const STUCK: Duration = Duration::from_secs(1);
 
@@ -84,6 +89,7 @@ struct Shared {
     address: SocketAddr,
     question: Question,
     kernel: Kernel,
+    begun: Instant,
     seen: Mutex<Seen>,
 }
 
@@ -139,7 +145,8 @@ impl Frozen {
         engine_pid: u32,
     ) -> anyhow::Result<Self> {
         let (question, kernel) = (question.clone(), Kernel::open()?);
-        let shared = Arc::new(Shared { address, question, kernel, seen: Mutex::default() });
+        let (begun, seen) = (Instant::now(), Mutex::default());
+        let shared = Arc::new(Shared { address, question, kernel, begun, seen });
         let thread = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         for person in people {
             thread.spawn(freeze(Arc::clone(&shared), person.clone()));
@@ -199,7 +206,7 @@ async fn until_cut(shared: &Shared, stream: TcpStream) -> anyhow::Result<()> {
     let Question { frames, every } = &shared.question;
     let mut asks = interval(*every);
     asks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut look = std::pin::pin!(sleep(LOOK_EVERY));
+    let mut look = std::pin::pin!(sleep_until(shared.look_after(LOOK_EVERY)));
     // What the socket did not take of the last questions.
     let mut rest: &[u8] = &[];
     loop {
@@ -208,8 +215,7 @@ async fn until_cut(shared: &Shared, stream: TcpStream) -> anyhow::Result<()> {
                 if watched.is_cut()? {
                     return Ok(());
                 }
-                let next = if watched.is_stuck { LOOK_WHEN_STUCK } else { LOOK_EVERY };
-                look.set(sleep(next));
+                look.set(sleep_until(shared.look_after(watched.pause())));
             }
             _ = asks.tick(), if watched.grows => {
                 if rest.is_empty() {
@@ -224,10 +230,26 @@ async fn until_cut(shared: &Shared, stream: TcpStream) -> anyhow::Result<()> {
     }
 }
 
+impl Shared {
+    /// The first moment for a look that is so far away.
+    fn look_after(&self, pause: Duration) -> Instant {
+        let at = self.begun.elapsed() + pause;
+        let beyond = at.as_nanos() % LOOKS_APART.as_nanos();
+        let beyond = Duration::from_nanos(u64::try_from(beyond).unwrap_or(0));
+        self.begun + at + (LOOKS_APART - beyond)
+    }
+}
+
 impl<'a> Watched<'a> {
     fn begin(shared: &'a Shared, client: SocketAddr) -> Self {
         shared.seen.lock().open += 1;
         Self { shared, client, unsent: 0, since: Instant::now(), grows: true, is_stuck: false }
+    }
+
+    /// How long until it is to be looked at again.
+    fn pause(&self) -> Duration {
+        let left = CARRIED_MAX.saturating_sub(self.since.elapsed());
+        if self.is_stuck { (left / 4).max(LOOK_CLOSELY) } else { LOOK_EVERY }
     }
 
     /// Looks whether the engine has closed the socket, and at what waits in it.

@@ -93,7 +93,7 @@ impl<'v> Form<'v> {
     pub fn close<T>(mut self, made: Option<T>) -> Read<T> {
         if let Some(fields) = self.fields {
             let unknown = fields.keys().filter(|name| !self.known.contains(&name.as_str()));
-            self.faults.extend(unknown.map(|name| {
+            self.faults.extend(unknown.take(FAULTS_MAX).map(|name| {
                 FieldError::new(shown(name), "unknown_field", "there is no such field")
             }));
         }
@@ -107,6 +107,9 @@ impl<'v> Form<'v> {
 
 /// A name that a client made up, fit to be shown.
 pub(super) fn shown(name: &str) -> String {
+    if name.len() <= NAME_CHARS_MAX && !name.chars().any(char::is_control) {
+        return name.to_owned();
+    }
     let mut shown = String::with_capacity(name.len().min(NAME_CHARS_MAX));
     shown.extend(name.chars().filter(|symbol| !symbol.is_control()).take(NAME_CHARS_MAX));
     shown
