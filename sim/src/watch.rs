@@ -240,12 +240,17 @@ impl World {
             })
             .flatten()
             .collect();
-        // One whose time is over, and whose end is not recorded yet, takes no slot.
-        let at = write.decisions.iter().map(|decision| decision.at).max().unwrap_or(UnixMillis(0));
+        let offer_ttl = self.rides.offer_ttl;
         for driver in drivers {
             let open = self.watch.open_rides().filter_map(|ride| ride.open_offer_to(driver));
-            let lasts = |end: UnixMillis| self.rides.accepts_until(end) >= at;
-            let count = open.filter(|offer| lasts(offer.expires_at)).count();
+            let ends: Vec<UnixMillis> = open.map(|offer| offer.expires_at).collect();
+            // By the moments at which they were made: a write may come long after that of a later
+            // one. One whose time is over, and whose end is not recorded yet, takes no slot.
+            let at_once = |at: UnixMillis| {
+                let lasts = |end: UnixMillis| self.rides.accepts_until(end) >= at;
+                ends.iter().filter(|end| **end - offer_ttl <= at && lasts(**end)).count()
+            };
+            let count = ends.iter().map(|end| at_once(*end - offer_ttl)).max().unwrap_or(0);
             let many = count > self.drivers.offers_max;
             // By clocks that disagree, what is over for one is not for the other.
             let skewed = self.plan.iter().any(|fault| fault.kind == Kind::Skew);
