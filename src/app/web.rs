@@ -33,8 +33,8 @@ use crate::pix::inbound::{self, Callbacks, Proof};
 use crate::readmodel::{Ledger, Rides};
 use crate::realtime::{self, Hub, RealtimeState};
 
-/// Linux keeps twice as much: for its own books. What a client that does not read is given in vain
-/// is as much; one that reads gets it a hundred kilobytes a second even over half a world.
+/// Linux keeps twice as much: for its own books. It bounds what is on its way to a client: a
+/// hundred kilobytes a second even over half a world.
 const SEND_BUFFER_BYTES: usize = 8 << 10;
 /// What may wait in the system of what is not on its way yet. The rest waits in the engine, where
 /// what is shown and forgotten is still replaced by what is newer.

@@ -107,6 +107,7 @@ impl<'v> Form<'v> {
 
 /// A name that a client made up, fit to be shown.
 pub(super) fn shown(name: &str) -> String {
+    // Nearly all are: copied whole rather than sign by sign, for refusals must stay cheap.
     if name.len() <= NAME_CHARS_MAX && !name.chars().any(char::is_control) {
         return name.to_owned();
     }
