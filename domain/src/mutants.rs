@@ -65,6 +65,7 @@ mutants! {
     ZoneIgnored "zone-ignored" "A ride is dispatched by the town's policy, not by its zone's."
     IdReused "id-reused" "A driver uses the id of one accept for another."
     IdPassedOn "id-passed-on" "A driver uses the id of an accept for a command of another kind."
+    IdNotHandedOn "id-not-handed-on" "A machine is not told of what an earlier one passed on."
     IdKept "id-kept" "The id of a command that left no record stays used."
     ReadTooEarly "read-too-early" "A machine is built again before its last records are settled."
     ToldOnce "dedup-by-e2e-alone" "Of one Pix the provider is listened to once."

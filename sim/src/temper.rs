@@ -77,7 +77,7 @@ impl Temper {
             taps_twice: one_of(&[0, 15, 50]),
             wavers: one_of(&[5, 20, 60]),
             gives_back: one_of(&[1, 5, 20]),
-            reuses_ids: one_of(&[0, 0, 10]),
+            reuses_ids: one_of(&[0, 0, 10, 40]),
             town,
             purse,
         }

@@ -43,7 +43,10 @@ pub(super) async fn start(
         }
         Entity::Driver(id) => {
             let now = ports.clock.now();
-            let known = records.driver(id, now).await?;
+            // Asked for before the records are read: what is recorded meanwhile is known then.
+            let under_way = ports.running.of(id);
+            let mut known = records.driver(id, now).await?;
+            known.elsewhere.extend(under_way);
             let policy = Arc::clone(&ports.driver_policy);
             let mut machine = DriverMachine::new(id, policy, known, now);
             machine.wake(&mut first);

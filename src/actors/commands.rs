@@ -1,6 +1,5 @@
 //! Commands: what REST and sessions both build, and the one place that says who may send which.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use ibora_domain::category::Category;
@@ -21,7 +20,6 @@ use ibora_domain::refusal::Refusal;
 use ibora_domain::ride::{
     Cancel, CancelAs, CancelReason, DriverPosition, Order, PaymentMethod, Rating, Stars,
 };
-use parking_lot::Mutex;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -309,54 +307,10 @@ pub(super) fn refuse_overloaded(envelope: Envelope<Reply>) {
     }
 }
 
-/// Commands that are being decided, by key: a second sending meanwhile is told so.
-#[derive(Default)]
-pub(super) struct Running {
-    keys: Mutex<HashSet<(UserId, Arc<str>)>>,
-}
-
-/// Ends a command's entry, however it ends.
-pub struct RunningGuard<'a> {
-    running: &'a Running,
-    key: (UserId, Arc<str>),
-}
-
-impl Running {
-    /// Enters a command; `None` where the same key is being decided.
-    pub(super) fn enter(&self, key: &CommandKey) -> Option<RunningGuard<'_>> {
-        let key = (key.principal, Arc::clone(&key.id));
-        let entered = self.keys.lock().insert(key.clone());
-        // Made only where it is given out: one that is dropped ends the entry of the one running.
-        entered.then(|| RunningGuard { running: self, key })
-    }
-}
-
-impl Drop for RunningGuard<'_> {
-    fn drop(&mut self) {
-        self.running.keys.lock().remove(&self.key);
-    }
-}
-
 /// The label under which an answer is counted.
 pub(super) fn outcome(answer: &Answer) -> &'static str {
     match answer {
         Ok(_) => "ok",
         Err(refusal) => refusal.code(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_is_free_again_only_when_the_command_that_took_it_ends() {
-        let running = Running::default();
-        let key = CommandKey { principal: UserId(Uuid::nil()), id: "k".into(), fingerprint: 0 };
-        let first = running.enter(&key).expect("free");
-        assert!(running.enter(&key).is_none());
-        assert!(running.enter(&key).is_none(), "the one refused did not end the one running");
-        drop(first);
-        assert!(running.enter(&key).is_some());
     }
 }

@@ -19,6 +19,7 @@ mod ports;
 mod positions;
 mod quotes;
 mod registry;
+mod running;
 mod shell;
 mod snapshot;
 
@@ -43,7 +44,7 @@ use crate::geo::{LiveIndex, Router};
 use crate::journal::{Journal, ReadError, Standing};
 use crate::obs::{Metrics, failpoint};
 use alarms::Alarms;
-use commands::{LookedUp, Running};
+use commands::LookedUp;
 use ports::Ports;
 use quotes::{Quotes, measure};
 use registry::Registry;
@@ -51,10 +52,11 @@ use registry::Registry;
 /// An event of a stream, as sessions and long polls send it.
 pub use crate::journal::Published;
 pub use clock::Clock;
-pub use commands::{Caller, Command, RideRequest, RunningGuard, Sent};
+pub use commands::{Caller, Command, RideRequest, Sent};
 pub use events::event_json;
 pub use ports::{CarryEffect, PushEphemeral};
 pub use quotes::{Quote, Tariffs, Trip};
+pub use running::RunningGuard;
 pub use snapshot::{Snapshot, Truth, stream_of};
 
 /// How often idle actors are looked for.
@@ -111,7 +113,6 @@ pub struct Dispatch {
     arbiters: Vec<Arbiter>,
     tasks: [tokio::task::AbortHandle; 2],
     quotes: Quotes,
-    running: Running,
     /// Held by every command until it is answered.
     under_way: RwLock<()>,
     deadline: Duration,
@@ -154,6 +155,7 @@ impl Dispatch {
                 wallet_policy: Arc::new(options.payouts.wallets),
                 line_policy: options.payouts.line,
                 on_ride: positions::OnRide::new(&in_flight),
+                running: running::Running::default(),
                 registry: registry.clone(),
             };
             Registry::new(handles, options.mailbox_max, Arc::new(ports))
@@ -186,7 +188,6 @@ impl Dispatch {
             arbiters,
             tasks: [ringing.abort_handle(), sweeping.abort_handle()],
             quotes: Quotes::new(parts.tariffs, options.quote_ttl),
-            running: Running::default(),
             under_way: RwLock::new(()),
             deadline: options.command_deadline,
             closed: AtomicBool::new(false),
@@ -230,10 +231,24 @@ impl Dispatch {
             return Err(Refusal::Overloaded);
         }
         let key = sent.key(caller);
-        let _running = match &key {
-            Some(key) => Some(self.running.enter(key).ok_or(Refusal::IdempotencyInProgress)?),
+        let running = match &key {
+            Some(key) => Some(self.registry.ports.running.enter(caller, key)?),
             None => None,
         };
+        let answer = self.find_out(caller, (sent, key), origin).await;
+        if let Some(running) = running {
+            self.conclude(running, &answer);
+        }
+        answer
+    }
+
+    /// Looks up what a command needs, and has it decided.
+    async fn find_out(
+        &self,
+        caller: Caller,
+        (sent, key): (Sent, Option<CommandKey>),
+        origin: Option<Arc<Origin>>,
+    ) -> Answer {
         let order = match &sent.command {
             Command::Request(request) => match self.order(caller, request).await {
                 Ok(order) => Some(order),
@@ -252,7 +267,6 @@ impl Dispatch {
             _ => None,
         };
         let at = self.last_position(caller.user.into());
-        let sent_as = key.clone();
         let Sent { id: _, if_version, command } = sent;
         let answer = self
             .ask(|reply| {
@@ -263,11 +277,6 @@ impl Dispatch {
             .await;
         if let (Some(place), Ok(_)) = (online_at, &answer) {
             self.registry.ports.index.update(caller.user.into(), place, self.now());
-        }
-        if let (Some(key), Err(refusal)) = (sent_as, &answer)
-            && refusal.is_of_nothing()
-        {
-            self.unused(caller, key);
         }
         answer
     }

@@ -6,8 +6,7 @@ use ibora_domain::machines::{DriverInput, Envelope};
 use ibora_domain::person::Role;
 use ibora_domain::refusal::Refusal;
 
-use super::commands::RunningGuard;
-use super::{Caller, Command, Dispatch};
+use super::{Caller, Command, Dispatch, RunningGuard};
 
 impl Dispatch {
     /// Takes a key for as long as the guard lives; no other command runs under it meanwhile. A
@@ -21,21 +20,35 @@ impl Dispatch {
         caller: Caller,
         key: &CommandKey,
     ) -> Result<RunningGuard<'_>, Refusal> {
-        let running = self.running.enter(key).ok_or(Refusal::IdempotencyInProgress)?;
+        let running = self.registry.ports.running.enter(caller, key)?;
         if caller.role == Role::Driver {
-            self.may_act()?;
             let (driver, key) = (caller.user.into(), key.clone());
-            self.ask(|reply| Envelope::Driver(driver, DriverInput::Claim { key, reply })).await?;
+            let claim = |reply| Envelope::Driver(driver, DriverInput::Claim { key, reply });
+            let claimed = match self.may_act() {
+                Ok(()) => self.ask(claim).await,
+                Err(refusal) => Err(refusal),
+            };
+            if let Err(refusal) = claimed {
+                self.conclude(running, &Err(refusal));
+                return Err(refusal);
+            }
         }
         Ok(running)
     }
 
-    /// A command left no record: its key is as if it had not been used.
-    pub fn unused(&self, caller: Caller, key: CommandKey) {
-        if caller.role == Role::Driver {
-            let unused = DriverInput::Unused { key };
-            self.registry.send(Envelope::Driver(caller.user.into(), unused));
+    /// A command leaves no record: its key is as if it had not been used.
+    pub fn unused(&self, running: &RunningGuard<'_>) {
+        if let Some((driver, key)) = running.of_nothing() {
+            self.registry.send(Envelope::Driver(driver, DriverInput::Unused { key }));
         }
+    }
+
+    /// A command is answered.
+    pub(super) fn conclude(&self, running: RunningGuard<'_>, answer: &Answer) {
+        if answer.as_ref().is_err_and(|refusal| refusal.is_of_nothing()) {
+            self.unused(&running);
+        }
+        running.end(answer.into());
     }
 
     /// The recorded answer to a command; `None` where there is none.

@@ -67,6 +67,7 @@ pub(super) struct Ports {
     pub(super) wallet_policy: Arc<WalletPolicy>,
     pub(super) line_policy: LinePolicy,
     pub(super) on_ride: super::positions::OnRide,
+    pub(super) running: super::running::Running,
     pub(super) positions: super::positions::Counts,
     /// Places for rides that ask a server how long their way takes.
     pub(super) asking: Arc<Semaphore>,

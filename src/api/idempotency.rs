@@ -9,6 +9,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, IF_MATCH};
 use ibora_domain::facts::{Answer, CommandKey};
 use ibora_domain::field::FieldError;
+use ibora_domain::machines::Waited;
 use serde_json::Value;
 
 use super::Api;
@@ -69,8 +70,9 @@ where
     let Some(id) = id else { return Ok(work(None).await?) };
     let fingerprint = Command::fingerprint_of(command);
     let key = CommandKey { principal: caller.user, id: Arc::from(id), fingerprint };
-    let _running = api.dispatch.claim(caller, &key).await?;
+    let running = api.dispatch.claim(caller, &key).await?;
     if let Some(answer) = api.dispatch.answered(&key).await? {
+        running.end(Waited::Recorded);
         return again(answer, status);
     }
     match work(Some(key.clone())).await {
@@ -81,11 +83,15 @@ where
         },
         Err(error) => {
             if matches!(error, AccountError::Invalid(_) | AccountError::NotFound) {
-                api.dispatch.unused(caller, key);
+                api.dispatch.unused(&running);
+                running.end(Waited::Refused);
             }
             Err(error.into())
         }
-        Ok(response) => Ok(response),
+        Ok(response) => {
+            running.end(Waited::Recorded);
+            Ok(response)
+        }
     }
 }
 

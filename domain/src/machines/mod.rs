@@ -20,6 +20,7 @@ mod ride;
 #[cfg(test)]
 pub(crate) mod tests;
 mod turns;
+mod under_way;
 mod wallet;
 
 use std::fmt;
@@ -49,6 +50,7 @@ pub use payment::{PaymentInput, PaymentMachine, PaymentRecords};
 pub use payout_line::{LineInput, LinePolicy, PayoutLineMachine, Resumed};
 pub use ride::{Ahead, DriverCommand, ReadAs, RideInput, RideMachine, RideRecords};
 pub use turns::{Act, Leave, Lost, TurnEnd, Turns, lose};
+pub use under_way::{UnderWay, Waited};
 pub use wallet::{
     LineNews, Sweep, Verdict, WalletInput, WalletMachine, WalletPolicy, WalletRecords, Wanted,
     day_of, start_of_day,

@@ -32,6 +32,7 @@ impl World {
     /// An offer is shown.
     pub(super) fn offered(&mut self, app: usize, ride: RideId, offer: OfferId) {
         self.apps[app].offers.insert(ride, offer);
+        self.apps[app].offered = Some(ride);
         let after = match self.chance.below(10) {
             0 => self.chance.between(12 * SECOND, 18 * SECOND),
             _ => self.chance.between(300 * MS, self.temper.looks),

@@ -106,6 +106,8 @@ pub struct App {
     /// The chained ride that comes after it.
     pub next: Option<Seen>,
     pub offers: BTreeMap<RideId, OfferId>,
+    /// The ride that was offered last.
+    offered: Option<RideId>,
     /// The newest version of each ride that it was told of.
     versions: BTreeMap<RideId, u64>,
     stepping: bool,
@@ -140,6 +142,7 @@ impl App {
             ride: None,
             next: None,
             offers: BTreeMap::new(),
+            offered: None,
             versions: BTreeMap::new(),
             stepping: false,
             snapshot: 0,
@@ -243,13 +246,17 @@ impl World {
         phone.commands += 1;
         let new = || Arc::from(format!("{}-{}", phone.name(), phone.commands));
         let id: Arc<str> = phone.used.clone().filter(|_| again).unwrap_or_else(new);
+        self.ask_as(app, &id, command);
+    }
+
+    fn ask_as(&mut self, app: usize, id: &Arc<str>, command: Command) {
         let command = match command {
-            Command::Request { metres, .. } => Command::Request { intent: Arc::clone(&id), metres },
+            Command::Request { metres, .. } => Command::Request { intent: Arc::clone(id), metres },
             command => command,
         };
         let doing = Doing { command: Rc::new(command), attempt: 0 };
-        phone.doing.insert(Arc::clone(&id), doing);
-        self.transmit(app, &id);
+        self.apps[app].doing.insert(Arc::clone(id), doing);
+        self.transmit(app, id);
     }
 
     /// Sends a command, by the session or by REST.
@@ -316,6 +323,11 @@ impl World {
         match answer {
             Ok(done) => self.went_well(app, &command, &done.body),
             Err(refusal) => self.went_wrong(app, &command, refusal),
+        }
+        // A broken app has one id for all that it has to do with an offer, however late.
+        let offered = self.apps[app].offered.filter(|_| !self.closing);
+        if let Some(ride) = offered.filter(|_| self.chance.percent(self.temper.reuses_ids)) {
+            self.ask_as(app, id, Command::Accept { ride, offer: None });
         }
     }
 

@@ -102,13 +102,14 @@ impl Database {
         }
     }
 
-    /// The later statements, which may see what was committed since.
+    /// The later statements, which may see what was committed since. What is known beside the
+    /// records comes after them.
     pub fn driver_has(&self, id: DriverId, now: UnixMillis, records: &mut DriverRecords) {
         let slot =
             |open: OpenOffer| Slot { ride: open.ride, of: WaveId::UNKNOWN, until: open.until };
         records.open_offers = self.open_offers(id, now).into_iter().map(slot).collect();
         records.commands = self.past_commands(id.0);
-        records.elsewhere = self.used_elsewhere(id);
+        records.elsewhere.splice(..0, self.used_elsewhere(id));
     }
 
     /// Ids under which rides answered a driver.

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use ibora_domain::facts::Entity;
-use ibora_domain::ids::{DriverId, PassengerId, RideId};
+use ibora_domain::ids::{DriverId, PassengerId, RideId, UserId};
 use ibora_domain::machines::{
     DispatcherInput, DispatcherMachine, DriverInput, DriverMachine, Driving, Envelope, LineInput,
     Output, Outputs, PassengerInput, PassengerMachine, PaymentInput, RideInput, RideMachine,
@@ -100,7 +100,13 @@ impl Engine {
     /// The first statements of an entity whose records others write too. False: one is enough.
     fn read_first(&mut self, world: &World, entity: Entity) -> bool {
         let first = match entity {
-            Entity::Driver(id) => Read::Driver(Box::new(world.db.driver_stands(id))),
+            Entity::Driver(id) => {
+                let mut stands = world.db.driver_stands(id);
+                if !is(Mutant::IdNotHandedOn) {
+                    stands.elsewhere = self.under_way.of(id.into());
+                }
+                Read::Driver(Box::new(stands))
+            }
             Entity::Passenger(id) => Read::Passenger(world.db.active_passengers.get(&id).copied()),
             Entity::Wallet(id) => {
                 let (available, owed) = world.db.wallet_balances(id);
@@ -270,12 +276,14 @@ impl Engine {
         self.activate(world, entity, Build::Again { after }, Vec::new());
     }
 
-    /// A machine panics: the `number`th of those that are at work, or else of those that live, if
-    /// it has not panicked too often.
+    /// A machine panics: the `number`th of those that are at work, or have passed a command on that
+    /// is not answered yet, or else of those that live, if it has not panicked too often.
     pub fn panic(&mut self, world: &mut World, number: usize) {
         let may = |entity: &Entity| self.panics.get(entity).is_none_or(|count| *count < 2);
         let living = self.actors().filter(|(entity, _)| may(entity));
-        let (idle, busy): (Vec<_>, Vec<_>) = living.partition(|(_, actor)| actor.is_idle());
+        let (idle, busy): (Vec<_>, Vec<_>) = living.partition(|(entity, actor)| {
+            actor.is_idle() && self.under_way.of(UserId(entity.id())).is_empty()
+        });
         let those = if busy.is_empty() { idle } else { busy };
         if let Some((entity, _)) = those.get(number % those.len().max(1)) {
             let entity = *entity;

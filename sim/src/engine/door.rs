@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ibora_domain::facts::{Answer, CommandKey};
 use ibora_domain::ids::UserId;
 use ibora_domain::journal::Standing;
-use ibora_domain::machines::{Ask, DriverInput, Envelope};
+use ibora_domain::machines::{Ask, DriverInput, Envelope, Waited};
 use ibora_domain::mutants::{Mutant, is};
 use ibora_domain::refusal::Refusal;
 
@@ -85,16 +85,10 @@ impl Engine {
         command: &Rc<Command>,
     ) {
         let key = command.key(user, id);
-        let entry = (user, Arc::clone(id));
-        let refused = match self.may_act(world) {
-            Ok(()) if self.running.contains(&entry) => Err(Refusal::IdempotencyInProgress),
-            may => may,
-        };
-        if let Err(refusal) = refused {
+        if let Err(refusal) = self.may_act(world).and_then(|()| self.under_way.enter(&key)) {
             world.say(self.node, &target, Err(refusal));
             return;
         }
-        self.running.insert(entry);
         let (reply, dropped) = world.expect(self.node, target);
         let asked = Asked { user, key: key.clone(), command: Rc::clone(command) };
         if let Some(pending) = world.pending.get_mut(&reply) {
@@ -114,14 +108,7 @@ impl Engine {
         let Some(pending) = world.pending.remove(&reply) else { return };
         if let Some(asked) = &pending.asked {
             world.watch_answer(asked, &answer);
-            if answer.as_ref().is_err_and(|refusal| refusal.is_of_nothing())
-                && people::is_driver(asked.user)
-                && !is(Mutant::IdKept)
-            {
-                let unused = DriverInput::Unused { key: asked.key.clone() };
-                self.send(world, Envelope::Driver(asked.user.into(), unused));
-            }
-            self.running.remove(&(asked.user, Arc::clone(&asked.key.id)));
+            self.nobody_waits(world, asked, &answer);
             if world.trace.is_on() {
                 let (who, what) = (people::name(asked.user.0), asked.command.name());
                 let said = answer.as_ref().map_or_else(|refusal| refusal.code(), |_| "ok");
@@ -132,6 +119,21 @@ impl Engine {
             Target::Opening { number } => self.opened(world, number, answer),
             target => world.say(self.node, &target, answer),
         }
+    }
+
+    /// Nobody waits for a command any more.
+    fn nobody_waits(&mut self, world: &mut World, asked: &Asked, answer: &Answer) {
+        let (key, driver) = (&asked.key, people::is_driver(asked.user));
+        let of_nothing = answer.as_ref().is_err_and(|refusal| refusal.is_of_nothing());
+        if of_nothing && self.under_way.is_of_nothing(key) && driver && !is(Mutant::IdKept) {
+            let unused = DriverInput::Unused { key: key.clone() };
+            self.send(world, Envelope::Driver(asked.user.into(), unused));
+        }
+        let waited = match Waited::from(answer) {
+            Waited::InVain if !driver => Waited::Refused,
+            waited => waited,
+        };
+        self.under_way.leave(key, waited);
     }
 
     /// Answers with the stored result of a command, once it is read.

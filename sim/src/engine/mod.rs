@@ -14,16 +14,15 @@ mod sessions;
 mod turns;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
-use std::sync::Arc;
 
 use ibora_domain::facts::{CommandKey, Entity, RideRow};
 use ibora_domain::ids::{DriverId, RideId, UserId};
 use ibora_domain::journal::{Lease, Numbers};
 use ibora_domain::machines::{
     DispatcherMachine, DriverRecords, Driving, Envelope, Machine, Market, Outputs, PaymentMachine,
-    PayoutLineMachine, RideMachine, Riding, Turns, WalletMachine,
+    PayoutLineMachine, RideMachine, Riding, Turns, UnderWay, WalletMachine,
 };
 use ibora_domain::money::Centavos;
 use ibora_domain::ride::Status;
@@ -263,7 +262,8 @@ pub struct Engine {
     pub on_ride: BTreeMap<Uuid, Had>,
     /// Chained rides, which their drivers do next.
     pub next_ride: BTreeMap<DriverId, RideId>,
-    running: BTreeSet<(UserId, Arc<str>)>,
+    /// Commands that are not answered yet, or nobody knows how.
+    under_way: UnderWay,
     pub sessions: BTreeMap<u64, Session>,
     pub hub: BTreeMap<UserId, Vec<u64>>,
     openings: sessions::Openings,
@@ -295,7 +295,7 @@ impl Engine {
             index: BTreeMap::new(),
             on_ride: BTreeMap::new(),
             next_ride: BTreeMap::new(),
-            running: BTreeSet::new(),
+            under_way: UnderWay::default(),
             sessions: BTreeMap::new(),
             hub: BTreeMap::new(),
             openings: sessions::Openings::new(),

@@ -2,8 +2,11 @@
 
 use actix_web::http::Method;
 use ibora::actors::{Caller, Command};
+use ibora_domain::facts::Entity;
 use ibora_domain::ids::RideId;
-use serde_json::json;
+use ibora_domain::ride::CancelReason;
+use serde_json::{Value, json};
+use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
 use super::client::Client;
@@ -160,5 +163,87 @@ async fn the_id_of_a_passenger_s_command_is_of_no_other_command_of_any_kind() {
         assert_eq!(world.status(ana, second).await, "searching", "nothing was done");
         world.restart().await;
     }
+    world.stop().await;
+}
+
+/// A ride that the driver has accepted, and one that is open to him still. The first is written by
+/// another lane than the driver, of two.
+async fn his_and_another(world: &World, driver: Caller) -> (RideId, RideId) {
+    let open = world.request(world.passenger().await).await;
+    world.offered(driver, open).await;
+    loop {
+        let passenger = world.passenger().await;
+        let ride = world.request(passenger).await;
+        if ride.shard().number() % 2 == driver.user.shard().number() % 2 {
+            let cancel = Command::Cancel { ride, reason: CancelReason::Other, note: None };
+            world.send(passenger, cancel).await.expect("canceled");
+            continue;
+        }
+        world.offered(driver, ride).await;
+        world.send(driver, Command::Accept { ride, offer_id: None }).await.expect("his");
+        return (ride, open);
+    }
+}
+
+/// Has him arrive under `id` with a database that cannot record it, and his actor die and be built
+/// again meanwhile. The database can once the transaction ends that is given back.
+async fn lose_the_actor_meanwhile(
+    world: &World,
+    (driver, car): (Caller, &mut Client),
+    (id, his): (&str, RideId),
+) -> Transaction<'static, Postgres> {
+    let owner = world.owner_pool().await;
+    let mut rival = owner.begin().await.expect("begins");
+    let ride = sqlx::query("SELECT FROM rides WHERE id = $1 FOR UPDATE").bind(his.0);
+    ride.execute(&mut *rival).await.expect("locked");
+    car.command_as(id, "ride.arrive", Some(his.0), json!({})).await;
+    let waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted
+                                AND transactionid::text = txid_current()::text)";
+    let mut write_waits =
+        async || sqlx::query_scalar(waits).fetch_one(&mut *rival).await.expect("reads");
+    world.until("the write waits", &mut write_waits).await;
+    assert!(world.dispatch().crash(Entity::Driver(driver.user.into())));
+    let is_built = async || world.dispatch().driver(driver.user.into()).await.is_ok();
+    world.until("his actor is built again", is_built).await;
+    rival
+}
+
+#[actix_web::test]
+async fn an_id_outlives_the_actor_that_passed_it_on() {
+    let settings =
+        [("dispatch.waves", "[3]"), ("dispatch.offer_ttl_ms", "120000"), ("journal.writers", "2")];
+    let world = World::with(&settings).await;
+    let driver = world.drivers_online(1).await[0];
+    let (his, open) = his_and_another(&world, driver).await;
+    let id = Uuid::now_v7().to_string();
+    let mut car = Client::open(&world, driver).await;
+    let rival = lose_the_actor_meanwhile(&world, (driver, &mut car), (&id, his)).await;
+    rival.rollback().await.expect("ends");
+    assert_eq!(car.answer(&id).await["code"], Value::Null, "recorded after his actor was read");
+    assert_eq!(accept(&mut car, &id, open).await, "idempotency_key_reused");
+    assert_eq!(asked(&mut car, &id, "ride.arrive", his.0).await, "ok", "its own command");
+    world.stop().await;
+}
+
+#[actix_web::test]
+async fn an_id_of_which_nobody_knows_the_outcome_is_kept_for_its_command() {
+    let settings = [
+        ("dispatch.waves", "[3]"),
+        ("dispatch.offer_ttl_ms", "120000"),
+        ("journal.writers", "2"),
+        ("actors.command_deadline_ms", "700"),
+    ];
+    let world = World::with(&settings).await;
+    let driver = world.drivers_online(1).await[0];
+    let (his, open) = his_and_another(&world, driver).await;
+    let id = Uuid::now_v7().to_string();
+    let mut car = Client::open(&world, driver).await;
+    let rival = lose_the_actor_meanwhile(&world, (driver, &mut car), (&id, his)).await;
+    assert_eq!(car.answer(&id).await["code"], "unavailable");
+    assert_eq!(accept(&mut car, &id, open).await, "idempotency_key_reused");
+    rival.rollback().await.expect("ends");
+    let again = async || asked(&mut car, &id, "ride.arrive", his.0).await == "ok";
+    world.until("its own command is answered", again).await;
+    assert_eq!(accept(&mut car, &id, open).await, "idempotency_key_reused");
     world.stop().await;
 }
