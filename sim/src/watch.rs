@@ -328,7 +328,15 @@ impl World {
                 });
                 return self.date();
             }
-            Err(refusal) if !refusal.is_result() => return,
+            Err(refusal) if !refusal.is_result() => {
+                let told = self.watch.said.get(&id);
+                let told = told.is_some_and(|(first, _)| *first == key.fingerprint);
+                self.watch.holds(RESULT_1, !told || !refusal.is_of_nothing(), || {
+                    let (who, what) = (people::name(asked.user.0), asked.command.name());
+                    format!("{who} {} {what}: of nothing, and before it was answered", key.id)
+                });
+                return self.date();
+            }
             Ok(_) | Err(_) => {}
         }
         let recorded = match (self.db.result(key), &*asked.command, answer) {

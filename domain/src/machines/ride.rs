@@ -302,17 +302,14 @@ impl<R> RideMachine<R> {
     }
 
     fn rate(&mut self, turn: &mut Turn<'_, R>, ask: Ask<R>, rating: Rating) {
-        let rater = self.ride.as_ref().and_then(|ride| ride.rater(ask.by));
-        let Some(by) = rater else {
+        let Some(by) = self.ride.as_ref().and_then(|ride| ride.rater(ask.by)) else {
             turn.reply(ask.reply, Err(Refusal::NotFound));
             return;
         };
-        if let Some(ask) = self.known.replay(turn, ask) {
-            let now = turn.now;
-            self.command(turn, ask, by.reader(), |ride, policy| {
-                ride.rate(by, rating, now, policy).into()
-            });
-        }
+        let now = turn.now;
+        self.command(turn, ask, by.reader(), |ride, policy| {
+            ride.rate(by, rating, now, policy).into()
+        });
     }
 
     fn read(&self, by: ReadAs, turn: &mut Turn<'_, R>, reply: R) {
@@ -417,7 +414,12 @@ impl<R> Machine for RideMachine<R> {
                     self.cancel(turn, ask, cancel);
                 }
             }
-            RideInput::Rate { ask, rating } => self.rate(turn, ask, rating),
+            RideInput::Rate { ask, rating } => {
+                // One who gave it back may repeat what he said before that.
+                if let Some(ask) = self.known.replay(turn, ask) {
+                    self.rate(turn, ask, rating);
+                }
+            }
             RideInput::Tip { ask, amount } => self.tip(turn, ask, amount),
             RideInput::Read { by, reply } => self.read(by, turn, reply),
             RideInput::Offers { search, wave, candidates } => {

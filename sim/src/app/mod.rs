@@ -3,6 +3,7 @@
 //! An app keeps a session (an old one polls by REST), repeats what got no answer under the same id,
 //! and believes what it is told. What it is told must have no gap.
 
+mod broken;
 mod court;
 mod driver;
 mod link;
@@ -81,6 +82,8 @@ pub struct Doing {
     pub command: Rc<Command>,
     /// How often it was sent: an old timer means an earlier time.
     pub attempt: u64,
+    /// It was answered before, and this answer is no news.
+    again: bool,
 }
 
 /// A phone.
@@ -99,8 +102,7 @@ pub struct App {
     has: Option<(Arc<str>, u64)>,
     pub doing: BTreeMap<Arc<str>, Doing>,
     commands: u64,
-    /// Under this id it was answered last.
-    used: Option<Arc<str>>,
+    past: broken::Past,
     pub online: bool,
     pub ride: Option<Seen>,
     /// The chained ride that comes after it.
@@ -137,7 +139,7 @@ impl App {
             has: None,
             doing: BTreeMap::new(),
             commands: 0,
-            used: None,
+            past: broken::Past::default(),
             online: false,
             ride: None,
             next: None,
@@ -245,7 +247,7 @@ impl World {
         let phone = &mut self.apps[app];
         phone.commands += 1;
         let new = || Arc::from(format!("{}-{}", phone.name(), phone.commands));
-        let id: Arc<str> = phone.used.clone().filter(|_| again).unwrap_or_else(new);
+        let id: Arc<str> = phone.past.last().filter(|_| again).unwrap_or_else(new);
         self.ask_as(app, &id, command);
     }
 
@@ -254,7 +256,7 @@ impl World {
             Command::Request { metres, .. } => Command::Request { intent: Arc::clone(id), metres },
             command => command,
         };
-        let doing = Doing { command: Rc::new(command), attempt: 0 };
+        let doing = Doing { command: Rc::new(command), attempt: 0, again: false };
         self.apps[app].doing.insert(Arc::clone(id), doing);
         self.transmit(app, id);
     }
@@ -317,18 +319,14 @@ impl World {
             self.to_app(app, after, AppEvent::Again { id: Arc::clone(id), attempt });
             return;
         }
-        let command = Rc::clone(&doing.command);
-        self.apps[app].used = Some(Arc::clone(id));
+        let (command, again) = (Rc::clone(&doing.command), doing.again);
         self.apps[app].doing.remove(id);
         match answer {
+            _ if again => {}
             Ok(done) => self.went_well(app, &command, &done.body),
             Err(refusal) => self.went_wrong(app, &command, refusal),
         }
-        // A broken app has one id for all that it has to do with an offer, however late.
-        let offered = self.apps[app].offered.filter(|_| !self.closing);
-        if let Some(ride) = offered.filter(|_| self.chance.percent(self.temper.reuses_ids)) {
-            self.ask_as(app, id, Command::Accept { ride, offer: None });
-        }
+        self.errs(app, id, &command);
     }
 
     fn went_well(&mut self, app: usize, command: &Command, body: &str) {

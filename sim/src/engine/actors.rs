@@ -1,11 +1,12 @@
 //! The registry: finds an entity's machine, builds it when needed, drops it when idle, and builds
 //! it again when it died. As `src/actors/registry.rs` and `activate.rs`.
 
+use std::collections::BTreeSet;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use ibora_domain::facts::Entity;
-use ibora_domain::ids::{DriverId, PassengerId, RideId, UserId};
+use ibora_domain::ids::{DriverId, PassengerId, RideId};
 use ibora_domain::machines::{
     DispatcherInput, DispatcherMachine, DriverInput, DriverMachine, Driving, Envelope, LineInput,
     Output, Outputs, PassengerInput, PassengerMachine, PaymentInput, RideInput, RideMachine,
@@ -276,14 +277,16 @@ impl Engine {
         self.activate(world, entity, Build::Again { after }, Vec::new());
     }
 
-    /// A machine panics: the `number`th of those that are at work, or have passed a command on that
-    /// is not answered yet, or else of those that live, if it has not panicked too often.
+    /// A machine panics: the `number`th of those that are at work, or whose people wait for an
+    /// answer, or else of those that live, if it has not panicked too often.
     pub fn panic(&mut self, world: &mut World, number: usize) {
         let may = |entity: &Entity| self.panics.get(entity).is_none_or(|count| *count < 2);
         let living = self.actors().filter(|(entity, _)| may(entity));
-        let (idle, busy): (Vec<_>, Vec<_>) = living.partition(|(entity, actor)| {
-            actor.is_idle() && self.under_way.of(UserId(entity.id())).is_empty()
-        });
+        let asked = world.pending.values().filter(|pending| pending.node == self.node);
+        let asked: BTreeSet<_> =
+            asked.filter_map(|pending| Some(pending.asked.as_ref()?.user.0)).collect();
+        let (idle, busy): (Vec<_>, Vec<_>) =
+            living.partition(|(entity, actor)| actor.is_idle() && !asked.contains(&entity.id()));
         let those = if busy.is_empty() { idle } else { busy };
         if let Some((entity, _)) = those.get(number % those.len().max(1)) {
             let entity = *entity;

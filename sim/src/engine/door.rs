@@ -125,7 +125,7 @@ impl Engine {
     fn nobody_waits(&mut self, world: &mut World, asked: &Asked, answer: &Answer) {
         let (key, driver) = (&asked.key, people::is_driver(asked.user));
         let of_nothing = answer.as_ref().is_err_and(|refusal| refusal.is_of_nothing());
-        if of_nothing && self.under_way.is_of_nothing(key) && driver && !is(Mutant::IdKept) {
+        if of_nothing && self.under_way.leaves_nothing(key) && driver && !is(Mutant::IdKept) {
             let unused = DriverInput::Unused { key: key.clone() };
             self.send(world, Envelope::Driver(asked.user.into(), unused));
         }

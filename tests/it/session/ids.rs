@@ -247,3 +247,19 @@ async fn an_id_of_which_nobody_knows_the_outcome_is_kept_for_its_command() {
     assert_eq!(accept(&mut car, &id, open).await, "idempotency_key_reused");
     world.stop().await;
 }
+
+#[actix_web::test]
+async fn who_gave_a_ride_back_hears_again_what_he_heard_and_the_id_stays_its_command_s() {
+    let settings = [("dispatch.waves", "[3]"), ("dispatch.offer_ttl_ms", "120000")];
+    let world = World::with(&settings).await;
+    let driver = world.drivers_online(1).await[0];
+    let (his, open) = his_and_another(&world, driver).await;
+    let rated = Uuid::now_v7().to_string();
+    let mut car = Client::open(&world, driver).await;
+    assert_eq!(asked(&mut car, &rated, "ride.rate", his.0).await, "illegal_transition");
+    let cancel = Command::Cancel { ride: his, reason: CancelReason::Other, note: None };
+    world.send(driver, cancel).await.expect("given back");
+    assert_eq!(asked(&mut car, &rated, "ride.rate", his.0).await, "illegal_transition");
+    assert_eq!(accept(&mut car, &rated, open).await, "idempotency_key_reused");
+    world.stop().await;
+}

@@ -6,14 +6,14 @@ use crate::dispatch::Merits;
 use crate::facts::{CommandKey, StreamId, Zone};
 use crate::ids::{DriverId, OfferId};
 use crate::machines::{
-    Ask, Candidate, DispatcherInput, DispatcherMachine, DriverInput, Envelope, Machine, Output,
-    Outputs, PassengerInput, PassengerMachine, PassengerRecords, RideInput, RideMachine,
-    RideRecords, Riding, WaveId,
+    Ask, Candidate, DispatcherInput, DispatcherMachine, DriverCommand, DriverInput, Envelope,
+    Machine, Output, Outputs, PassengerInput, PassengerMachine, PassengerRecords, RideInput,
+    RideMachine, RideRecords, Riding, WaveId,
 };
 use crate::payment::PaymentPolicy;
 use crate::policy::RidePolicy;
 use crate::ride::sample::{self, after, driver, offer_id, passenger, ride_id};
-use crate::ride::{Bid, Status};
+use crate::ride::{Bid, Cancel, CancelAs, CancelReason, Rating, Stars, Status};
 use crate::units::{Metres, Millis, Seconds, UnixMillis};
 
 /// A ride that drivers 1 and 2 are offered, alone with its inputs.
@@ -33,19 +33,8 @@ impl Alone {
     }
 
     fn accept(&mut self, by: DriverId, offer: Option<OfferId>, key: (&str, i64)) -> Outputs<u64> {
-        let ask = Ask {
-            by: by.into(),
-            key: Some(CommandKey {
-                principal: by.into(),
-                id: Arc::from(key.0),
-                fingerprint: key.1,
-            }),
-            if_version: None,
-            origin: None,
-            reply: 0,
-        };
         let bid = Box::new(Bid { offer, ..sample::bid(by) });
-        self.step(RideInput::Accept { ask, bid })
+        self.step(RideInput::Accept { ask: asked(by, key), bid })
     }
 
     fn step(&mut self, input: RideInput<u64>) -> Outputs<u64> {
@@ -59,6 +48,11 @@ impl Alone {
         self.machine.settle(self.now, recording, &mut out);
         out
     }
+}
+
+fn asked(by: DriverId, (id, fingerprint): (&str, i64)) -> Ask<u64> {
+    let key = CommandKey { principal: by.into(), id: Arc::from(id), fingerprint };
+    Ask { by: by.into(), key: Some(key), if_version: None, origin: None, reply: 0 }
 }
 
 fn answers(out: &Outputs<u64>) -> Vec<&'static str> {
@@ -110,6 +104,30 @@ fn the_same_accept_is_answered_the_same_at_every_moment() {
     assert!(answers(&anew).is_empty());
     assert_eq!(answers(&ride.settle(false)), ["ride_already_assigned"]);
     assert_eq!(answers(&ride.accept(driver(3), None, ("e", 1))), ["offer_not_found"]);
+}
+
+#[test]
+fn a_driver_who_gave_the_ride_back_is_told_again_what_he_was_told_before() {
+    let (mut ride, his) = (Alone::new(), driver(1));
+    let rating = || Rating { stars: Stars::try_from(5).expect("stars"), comment: None };
+    let rate = |ride: &mut Alone, id| {
+        answers(&ride.step(RideInput::Rate { ask: asked(his, (id, 1)), rating: rating() }))
+    };
+    let arrive = |ride: &mut Alone, id| {
+        let command = DriverCommand::Arrive { location: None };
+        answers(&ride.step(RideInput::Drive { ask: asked(his, (id, 2)), driver: his, command }))
+    };
+    assert_eq!(answers(&ride.accept(his, None, ("accept", 0))), ["yes"]);
+    assert_eq!(rate(&mut ride, "rate"), ["illegal_transition"]);
+    assert_eq!(arrive(&mut ride, "arrive"), ["yes"]);
+    let cancel = Cancel { by: CancelAs::Driver(his), reason: CancelReason::Other, note: None };
+    let cancel = RideInput::Cancel { ask: asked(his, ("cancel", 3)), cancel };
+    assert_eq!(answers(&ride.step(cancel)), ["yes"]);
+
+    assert_eq!(rate(&mut ride, "rate"), ["illegal_transition"]);
+    assert_eq!(arrive(&mut ride, "arrive"), ["repeated"]);
+    assert_eq!(rate(&mut ride, "arrive"), ["idempotency_key_reused"]);
+    assert_eq!(rate(&mut ride, "new"), ["not_found"], "it is not his any more");
 }
 
 #[test]
