@@ -8,6 +8,7 @@ mod alarms;
 mod clock;
 mod commands;
 mod credits;
+mod decide;
 mod disputes;
 mod estimates;
 mod events;
@@ -28,15 +29,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix::Arbiter;
-use ibora_domain::facts::{Answer, CommandKey, Entity, Origin};
-use ibora_domain::ids::{DriverId, PassengerId, RideId};
+use ibora_domain::facts::{Answer, Entity, Origin};
+use ibora_domain::ids::{DriverId, RideId};
 use ibora_domain::machines::{
-    Ask, DriverInput, DriverPolicy, DriverProfile, Envelope, LinePolicy, RideInput, WalletPolicy,
+    DriverInput, DriverPolicy, DriverProfile, Envelope, LinePolicy, RideInput, WalletPolicy,
 };
 use ibora_domain::place::Coordinates;
 use ibora_domain::policy::RidePolicy;
 use ibora_domain::refusal::Refusal;
-use ibora_domain::ride::{DriverPosition, Order, PassengerCard, Pin};
+use ibora_domain::ride::DriverPosition;
 use ibora_domain::units::{Metres, Millis, UnixMillis};
 use tokio::sync::{RwLock, Semaphore, oneshot};
 
@@ -44,9 +45,8 @@ use crate::geo::{LiveIndex, Router};
 use crate::journal::{Journal, ReadError, Standing};
 use crate::obs::{Metrics, failpoint};
 use alarms::Alarms;
-use commands::LookedUp;
 use ports::Ports;
-use quotes::{Quotes, measure};
+use quotes::Quotes;
 use registry::Registry;
 
 /// An event of a stream, as sessions and long polls send it.
@@ -114,7 +114,7 @@ pub struct Dispatch {
     tasks: [tokio::task::AbortHandle; 2],
     quotes: Quotes,
     /// Held by every command until it is answered.
-    under_way: RwLock<()>,
+    unanswered: RwLock<()>,
     deadline: Duration,
     closed: AtomicBool,
 }
@@ -188,7 +188,7 @@ impl Dispatch {
             arbiters,
             tasks: [ringing.abort_handle(), sweeping.abort_handle()],
             quotes: Quotes::new(parts.tariffs, options.quote_ttl),
-            under_way: RwLock::new(()),
+            unanswered: RwLock::new(()),
             deadline: options.command_deadline,
             closed: AtomicBool::new(false),
         }))
@@ -221,71 +221,6 @@ impl Dispatch {
         answer
     }
 
-    async fn decide(&self, caller: Caller, sent: Sent, origin: Option<Arc<Origin>>) -> Answer {
-        if !sent.command.is_for(caller.role) {
-            return Err(Refusal::Forbidden);
-        }
-        self.may_act()?;
-        let Ok(_under_way) = self.under_way.try_read() else { return Err(Refusal::Unavailable) };
-        if !self.registry.ports.journal.has_room() {
-            return Err(Refusal::Overloaded);
-        }
-        let key = sent.key(caller);
-        let running = match &key {
-            Some(key) => Some(self.registry.ports.running.enter(caller, key)?),
-            None => None,
-        };
-        let answer = self.find_out(caller, (sent, key), origin).await;
-        if let Some(running) = running {
-            self.conclude(running, &answer);
-        }
-        answer
-    }
-
-    /// Looks up what a command needs, and has it decided.
-    async fn find_out(
-        &self,
-        caller: Caller,
-        (sent, key): (Sent, Option<CommandKey>),
-        origin: Option<Arc<Origin>>,
-    ) -> Answer {
-        let order = match &sent.command {
-            Command::Request(request) => match self.order(caller, request).await {
-                Ok(order) => Some(order),
-                // The price is no longer known, but the ride may be: its answer comes first.
-                Err(refusal) => return self.known_or(key, refusal).await,
-            },
-            _ => None,
-        };
-        let about = match self.of_payout(caller, &sent.command).await {
-            Ok(about) => about,
-            Err(refusal) => return self.known_or(key, refusal).await,
-        };
-        self.knows_whom(&sent.command).await?;
-        let online_at = match &sent.command {
-            Command::Online { location, .. } => *location,
-            _ => None,
-        };
-        let at = self.last_position(caller.user.into());
-        let Sent { id: _, if_version, command } = sent;
-        let answer = self
-            .ask(|reply| {
-                let ask = Ask { by: caller.user, key, if_version, origin, reply };
-                let looked_up = LookedUp { order, at, about };
-                commands::envelope(caller, command, ask, looked_up)
-            })
-            .await;
-        if let (Some(place), Ok(_)) = (online_at, &answer) {
-            self.registry.ports.index.update(caller.user.into(), place, self.now());
-        }
-        answer
-    }
-
-    async fn known_or(&self, key: Option<CommandKey>, refusal: Refusal) -> Answer {
-        let Some(key) = key else { return Err(refusal) };
-        self.answered(&key).await?.unwrap_or(Err(refusal))
-    }
-
     /// Sends a message and waits for its answer, for no longer than the deadline.
     async fn ask(&self, make: impl FnOnce(ports::Reply) -> Envelope<ports::Reply>) -> Answer {
         let (reply, answer) = oneshot::channel();
@@ -295,46 +230,6 @@ impl Dispatch {
             // Its actor ended, or the outcome is open: asking again with the same id tells.
             Ok(Err(_)) | Err(_) => Err(Refusal::Unavailable),
         }
-    }
-
-    async fn order(&self, caller: Caller, request: &RideRequest) -> Result<Box<Order>, Refusal> {
-        let trip =
-            Trip { pickup: request.pickup, stops: request.stops.clone(), dropoff: request.dropoff };
-        let now = self.now();
-        let quote = match request.quote_id {
-            Some(id) => self
-                .quotes
-                .find((caller.user, id), &trip, request.category, now)
-                .ok_or(Refusal::QuoteExpired)?,
-            None => {
-                let asked = trip.clone();
-                let measured = self.by_road(move |ports| measure(&asked, &*ports.router)).await?;
-                let quote =
-                    self.quotes.quote(caller.user, &trip, request.category, (measured, now));
-                quote.ok_or(Refusal::TooFar)?
-            }
-        };
-        let records = self.registry.ports.journal.records();
-        let person = records.person(caller.user).await.map_err(|_| Refusal::Unavailable)?;
-        let person = person.ok_or(Refusal::NotFound)?;
-        Ok(Box::new(Order {
-            passenger: PassengerCard {
-                id: PassengerId::from(caller.user),
-                name: person.name,
-                rating: person.rating.hundredths,
-            },
-            category: request.category,
-            pickup: request.pickup,
-            dropoff: request.dropoff,
-            stops: request.stops.clone(),
-            payment_method: request.payment_method,
-            notes: request.notes.clone(),
-            fare: quote.fare,
-            distance: quote.distance,
-            duration: quote.duration,
-            pin: Pin::new(rand::random_range(0..10_000)),
-            prepaid: false,
-        }))
     }
 
     /// Does what asks the router. Where that asks a server, on a thread that may wait: this one
@@ -469,7 +364,7 @@ impl Dispatch {
     /// After [`Dispatch::halt`]: returns once the commands under way are answered and all that was
     /// decided is recorded.
     pub async fn settle(&self) {
-        drop(self.under_way.write().await);
+        drop(self.unanswered.write().await);
         self.registry.ports.journal.flush().await;
     }
 

@@ -20,15 +20,15 @@ impl Dispatch {
         caller: Caller,
         key: &CommandKey,
     ) -> Result<RunningGuard<'_>, Refusal> {
-        let running = self.registry.ports.running.enter(caller, key)?;
+        if caller.role == Role::Driver {
+            self.may_act()?;
+        }
+        let mut running = self.registry.ports.running.enter(caller, key)?;
+        running.goes_to_an_actor();
         if caller.role == Role::Driver {
             let (driver, key) = (caller.user.into(), key.clone());
             let claim = |reply| Envelope::Driver(driver, DriverInput::Claim { key, reply });
-            let claimed = match self.may_act() {
-                Ok(()) => self.ask(claim).await,
-                Err(refusal) => Err(refusal),
-            };
-            if let Err(refusal) = claimed {
+            if let Err(refusal) = self.ask(claim).await {
                 self.conclude(running, &Err(refusal));
                 return Err(refusal);
             }
@@ -43,8 +43,8 @@ impl Dispatch {
         }
     }
 
-    /// A command is answered.
-    pub(super) fn conclude(&self, running: RunningGuard<'_>, answer: &Answer) {
+    /// A command is answered: its key is free, known by its answer, or kept for it.
+    pub fn conclude(&self, running: RunningGuard<'_>, answer: &Answer) {
         if answer.as_ref().is_err_and(|refusal| refusal.is_of_nothing()) {
             self.unused(&running);
         }

@@ -91,8 +91,8 @@ impl Registry {
         }
     }
 
-    /// Delivers a message, building its actor if there is none. One that cannot be delivered is
-    /// dropped, and whoever waits for its answer hears `unavailable`.
+    /// Delivers a message, building its actor if there is none. Whoever waits for the answer to one
+    /// that cannot be delivered hears `overloaded` or `unavailable`.
     pub(super) fn send(self: &Arc<Self>, envelope: Envelope<Reply>) {
         let entity = envelope.entity();
         failpoint!(each crate::obs::failpoints::message(&envelope));
@@ -103,6 +103,8 @@ impl Registry {
                 let most = if is_telemetry(&envelope) { WAITING_MAX / 2 } else { WAITING_MAX };
                 if waiting.len() < most {
                     waiting.push(envelope);
+                } else {
+                    super::commands::refuse_overloaded(envelope);
                 }
             }
             Some(Entry::Quarantined) => {}

@@ -13,7 +13,7 @@ use super::Caller;
 /// The commands under way of this engine.
 #[derive(Default)]
 pub(super) struct Running {
-    under_way: Mutex<UnderWay>,
+    commands: Mutex<UnderWay>,
 }
 
 /// One who waits for a command. Dropped, as when a caller hangs up, he waited in vain.
@@ -21,6 +21,8 @@ pub struct RunningGuard<'a> {
     running: &'a Running,
     caller: Caller,
     key: CommandKey,
+    /// An actor may decide it.
+    given: bool,
     waited: Waited,
 }
 
@@ -34,22 +36,27 @@ impl Running {
         caller: Caller,
         key: &CommandKey,
     ) -> Result<RunningGuard<'_>, Refusal> {
-        self.under_way.lock().enter(key)?;
+        self.commands.lock().enter(key)?;
         // Made only where it is given out: one that is dropped ends the entry of the one running.
         let (key, waited) = (key.clone(), Waited::InVain);
-        Ok(RunningGuard { running: self, caller, key, waited })
+        Ok(RunningGuard { running: self, caller, key, given: false, waited })
     }
 
     /// What a driver's actor that is about to be read must know beside its records.
     pub(super) fn of(&self, driver: DriverId) -> Vec<UsedId> {
-        self.under_way.lock().of(driver.into())
+        self.commands.lock().of(driver.into())
     }
 }
 
 impl RunningGuard<'_> {
+    /// From here on it may be decided, whoever waits for it.
+    pub(super) fn goes_to_an_actor(&mut self) {
+        self.given = true;
+    }
+
     /// The command leaves no record. The driver whose actor may forget its key, if there is one.
     pub(super) fn of_nothing(&self) -> Option<(DriverId, CommandKey)> {
-        let free = self.running.under_way.lock().is_of_nothing(&self.key);
+        let free = self.running.commands.lock().leaves_nothing(&self.key);
         let driver = free && self.caller.role == Role::Driver;
         driver.then(|| (self.caller.user.into(), self.key.clone()))
     }
@@ -62,12 +69,13 @@ impl RunningGuard<'_> {
 
 impl Drop for RunningGuard<'_> {
     fn drop(&mut self) {
-        let waited = match (self.caller.role, self.waited) {
-            // All answers to others are in one table, whose key sees to an outcome that is open.
-            (Role::Passenger | Role::Admin | Role::Partner, Waited::InVain) => Waited::Refused,
-            (_, waited) => waited,
+        // All answers to others are in one table, whose key sees to an outcome that is open.
+        let open = self.given && self.caller.role == Role::Driver;
+        let waited = match self.waited {
+            Waited::InVain if !open => Waited::Refused,
+            waited => waited,
         };
-        self.running.under_way.lock().leave(&self.key, waited);
+        self.running.commands.lock().leave(&self.key, waited);
     }
 }
 
@@ -102,10 +110,12 @@ mod tests {
         let running = Running::default();
         let (caller, key) = sent(Role::Driver);
         drop(running.enter(caller, &key));
+        assert_eq!(running.of(caller.user.into()), [], "no actor had been given it");
+        running.enter(caller, &key).expect("free").goes_to_an_actor();
         assert_eq!(running.of(caller.user.into()).len(), 1);
         running.enter(caller, &key).expect("free").end(Waited::Recorded);
         assert_eq!(running.of(caller.user.into()), []);
-        drop(running.enter(sent(Role::Passenger).0, &key));
+        running.enter(sent(Role::Passenger).0, &key).expect("free").goes_to_an_actor();
         assert_eq!(running.of(caller.user.into()), [], "nobody is told of a passenger's");
     }
 }

@@ -71,27 +71,41 @@ where
     let fingerprint = Command::fingerprint_of(command);
     let key = CommandKey { principal: caller.user, id: Arc::from(id), fingerprint };
     let running = api.dispatch.claim(caller, &key).await?;
-    if let Some(answer) = api.dispatch.answered(&key).await? {
-        running.end(Waited::Recorded);
+    let done = answered_or(api, &key, status, work).await;
+    let waited = match &done {
+        Ok(_) => Waited::Recorded,
+        Err(Problem::Refused(refusal)) => Waited::from(&Err(*refusal)),
+        Err(Problem::Account(AccountError::Unavailable)) => Waited::InVain,
+        Err(Problem::Account(AccountError::Invalid(_) | AccountError::NotFound)) => {
+            api.dispatch.unused(&running);
+            Waited::Refused
+        }
+        Err(_) => Waited::Refused,
+    };
+    running.end(waited);
+    done
+}
+
+/// The stored answer under `key`, or what comes of `work`.
+async fn answered_or<F>(
+    api: &Api,
+    key: &CommandKey,
+    status: StatusCode,
+    work: impl FnOnce(Option<CommandKey>) -> F,
+) -> Result<HttpResponse, Problem>
+where
+    F: Future<Output = Result<HttpResponse, AccountError>>,
+{
+    if let Some(answer) = api.dispatch.answered(key).await? {
         return again(answer, status);
     }
     match work(Some(key.clone())).await {
         // Somebody else was quicker with the same key.
-        Err(AccountError::AnsweredBefore) => match api.dispatch.answered(&key).await? {
+        Err(AccountError::AnsweredBefore) => match api.dispatch.answered(key).await? {
             Some(answer) => again(answer, status),
             None => Err(AccountError::Unavailable.into()),
         },
-        Err(error) => {
-            if matches!(error, AccountError::Invalid(_) | AccountError::NotFound) {
-                api.dispatch.unused(&running);
-                running.end(Waited::Refused);
-            }
-            Err(error.into())
-        }
-        Ok(response) => {
-            running.end(Waited::Recorded);
-            Ok(response)
-        }
+        done => Ok(done?),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Commands under way: what an engine remembers of them while machines come and go.
 //!
-//! A driver's machine knows the ids of all that it passed on, for as long as it lives. One that is
-//! built before such a command has its outcome recorded can read nothing of it: it is told from
-//! here. Kept by the door through which commands come, which outlives every machine; after a start
-//! there is nothing to remember, for what an earlier engine began is recorded or never will be.
+//! Of an id, one command is under way at a time. And a driver's machine knows the ids of all that
+//! it passed on, for as long as it lives; one that is built before such a command has its outcome
+//! recorded can read nothing of it, and is told from here. Kept by the door through which commands
+//! come, which outlives every machine. After a start there is nothing to remember: what an earlier
+//! engine began is recorded, or never will be.
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -91,7 +92,7 @@ impl UnderWay {
 
     /// A command under way is known to leave no record: no machine is told of it any more, and who
     /// knows it may forget it. False where an earlier sending of it may leave one yet.
-    pub fn is_of_nothing(&mut self, key: &CommandKey) -> bool {
+    pub fn leaves_nothing(&mut self, key: &CommandKey) -> bool {
         let Some(sent) = self.find(key).filter(|sent| !sent.open) else { return false };
         sent.of_nothing = true;
         true
@@ -181,7 +182,7 @@ mod tests {
         under_way.leave(&key("a", 8), Waited::Refused);
         for waited in [Waited::Refused, Waited::InVain, Waited::Recorded] {
             assert_eq!(under_way.enter(&key("a", 7)), Ok(()), "asked again");
-            assert!(!under_way.is_of_nothing(&key("a", 7)), "the first may be recorded yet");
+            assert!(!under_way.leaves_nothing(&key("a", 7)), "the first may be recorded yet");
             assert_eq!(told(&under_way), [UsedId::new("a", 7)]);
             under_way.leave(&key("a", 7), waited);
         }
@@ -192,7 +193,7 @@ mod tests {
     fn of_a_command_that_found_nothing_no_machine_is_told() {
         let mut under_way = UnderWay::default();
         assert_eq!(under_way.enter(&key("a", 7)), Ok(()));
-        assert!(under_way.is_of_nothing(&key("a", 7)));
+        assert!(under_way.leaves_nothing(&key("a", 7)));
         assert_eq!(told(&under_way), []);
         assert_eq!(under_way.enter(&key("a", 8)), Err(Refusal::IdempotencyInProgress));
         under_way.leave(&key("a", 7), Waited::Refused);

@@ -14,17 +14,20 @@ use super::{KNOWN_FOR, Records};
 /// Ids of refused accepts that a start reads, those first whose rides are newest.
 const REFUSED_MAX: i64 = 500_000;
 
-type UsedRow = (Uuid, String, i64);
+/// Whose, its id, its fingerprint, and when it was answered, in ms.
+type UsedRow = (Uuid, String, i64, i64);
 
 impl Records {
-    /// Ids under which others answered a driver. Which rides offered themselves to him is read from
-    /// his stream, which is kept for as long as ids are.
+    /// Ids under which others answered a driver, oldest first. Which rides offered themselves to
+    /// him is read from his stream, which is kept for as long as ids are.
     pub(super) async fn used_elsewhere(&self, id: DriverId) -> Result<Vec<UsedId>, sqlx::Error> {
         let rows: Vec<UsedRow> = sqlx::query_as(
-            "SELECT principal, id, fingerprint FROM command_results
+            "SELECT principal, id, fingerprint, (extract(epoch FROM at) * 1000)::bigint
+             FROM command_results
              WHERE principal = $1 AND owner <> $1 AND at > now() - $2::interval
              UNION ALL
-             SELECT $1, line ->> 'command', (line ->> 'fingerprint')::bigint
+             SELECT $1, line ->> 'command', (line ->> 'fingerprint')::bigint,
+                    (line ->> 'at')::bigint
              FROM (SELECT DISTINCT key FROM stream_events
                    WHERE user_id = $1 AND op = 'offer.made') e
              JOIN ride_accept_attempts a ON a.ride_id = e.key
@@ -35,22 +38,22 @@ impl Records {
         .bind(KNOWN_FOR)
         .fetch_all(self.read())
         .await?;
-        Ok(rows.into_iter().map(|row| used(row).1).collect())
+        Ok(oldest_first(rows).map(|(_, used)| used).collect())
     }
 
-    /// The same of all drivers among `people`, and of whoever else was refused.
+    /// The same of all drivers among `people`, and of whoever else was refused, oldest first.
     pub(super) async fn ids_of_drivers(
         &self,
         people: &[Uuid],
     ) -> Result<Vec<(Uuid, UsedId)>, sqlx::Error> {
         let rows: Vec<UsedRow> = sqlx::query_as(
-            "SELECT c.principal, c.id, c.fingerprint
+            "SELECT c.principal, c.id, c.fingerprint, (extract(epoch FROM c.at) * 1000)::bigint
              FROM command_results c JOIN drivers d ON d.id = c.principal
              WHERE c.principal = ANY ($1) AND c.owner <> c.principal
                AND c.at > now() - $2::interval
              UNION ALL
              (SELECT (line ->> 'driver')::uuid, line ->> 'command',
-                     (line ->> 'fingerprint')::bigint
+                     (line ->> 'fingerprint')::bigint, (line ->> 'at')::bigint
               FROM (SELECT * FROM ride_accept_attempts WHERE ride_id > $3
                     ORDER BY ride_id DESC) a
               CROSS JOIN json_array_elements(a.attempts) AS line
@@ -62,12 +65,18 @@ impl Records {
         .bind(REFUSED_MAX)
         .fetch_all(self.read_all())
         .await?;
-        Ok(rows.into_iter().map(used).collect())
+        Ok(oldest_first(rows).collect())
     }
 }
 
-fn used((driver, id, fingerprint): UsedRow) -> (Uuid, UsedId) {
-    (driver, UsedId::new(&id, fingerprint))
+/// Sorted here: the strings are no longer needed then, and the database has other work at a start.
+fn oldest_first(rows: Vec<UsedRow>) -> impl Iterator<Item = (Uuid, UsedId)> {
+    let used = rows.into_iter();
+    let used =
+        used.map(|(driver, id, fingerprint, at)| (at, driver, UsedId::new(&id, fingerprint)));
+    let mut used: Vec<_> = used.collect();
+    used.sort_unstable_by_key(|(at, ..)| *at);
+    used.into_iter().map(|(_, driver, used)| (driver, used))
 }
 
 /// The least id of a ride that was asked for at `at` or later: ids are in the order of time.

@@ -119,7 +119,7 @@ pub struct DriverRecords {
     pub open_offers: Vec<Slot>,
     /// What he was answered by this machine.
     pub commands: Vec<PastCommand>,
-    /// The ids under which others answered him, oldest first.
+    /// The ids under which others answered him, oldest first; and of what is under way.
     pub elsewhere: Vec<UsedId>,
 }
 
