@@ -21,8 +21,8 @@ pub struct Snapshot {
     pub json: Box<RawValue>,
     /// The rides of the open offers in it.
     pub offers: Vec<RideId>,
-    /// The ride in it.
-    pub ride: Option<RideId>,
+    /// The rides in it.
+    pub rides: Vec<RideId>,
 }
 
 /// A snapshot, and where its person's stream was just before it.
@@ -55,9 +55,10 @@ struct Stand {
 /// A ride as its reader sees it.
 type Shown = (RideId, Box<RawValue>);
 
-/// Whether a ride waits until its driver has ended another.
+/// Where a ride stands, and whether it waits until its driver has ended another.
 #[derive(Deserialize)]
-struct Chained {
+struct Stage {
+    #[serde(default)]
     chained: bool,
     status: Status,
 }
@@ -151,10 +152,14 @@ impl Dispatch {
             driver: &stand.driver,
             offers: offers.iter().map(|offer| &**offer).collect(),
             ride: ride.as_ref().map(|(_, ride)| &**ride),
-            next_ride: next.as_deref(),
+            next_ride: next.as_ref().map(|(_, ride)| &**ride),
         })?;
         let offers = open.into_iter().map(|(ride, _, _)| ride).collect();
-        Ok(Snapshot { json, offers, ride: ride.map(|(id, _)| id) })
+        Ok(Snapshot {
+            json,
+            offers,
+            rides: ride.into_iter().chain(next).map(|(id, _)| id).collect(),
+        })
     }
 
     async fn snapshot_of_passenger(&self, caller: Caller) -> Result<Snapshot, Refusal> {
@@ -171,28 +176,30 @@ impl Dispatch {
             ride: ride.as_ref().map(|(_, ride)| &**ride),
             payment: payment.as_deref(),
         })?;
-        Ok(Snapshot { json, offers: Vec::new(), ride: ride.map(|(id, _)| id) })
+        Ok(Snapshot {
+            json,
+            offers: Vec::new(),
+            rides: ride.map(|(id, _)| id).into_iter().collect(),
+        })
     }
 
     /// The ride that a driver is on, and the one that is chained to it.
     async fn rides_of_driver(
         &self,
         caller: Caller,
-    ) -> Result<(Option<Shown>, Option<Box<RawValue>>), Refusal> {
+    ) -> Result<(Option<Shown>, Option<Shown>), Refusal> {
         // Looked for first: one that is his ride by now is no longer the next.
         let next = self.registry.ports.on_ride.next_of(caller.user.into());
         let ride = self.active_ride(caller).await?;
         let Some(next) = next.filter(|next| ride.as_ref().is_none_or(|(id, _)| id != next)) else {
             return Ok((ride, None));
         };
-        let Some(next) = self.ride_shown(caller, next).await? else { return Ok((ride, None)) };
-        match serde_json::from_str::<Chained>(next.1.get()) {
-            Ok(Chained { chained: true, .. }) => Ok((ride, Some(next.1))),
-            // It was canceled while it was asked for, and the other goes on.
-            Ok(Chained { status, .. }) if status.is_final() => Ok((ride, None)),
+        // It may have been canceled while it was asked for, and the other goes on.
+        let Some(next) = self.open_ride(caller, next).await? else { return Ok((ride, None)) };
+        match stage(&next)?.chained {
+            true => Ok((ride, Some(next))),
             // Its turn has come since it was looked for: the other has ended.
-            Ok(Chained { .. }) => Ok((Some(next), None)),
-            Err(error) => Err(unreadable(error)),
+            false => Ok((Some(next), None)),
         }
     }
 
@@ -207,7 +214,7 @@ impl Dispatch {
             None => None,
         };
         match id {
-            Some(id) => self.ride_shown(caller, id).await,
+            Some(id) => self.open_ride(caller, id).await,
             None => Ok(None),
         }
     }
@@ -225,15 +232,23 @@ impl Dispatch {
         }
     }
 
-    /// A ride as it is now, where it is the caller's.
-    async fn ride_shown(&self, caller: Caller, id: RideId) -> Result<Option<Shown>, Refusal> {
+    /// A ride as it is now, where it is the caller's and has not ended.
+    async fn open_ride(&self, caller: Caller, id: RideId) -> Result<Option<Shown>, Refusal> {
         match self.ride(caller, id).await {
-            Ok(ride) => Ok(Some((id, raw(&ride.body)?))),
-            // It ended, or was given to another, since its id was read.
+            Ok(ride) => {
+                let ride = (id, raw(&ride.body)?);
+                let over = stage(&ride)?.status.is_final();
+                Ok(Some(ride).filter(|_| !over))
+            }
+            // It was given to another since its id was read.
             Err(Refusal::NotFound) => Ok(None),
             Err(refusal) => Err(refusal),
         }
     }
+}
+
+fn stage((_, json): &Shown) -> Result<Stage, Refusal> {
+    serde_json::from_str(json.get()).map_err(unreadable)
 }
 
 fn raw(json: &str) -> Result<Box<RawValue>, Refusal> {

@@ -33,7 +33,7 @@ struct Kept {
 }
 
 impl Backlog {
-    /// Keeps what was just committed, and wakes who waits for it.
+    /// Keeps what was just committed.
     pub(super) fn keep(&self, events: &[Published]) {
         let mut kept = self.kept.lock();
         for event in events {
@@ -45,6 +45,14 @@ impl Backlog {
             if surplus || kept.order.len() > EVENTS_MAX {
                 kept.forget_oldest(surplus.then_some(user));
             }
+        }
+    }
+
+    /// Wakes who waits for these events, which they can read now.
+    pub(super) fn wake(&self, events: &[Published]) {
+        let mut kept = self.kept.lock();
+        for event in events {
+            let user = event.row.stream.user().0;
             for waiting in kept.waiting.remove(&user).into_iter().flatten() {
                 waiting.send(()).ok();
             }
@@ -68,16 +76,17 @@ impl Backlog {
         events.into_iter().find(|event| event.row.op == op && event.row.key == key).cloned()
     }
 
-    /// Ends when a person has a new event, or when too many wait for it already.
-    pub(super) fn next(&self, user: Uuid) -> oneshot::Receiver<()> {
+    /// Ends when a person has a new event; `None` where too many wait for it already.
+    pub(super) fn next(&self, user: Uuid) -> Option<oneshot::Receiver<()>> {
         let (sender, receiver) = oneshot::channel();
         let mut kept = self.kept.lock();
         let waiting = kept.waiting.entry(user).or_default();
         waiting.retain(|sender| !sender.is_closed());
-        if waiting.len() < WAITING_MAX {
+        let room = waiting.len() < WAITING_MAX;
+        room.then(|| {
             waiting.push(sender);
-        }
-        receiver
+            receiver
+        })
     }
 }
 
@@ -149,10 +158,20 @@ mod tests {
     #[tokio::test]
     async fn who_waits_is_woken_by_his_own_event_only() {
         let backlog = Backlog::default();
-        let mut mine = backlog.next(ONE);
-        backlog.keep(&[event(TWO, 1)]);
+        let mut mine = backlog.next(ONE).expect("room");
+        backlog.wake(&[event(TWO, 1)]);
         assert!(mine.try_recv().is_err());
-        backlog.keep(&[event(ONE, 1)]);
+        backlog.wake(&[event(ONE, 1)]);
         assert_eq!(mine.await, Ok(()));
+    }
+
+    #[test]
+    fn so_many_wait_for_one_person_s_event_and_no_more() {
+        let backlog = Backlog::default();
+        let mut waiting: Vec<_> = (0..WAITING_MAX).map(|_| backlog.next(ONE)).collect();
+        assert!(waiting.iter().all(Option::is_some) && backlog.next(ONE).is_none());
+        assert!(backlog.next(TWO).is_some());
+        waiting.pop();
+        assert!(backlog.next(ONE).is_some(), "one has left");
     }
 }

@@ -164,6 +164,7 @@ impl Lane {
                     // In this order: whoever reads how far a stream is finds all of it.
                     self.backlog.keep(&published);
                     self.streams.committed(&decisions);
+                    self.backlog.wake(&published);
                     (self.publish)(published);
                     failpoint!(JournalPublished);
                 }

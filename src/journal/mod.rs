@@ -403,10 +403,16 @@ impl Journal {
         self.backlog.newest(user.0, (op, key))
     }
 
-    /// Returns when a person has a new event after this was called. May return early.
+    /// Returns when a person has a new event after this was called. Never where many wait for it
+    /// already: those look now and then.
     pub fn next_event(&self, user: UserId) -> impl Future<Output = ()> + use<> {
         let next = self.backlog.next(user.0);
-        async move { drop(next.await) }
+        async move {
+            match next {
+                Some(next) => drop(next.await),
+                None => std::future::pending().await,
+            }
+        }
     }
 
     /// Takes note that a person's app has all events up to `seq`. Recorded soon, with others'.

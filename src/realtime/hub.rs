@@ -1,8 +1,8 @@
 //! The hub: who is connected, and on which devices. What the engine has to say to a person goes
 //! through here into the outboxes of their sessions.
 //!
-//! A driver has one live session, a passenger up to three devices; whoever comes too many ends the
-//! one before (4004). Putting something in never waits.
+//! A driver has one live session, a passenger up to three devices; whoever is welcome beyond that
+//! ends the one before (4004). Putting something in never waits.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -165,24 +165,11 @@ impl Hub {
         self.sessions.load(Ordering::Relaxed)
     }
 
-    /// Lets a session in; those it supersedes are closed. From here on its outbox gathers events.
+    /// Lets a session in. From here on its outbox gathers events.
     pub(super) fn enter(self: &Arc<Self>, entrant: Entrant) -> Membership {
         let Entrant { user, role, session, device, outbox } = entrant;
-        let room_for = match role {
-            Role::Passenger => self.passenger_devices_max,
-            Role::Driver | Role::Admin | Role::Partner => 1,
-        };
-        let mut people = self.stripe(user).lock();
-        let members = people.entry(user).or_default();
-        let mut superseded: Vec<Member> =
-            members.extract_if(.., |member| member.device == device).collect();
-        let surplus = (members.len() + 1).saturating_sub(room_for);
-        superseded.extend(members.drain(..surplus));
-        members.push(Member { session, device, outbox });
-        drop(people);
-        for member in superseded {
-            member.outbox.close(Close::Superseded);
-        }
+        let member = Member { session, device, outbox };
+        self.stripe(user).lock().entry(user).or_default().push(member);
         self.sessions.fetch_add(1, Ordering::Relaxed);
         self.metrics.ws_sessions.with_label_values(&[role.as_str()]).inc();
         Membership { hub: Arc::clone(self), user, role, session }
@@ -190,6 +177,31 @@ impl Hub {
 
     fn stripe(&self, user: UserId) -> &Mutex<HashMap<UserId, Vec<Member>>> {
         &self.stripes[usize::from(ibora_domain::ids::Shard::of(user.0).number()) % STRIPES]
+    }
+}
+
+impl Membership {
+    /// Closes the older sessions that this one, now that it is welcome, is instead of. One that
+    /// never is, as where the truth cannot be read, sends nobody away.
+    pub(super) fn supersede(&self) {
+        let room_for = match self.role {
+            Role::Passenger => self.hub.passenger_devices_max,
+            Role::Driver | Role::Admin | Role::Partner => 1,
+        };
+        let mut people = self.hub.stripe(self.user).lock();
+        let Some(members) = people.get_mut(&self.user) else { return };
+        let this = members.iter().position(|member| member.session == self.session);
+        // One that is not there any more was superseded itself.
+        let Some(this) = this else { return };
+        let device = members[this].device;
+        let mut superseded: Vec<Member> =
+            members.extract_if(..this, |member| member.device == device).collect();
+        let older = this - superseded.len();
+        superseded.extend(members.drain(..(older + 1).saturating_sub(room_for)));
+        drop(people);
+        for member in superseded {
+            member.outbox.close(Close::Superseded);
+        }
     }
 }
 
@@ -220,16 +232,23 @@ mod tests {
 
     struct Phone {
         outbox: Arc<Outbox>,
-        _member: Membership,
+        member: Membership,
     }
 
     impl Phone {
         fn enter(hub: &Arc<Hub>, user: UserId, role: Role, device: u128) -> Self {
+            let phone = Self::come(hub, user, role, device);
+            phone.member.supersede();
+            phone
+        }
+
+        /// Is not welcome yet.
+        fn come(hub: &Arc<Hub>, user: UserId, role: Role, device: u128) -> Self {
             let outbox = Arc::new(Outbox::new(Bounds { frames: 16, bytes: 4096 }));
             outbox.open(Outgoing::plain(Kind::Welcome, "welcome".into()), vec![], 0);
             let (session, device) = (Uuid::now_v7(), Uuid::from_u128(device));
             let entrant = Entrant { user, role, session, device, outbox: Arc::clone(&outbox) };
-            Self { outbox, _member: hub.enter(entrant) }
+            Self { outbox, member: hub.enter(entrant) }
         }
 
         fn read(&self) -> (Vec<Kind>, Next) {
@@ -269,6 +288,21 @@ mod tests {
         assert_eq!(second.read().0, [Kind::Evt]);
         drop(second);
         assert_eq!(hub.sessions(), 0);
+    }
+
+    #[test]
+    fn who_is_not_welcome_yet_sends_nobody_away_and_of_two_the_later_comer_stays() {
+        let (hub, user) = hub();
+        let first = Phone::enter(&hub, user, Role::Driver, 1);
+        let [second, third] = [1, 2].map(|device| Phone::come(&hub, user, Role::Driver, device));
+        assert_eq!([&first, &second, &third].map(Phone::end), [None; 3]);
+        hub.publish([(1, row(StreamId::Driver(DriverId(user.0))))]);
+        assert_eq!(third.read().0, [Kind::Evt], "what comes meanwhile is not missed");
+        third.member.supersede();
+        let superseded = Some(Close::Superseded);
+        assert_eq!([&first, &second, &third].map(Phone::end), [superseded, superseded, None]);
+        second.member.supersede();
+        assert_eq!(third.end(), None, "the one that was superseded meanwhile ends nobody");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::close::Close;
 use super::frames::{Hello, Proof, Resume};
 use super::outbox::Outbox;
-use super::say::{self, Mark, Welcome};
+use super::say::{self, Welcome};
 use super::session::Session;
 use super::{SessionOptions, Shared};
 use crate::accounts::{Identity, TokenError};
@@ -106,12 +106,7 @@ impl Shared {
         let now = Instant::now();
         let options = Arc::clone(&self.options);
         let mut opened = Session::new(options, caller.role, now, holder.expires, truth.seq);
-        for ride in &truth.snapshot.offers {
-            opened.mark(now, Mark::OfferOpen(*ride));
-        }
-        if let Some(id) = truth.snapshot.ride {
-            opened.mark(now, Mark::Ride { id, open: true });
-        }
+        opened.shows(now, &truth.snapshot);
         let has = resume.filter(|_| recovered).map(|resume| resume.seq);
         if let Some(seq) = has {
             opened.resumes_after(seq);

@@ -21,7 +21,7 @@ use super::close::Close;
 use super::frames::{self, Cmd, Fault, Inbound};
 use super::rates::{Meter, Verdict};
 use super::say::{self, Mark, Outgoing, Urgency};
-use crate::actors::Point;
+use crate::actors::{Point, Snapshot};
 
 /// Faults within [`FAULTS_WITHIN`] that end a session.
 const FAULTS_MAX: usize = 10;
@@ -34,6 +34,8 @@ const SEEN_EVERY: Duration = Duration::from_secs(15);
 /// Positions over their rate are told so at most this often.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
 
+/// Rides that a person can have: the present one and the chained one.
+const RIDES_MAX: usize = 2;
 /// Urgent events of which that is kept in mind, the newest.
 const URGENT_MAX: usize = 32;
 
@@ -66,7 +68,8 @@ pub(super) struct Session {
     options: Arc<SessionOptions>,
     role: Role,
     last_frame: Instant,
-    ride: Option<RideId>,
+    /// The ride of the person, and for a driver the one chained to it.
+    rides: Vec<RideId>,
     offers: Vec<RideId>,
     /// When the present profile of the heartbeat began.
     profile_since: Instant,
@@ -112,7 +115,7 @@ impl Session {
         Self {
             role,
             last_frame: now,
-            ride: None,
+            rides: Vec::new(),
             offers: Vec::new(),
             profile_since: now,
             commands: Meter::new(options.cmd, now),
@@ -153,7 +156,7 @@ impl Session {
     /// When [`Session::on_time`] is next to be called.
     pub(super) fn deadline(&self) -> Instant {
         let mut at = self.silent_at();
-        if self.ride.is_none() {
+        if self.rides.is_empty() {
             at = at.min(self.expires);
         }
         if let Some(tack_at) = self.tack_at {
@@ -170,7 +173,7 @@ impl Session {
 
     fn silent_at(&self) -> Instant {
         let options = &*self.options;
-        if self.ride.is_none() && self.offers.is_empty() {
+        if !self.is_active() {
             return self.last_frame + options.idle + options.grace;
         }
         // A client that was just told of an offer has the whole time from then on.
@@ -296,6 +299,17 @@ impl Session {
     /// The client resumes after event `seq`, of which it has all.
     pub(super) fn resumes_after(&mut self, seq: u64) {
         (self.told, self.acked) = (seq, seq);
+        self.urgent.clear();
+    }
+
+    /// The client has this snapshot open, and nothing else.
+    pub(super) fn shows(&mut self, now: Instant, snapshot: &Snapshot) {
+        let was_active = self.is_active();
+        self.offers.clone_from(&snapshot.offers);
+        self.rides.clone_from(&snapshot.rides);
+        if self.is_active() != was_active {
+            self.profile_since = now;
+        }
     }
 
     /// Takes note of what the client has open.
@@ -311,10 +325,12 @@ impl Session {
             Mark::OfferClosed(ride) => self.offers.retain(|open| *open != ride),
             Mark::Ride { id, open } => {
                 self.offers.retain(|offered| *offered != id);
+                self.rides.retain(|known| *known != id);
                 if open {
-                    self.ride = Some(id);
-                } else if self.ride == Some(id) {
-                    self.ride = None;
+                    self.rides.push(id);
+                }
+                if self.rides.len() > RIDES_MAX {
+                    self.rides.remove(0);
                 }
             }
         }
@@ -324,7 +340,7 @@ impl Session {
     }
 
     fn is_active(&self) -> bool {
-        self.ride.is_some() || !self.offers.is_empty()
+        !self.rides.is_empty() || !self.offers.is_empty()
     }
 
     /// Does one thing that is due at `now`, which is `domain_now` in domain time; to be called
@@ -332,7 +348,7 @@ impl Session {
     pub(super) fn on_time(&mut self, now: Instant, domain_now: UnixMillis) -> Turn {
         if self.silent_at() <= now {
             self.end = Some(Close::Silent);
-        } else if self.ride.is_none() && self.expires <= now {
+        } else if self.rides.is_empty() && self.expires <= now {
             self.end = Some(Close::TokenExpired);
         } else if self.tack_at.is_some_and(|at| at <= now) {
             self.tack_at = None;

@@ -192,6 +192,7 @@ async fn begin(
     let resume = hello.resume.as_ref();
     let welcome = shared.welcome((&holder, resume), session, &outbox);
     let opened = timeout(patience, welcome).await.unwrap_or(Err(Close::Overload))?;
+    presence.membership.supersede();
     Ok((Link::new(Arc::clone(shared), outbox, opened, &holder), presence))
 }
 
@@ -199,7 +200,7 @@ async fn begin(
 struct Presence {
     shared: Arc<Shared>,
     driver: Option<DriverId>,
-    _membership: Membership,
+    membership: Membership,
 }
 
 impl Presence {
@@ -217,7 +218,7 @@ impl Presence {
         if let Some(driver) = driver {
             shared.dispatch.driver_session(driver, true);
         }
-        Self { shared: Arc::clone(shared), driver, _membership: membership }
+        Self { shared: Arc::clone(shared), driver, membership }
     }
 }
 

@@ -116,7 +116,10 @@ impl Link {
         let truth = self.shared.truth(self.caller).await.map_err(|_| Close::Gap)?;
         let (epoch, seq) = (&*truth.epoch, truth.seq);
         let frame = say::sync(stream, (epoch, seq), &truth.snapshot.json);
-        self.session.borrow_mut().resumes_after(seq);
+        let mut session = self.session.borrow_mut();
+        session.resumes_after(seq);
+        session.shows(Instant::now(), &truth.snapshot);
+        drop(session);
         self.outbox.open(frame, Vec::new(), seq);
         Ok(())
     }

@@ -12,7 +12,8 @@ const WITH_DRIVER: readonly string[] = ['accepted', 'arriving', 'arrived', 'star
 export class Activity {
   #role: Role | null = null;
   readonly #offers = new Set<string>();
-  #ride: string | null = null;
+  // A driver may have a second one, chained to the first.
+  readonly #rides = new Set<string>();
 
   /** Known from the first snapshot on. */
   get role(): Role | null {
@@ -20,16 +21,17 @@ export class Activity {
   }
 
   get isActive(): boolean {
-    return this.#ride !== null || this.#offers.size > 0;
+    return this.#rides.size > 0 || this.#offers.size > 0;
   }
 
   /** Begins anew. */
   snapshot(snapshot: Snapshot): void {
     this.#offers.clear();
-    this.#ride = null;
+    this.#rides.clear();
     this.#role = 'driver' in snapshot ? 'driver' : 'passenger';
     if ('offers' in snapshot) for (const offer of snapshot.offers) this.#offers.add(offer.ride_id);
     if (snapshot.ride) this.ride(snapshot.ride);
+    if ('next_ride' in snapshot && snapshot.next_ride) this.ride(snapshot.next_ride);
   }
 
   event(event: Evt): void {
@@ -49,8 +51,8 @@ export class Activity {
     this.#offers.delete(ride.id);
     const open =
       this.#role === 'driver' ? WITH_DRIVER.includes(ride.status) : !ENDED.includes(ride.status);
-    if (open) this.#ride = ride.id;
-    else if (this.#ride === ride.id) this.#ride = null;
+    if (open) this.#rides.add(ride.id);
+    else this.#rides.delete(ride.id);
   }
 }
 

@@ -663,21 +663,23 @@ var WITH_DRIVER = ["accepted", "arriving", "arrived", "started"];
 var Activity = class {
   #role = null;
   #offers = /* @__PURE__ */ new Set();
-  #ride = null;
+  // A driver may have a second one, chained to the first.
+  #rides = /* @__PURE__ */ new Set();
   /** Known from the first snapshot on. */
   get role() {
     return this.#role;
   }
   get isActive() {
-    return this.#ride !== null || this.#offers.size > 0;
+    return this.#rides.size > 0 || this.#offers.size > 0;
   }
   /** Begins anew. */
   snapshot(snapshot) {
     this.#offers.clear();
-    this.#ride = null;
+    this.#rides.clear();
     this.#role = "driver" in snapshot ? "driver" : "passenger";
     if ("offers" in snapshot) for (const offer of snapshot.offers) this.#offers.add(offer.ride_id);
     if (snapshot.ride) this.ride(snapshot.ride);
+    if ("next_ride" in snapshot && snapshot.next_ride) this.ride(snapshot.next_ride);
   }
   event(event) {
     if (event.op === "offer.made") this.#offers.add(event.key);
@@ -693,8 +695,8 @@ var Activity = class {
   ride(ride) {
     this.#offers.delete(ride.id);
     const open = this.#role === "driver" ? WITH_DRIVER.includes(ride.status) : !ENDED.includes(ride.status);
-    if (open) this.#ride = ride.id;
-    else if (this.#ride === ride.id) this.#ride = null;
+    if (open) this.#rides.add(ride.id);
+    else this.#rides.delete(ride.id);
   }
 };
 function isRide(d) {

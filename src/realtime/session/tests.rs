@@ -141,6 +141,14 @@ fn a_token_ends_the_session_but_not_in_the_middle_of_a_ride() {
     riding.time(1_200_000);
     assert_eq!(riding.session.end(), Some(Close::TokenExpired));
 
+    let mut chained = Table::new(Role::Driver);
+    let next = RideId(Uuid::from_u128(99));
+    for (id, open) in [(RIDE, true), (next, true), (next, false)] {
+        chained.mark(0, Mark::Ride { id, open });
+    }
+    alive(&mut chained, 0..1200);
+    assert!(chained.session.end().is_none(), "a chained ride that is canceled ends no other");
+
     let mut fresh = Table::new(Role::Passenger);
     alive(&mut fresh, 0..899);
     let (now, until) = (fresh.start + LIFE - Duration::from_secs(1), fresh.start + LIFE * 2);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use ibora::actors::{Caller, Command};
 use serde_json::{Value, json};
 
@@ -128,6 +129,20 @@ async fn an_offer_is_said_again_until_it_is_acknowledged() {
     assert!(silent.is_err(), "acknowledged: {silent:?}");
     world.app().journal.flush().await;
     assert_eq!(world.acked(driver).await, i64::try_from(seq).expect("fits"));
+    world.stop().await;
+}
+
+#[actix_web::test]
+async fn of_many_polls_that_wait_for_one_person_s_event_each_is_told_of_it() {
+    let world = World::start().await;
+    let driver = world.driver().await;
+    let begun = poll(&world, driver, "").await;
+    let asks = format!("?epoch={}&seq=0&wait=30", begun["epoch"].as_str().expect("an epoch"));
+    let polls = (0..20).map(|_| poll(&world, driver, &asks));
+    let (told, ()) = tokio::join!(join_all(polls), events_for(&world, driver, 0..1));
+    for told in told {
+        assert_eq!((&told["recovered"], &told["seq"]), (&json!(true), &json!(1)), "{told}");
+    }
     world.stop().await;
 }
 
