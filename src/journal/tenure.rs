@@ -70,6 +70,10 @@ impl Tenure {
             return Ok(Taking::Held { by });
         }
         let fence = Fence::raise(&mut transaction, &options.node, options.lanes()).await?;
+        let anew = sqlx::query_scalar("SELECT note_history()").fetch_one(&mut *transaction).await?;
+        if anew {
+            tracing::warn!("the database was restored or promoted: all streams begin anew");
+        }
         sqlx::query("DELETE FROM node_lease").execute(&mut *transaction).await?;
         let asked = Instant::now();
         sqlx::query(

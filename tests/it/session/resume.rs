@@ -133,6 +133,32 @@ async fn an_offer_is_said_again_until_it_is_acknowledged() {
 }
 
 #[actix_web::test]
+async fn what_was_told_before_history_was_lost_is_not_gone_on_from() {
+    let mut world = World::start().await;
+    let driver = world.driver().await;
+    events_for(&world, driver, 0..3).await;
+    let before = Client::open(&world, driver).await.welcome["stream"].clone();
+    world.restart().await;
+    let same = Client::resume(&world, driver, &before, 1).await;
+    assert_eq!((recovered(&same), &same.welcome["stream"]["epoch"]), (true, &before["epoch"]));
+
+    // As if this were a restored copy, in which another event has number 3.
+    let owner = world.owner_pool().await;
+    let other = "UPDATE history SET timeline = 'another'";
+    sqlx::query(other).execute(&*owner).await.expect("updated");
+    world.restart().await;
+    events_for(&world, driver, 3..5).await;
+    let anew = Client::resume(&world, driver, &before, 3).await;
+    assert!(!recovered(&anew), "what it has is another history");
+    let after = anew.welcome["stream"].clone();
+    assert_ne!(after["epoch"], before["epoch"]);
+    world.restart().await;
+    let again = Client::resume(&world, driver, &after, head(&anew)).await;
+    assert!(recovered(&again), "once is enough");
+    world.stop().await;
+}
+
+#[actix_web::test]
 async fn of_many_polls_that_wait_for_one_person_s_event_each_is_told_of_it() {
     let world = World::start().await;
     let driver = world.driver().await;
