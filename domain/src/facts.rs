@@ -71,8 +71,13 @@ impl Entity {
     #[must_use]
     pub const fn goes_on(self) -> bool {
         match self {
-            Self::Ride(_) | Self::Payment(_) | Self::Wallet(_) | Self::PayoutLine => true,
-            Self::Driver(_) | Self::Passenger(_) | Self::Dispatcher(_) => false,
+            // A driver: his presence.
+            Self::Ride(_)
+            | Self::Driver(_)
+            | Self::Payment(_)
+            | Self::Wallet(_)
+            | Self::PayoutLine => true,
+            Self::Passenger(_) | Self::Dispatcher(_) => false,
         }
     }
 

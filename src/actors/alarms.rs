@@ -60,6 +60,14 @@ impl Alarms {
         }
     }
 
+    /// Sets the alarm of `entity`, unless it has one that rings by then.
+    pub(super) fn remind(&self, entity: Entity, at: UnixMillis) {
+        let rings = self.state.lock().known.get(&entity).and_then(|alarm| alarm.rings);
+        if rings.is_none_or(|rings| rings > at) {
+            self.set(entity, Some(at));
+        }
+    }
+
     /// Rings alarms as they fall due, for ever.
     pub(super) async fn run(self: Arc<Self>, clock: Clock, ring: impl Fn(Entity)) {
         loop {
@@ -130,5 +138,20 @@ mod tests {
         alarms.set(a, Some(UnixMillis(50)));
         alarms.set(a, None);
         assert_eq!(alarms.take_due(UnixMillis(99)), [], "taken back");
+    }
+
+    #[test]
+    fn a_reminder_rings_unless_something_rings_before_it() {
+        let alarms = Alarms::default();
+        let entity = Entity::Dispatcher(Zone(1));
+        alarms.remind(entity, UnixMillis(10));
+        alarms.remind(entity, UnixMillis(20));
+        assert_eq!(alarms.take_due(UnixMillis(10)), [entity]);
+        alarms.set(entity, Some(UnixMillis(30)));
+        alarms.remind(entity, UnixMillis(20));
+        assert_eq!(alarms.take_due(UnixMillis(20)), [entity]);
+        alarms.remind(entity, UnixMillis(30));
+        alarms.set(entity, Some(UnixMillis(40)));
+        assert_eq!(alarms.take_due(UnixMillis(30)), [], "the entity itself knows better");
     }
 }

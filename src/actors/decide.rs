@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ibora_domain::facts::{Answer, CommandKey, Origin};
 use ibora_domain::ids::PassengerId;
-use ibora_domain::machines::Ask;
+use ibora_domain::machines::{Ask, Envelope, PassengerInput};
 use ibora_domain::refusal::Refusal;
 use ibora_domain::ride::{Order, PassengerCard, Pin};
 
@@ -29,17 +29,20 @@ impl Dispatch {
             return Err(Refusal::Overloaded);
         }
         let key = sent.key(caller);
-        let mut running = match &key {
+        let running = match &key {
             Some(key) => Some(self.registry.ports.running.enter(caller, key)?),
             None => None,
         };
         let answer = match self.look_up(caller, &sent.command).await {
             Ok(looked_up) => {
-                running.as_mut().into_iter().for_each(RunningGuard::goes_to_an_actor);
+                running.iter().for_each(RunningGuard::goes_on);
                 self.ask_actors(caller, (sent, key), origin, looked_up).await
             }
-            // What it needs is not there any more, but it may have been decided before.
-            Err(refusal) => self.known_or(key, refusal).await,
+            // What it needs is not there any more, but it may have been decided, or is being.
+            Err(refusal) => match sent.command {
+                Command::Request(_) => self.ask_passenger(caller, key, refusal).await,
+                _ => self.known_or(key, refusal).await,
+            },
         };
         if let Some(running) = running {
             self.conclude(running, &answer);
@@ -80,6 +83,20 @@ impl Dispatch {
             self.registry.ports.index.update(caller.user.into(), place, self.now());
         }
         answer
+    }
+
+    async fn ask_passenger(
+        &self,
+        caller: Caller,
+        key: Option<CommandKey>,
+        refusal: Refusal,
+    ) -> Answer {
+        let by = caller.user;
+        self.ask(|reply| {
+            let ask = Ask { by, key, if_version: None, origin: None, reply };
+            Envelope::Passenger(by.into(), PassengerInput::Unpriced { ask, refusal })
+        })
+        .await
     }
 
     async fn known_or(&self, key: Option<CommandKey>, refusal: Refusal) -> Answer {

@@ -4,6 +4,7 @@
 //! other way to change a ride or a driver. Nothing here sees a database, a socket or HTTP.
 
 mod activate;
+mod admission;
 mod alarms;
 mod clock;
 mod commands;
@@ -43,7 +44,7 @@ use tokio::sync::{RwLock, Semaphore, oneshot};
 
 use crate::geo::{LiveIndex, Router};
 use crate::journal::{Journal, ReadError, Standing};
-use crate::obs::{Metrics, failpoint};
+use crate::obs::{Metrics, failpoint, vital};
 use alarms::Alarms;
 use ports::Ports;
 use quotes::Quotes;
@@ -61,6 +62,8 @@ pub use snapshot::{Snapshot, Truth, stream_of};
 
 /// How often idle actors are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// How long an engine that stops waits for the answers that are owed.
+const ANSWERED_WITHIN: Duration = Duration::from_millis(400);
 /// A phone's clock is believed within this of ours.
 const TRUSTED_SKEW: Millis = Millis::from_secs(120);
 
@@ -174,7 +177,7 @@ impl Dispatch {
         }
         tokio::spawn(async move { journal.preload(&in_flight, now).await });
         let ring = Arc::clone(&registry);
-        let ringing = tokio::spawn(alarms.run(parts.clock, move |entity| ring.ring(entity)));
+        let ringing = vital("alarms", alarms.run(parts.clock, move |entity| ring.ring(entity)));
         let sweep = Arc::downgrade(&registry);
         let sweeping = tokio::spawn(async move {
             loop {
@@ -186,7 +189,7 @@ impl Dispatch {
         Ok(Arc::new(Self {
             registry,
             arbiters,
-            tasks: [ringing.abort_handle(), sweeping.abort_handle()],
+            tasks: [ringing, sweeping.abort_handle()],
             quotes: Quotes::new(parts.tariffs, options.quote_ttl),
             unanswered: RwLock::new(()),
             deadline: options.command_deadline,
@@ -364,7 +367,11 @@ impl Dispatch {
     /// After [`Dispatch::halt`]: returns once the commands under way are answered and all that was
     /// decided is recorded.
     pub async fn settle(&self) {
-        drop(self.unanswered.write().await);
+        // One who waits long, as for a provider, keeps nothing of the others from being recorded.
+        let answered = tokio::time::timeout(ANSWERED_WITHIN, self.unanswered.write());
+        if answered.await.is_err() {
+            tracing::info!("a command is left unanswered");
+        }
         self.registry.ports.journal.flush().await;
     }
 

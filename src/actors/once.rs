@@ -23,8 +23,8 @@ impl Dispatch {
         if caller.role == Role::Driver {
             self.may_act()?;
         }
-        let mut running = self.registry.ports.running.enter(caller, key)?;
-        running.goes_to_an_actor();
+        let running = self.registry.ports.running.enter(caller, key)?;
+        running.goes_on();
         if caller.role == Role::Driver {
             let (driver, key) = (caller.user.into(), key.clone());
             let claim = |reply| Envelope::Driver(driver, DriverInput::Claim { key, reply });

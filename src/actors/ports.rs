@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use ibora_domain::category::Category;
 use ibora_domain::dispatch::Merits;
-use ibora_domain::facts::{Answer, CommandKey, RideRow, Row, StreamId, Zone};
+use ibora_domain::facts::{Answer, CommandKey, Entity, RideRow, Row, StreamId, Zone};
 use ibora_domain::ids::{DriverId, OfferId, PassengerId, RideId};
 use ibora_domain::machines::{
     Ahead, Candidate, DispatcherInput, DriverInput, DriverPolicy, Effect, Envelope, Ephemeral,
@@ -97,6 +97,13 @@ impl Ports {
             Lost::Answer(reply, refusal) => drop(reply.send(Err(refusal))),
             Lost::Repeat(reply, key) => self.repeat(reply, key),
         });
+    }
+
+    /// An actor that was built after a death has recorded something.
+    pub(super) fn is_well(&self, entity: Entity) {
+        if let Some(registry) = self.registry.upgrade() {
+            registry.is_well(entity);
+        }
     }
 
     pub(super) fn send(&self, envelope: Envelope<Reply>) {

@@ -17,6 +17,7 @@ use ibora_domain::machines::{
 };
 use parking_lot::Mutex;
 
+use super::admission::{admitted_below, is_telemetry};
 use super::ports::{Ports, Reply};
 use super::shell::{Crash, Deliver, Leaving, Shell, Vitals};
 use crate::obs::failpoint;
@@ -25,10 +26,15 @@ use crate::obs::failpoint;
 const STRIPES: usize = 64;
 /// Messages that may wait for an actor that is being built.
 const WAITING_MAX: usize = 4096;
-/// First pause before an actor that panicked is built again; ten times longer each time.
+/// First pause before an actor that panicked, or lost a commit again, is built; ten times longer
+/// each time.
 const BACK_OFF_FIRST: Duration = Duration::from_millis(100);
-/// Panics in a row after which an entity is left alone until the next start.
+/// The longest after lost commits: what is refused now may not be soon.
+const BACK_OFF_LOST: Duration = Duration::from_secs(1);
+/// Panics in a row after which an entity is left alone for a while.
 const PANICS_MAX: u32 = 3;
+/// For how long; then it is tried once more.
+const QUARANTINE: Duration = Duration::from_secs(600);
 
 /// The address of an actor.
 pub(super) enum Address {
@@ -48,7 +54,7 @@ enum Entry {
         address: Address,
         vitals: Arc<Vitals>,
     },
-    /// Panicked too often; nothing more is asked of it.
+    /// Panicked too often; nothing is asked of it for a while.
     Quarantined,
 }
 
@@ -57,7 +63,8 @@ type Stripe = Mutex<HashMap<Entity, Entry>>;
 /// The actors of this engine.
 pub(super) struct Registry {
     stripes: Vec<Stripe>,
-    panics: Mutex<HashMap<Entity, u32>>,
+    /// Of those that have recorded nothing since.
+    deaths: Mutex<HashMap<Entity, Deaths>>,
     arbiters: Vec<ArbiterHandle>,
     next_life: AtomicU64,
     mailbox_max: u32,
@@ -68,7 +75,7 @@ impl Registry {
     pub(super) fn new(arbiters: Vec<ArbiterHandle>, mailbox_max: u32, ports: Arc<Ports>) -> Self {
         Self {
             stripes: (0..STRIPES).map(|_| Stripe::default()).collect(),
-            panics: Mutex::default(),
+            deaths: Mutex::default(),
             arbiters,
             next_life: AtomicU64::new(1),
             mailbox_max,
@@ -175,7 +182,9 @@ impl Registry {
         let registry = Arc::clone(self);
         let life = self.next_life.fetch_add(1, Ordering::Relaxed);
         self.arbiter(entity).spawn(async move {
-            let vitals = Arc::new(Vitals::new(entity, life));
+            let building = Building { registry: Arc::clone(&registry), entity };
+            let ailing = matches!(build, Build::Again { .. });
+            let vitals = Arc::new(Vitals::new(entity, life, ailing));
             if let Build::Again { after } = build {
                 tokio::time::sleep(after).await;
                 if registry.ports.journal.settled(entity).await.is_err() {
@@ -192,6 +201,7 @@ impl Registry {
                     registry.forget(entity);
                 }
             }
+            drop(building);
         });
     }
 
@@ -230,28 +240,54 @@ impl Registry {
         if !died {
             return;
         }
-        let panics = if panicked { self.count_panic(entity) } else { 0 };
-        if panics >= PANICS_MAX {
-            tracing::error!(kind, id = %entity.id(), panics, "actor quarantined");
+        let deaths = self.count_death(entity, panicked);
+        if deaths.panics >= PANICS_MAX {
             stripe.insert(entity, Entry::Quarantined);
-            return;
+            drop(stripe);
+            return self.quarantined(entity);
         }
         stripe.insert(entity, Entry::Activating(Vec::new()));
         drop(stripe);
-        let after = match panics {
-            0 => Duration::ZERO,
-            count => BACK_OFF_FIRST * 10_u32.pow(count - 1),
-        };
-        self.activate(entity, Build::Again { after });
+        self.activate(entity, Build::Again { after: deaths.back_off(panicked) });
     }
 
-    fn count_panic(&self, entity: Entity) -> u32 {
-        let kind = entity.kind().as_str();
-        self.ports.metrics.actor_panics.with_label_values(&[kind]).inc();
-        let mut panics = self.panics.lock();
-        let count = panics.entry(entity).or_insert(0);
-        *count += 1;
-        *count
+    fn count_death(&self, entity: Entity, panicked: bool) -> Deaths {
+        let mut deaths = self.deaths.lock();
+        let deaths = deaths.entry(entity).or_default();
+        if panicked {
+            let kind = entity.kind().as_str();
+            self.ports.metrics.actor_panics.with_label_values(&[kind]).inc();
+            deaths.panics += 1;
+        } else {
+            deaths.losses += 1;
+        }
+        *deaths
+    }
+
+    /// An actor has recorded something since it died: what it died of has passed.
+    pub(super) fn is_well(&self, entity: Entity) {
+        self.deaths.lock().remove(&entity);
+    }
+
+    /// An entity is left alone, until it is tried once more.
+    fn quarantined(self: &Arc<Self>, entity: Entity) {
+        tracing::error!(kind = entity.kind().as_str(), id = %entity.id(), "actor quarantined");
+        let registry = Arc::downgrade(self);
+        self.spawn(async move {
+            tokio::time::sleep(QUARANTINE).await;
+            if let Some(registry) = registry.upgrade() {
+                registry.forget(entity);
+            }
+        });
+    }
+
+    /// What builds an actor panicked: counted as if the actor had.
+    fn build_panicked(self: &Arc<Self>, entity: Entity) {
+        if self.count_death(entity, true).panics < PANICS_MAX {
+            return self.forget(entity);
+        }
+        self.stripe(entity).lock().insert(entity, Entry::Quarantined);
+        self.quarantined(entity);
     }
 
     /// Drops actors that have been idle for long enough; they are rebuilt when next needed.
@@ -269,6 +305,7 @@ impl Registry {
                 let keep = !idle || now.saturating_sub(since) < after;
                 if !keep {
                     address.leave();
+                    self.is_well(*entity);
                 }
                 keep
             });
@@ -286,6 +323,39 @@ impl Registry {
                 true
             }
             Some(Entry::Activating(_) | Entry::Quarantined) | None => false,
+        }
+    }
+}
+
+/// How an entity's actors died in a row.
+#[derive(Debug, Clone, Copy, Default)]
+struct Deaths {
+    panics: u32,
+    losses: u32,
+}
+
+impl Deaths {
+    /// How long until it is built again. After one lost commit at once: the records know better.
+    fn back_off(self, panicked: bool) -> Duration {
+        let longer = |times: u32| BACK_OFF_FIRST * 10_u32.saturating_pow(times);
+        match (panicked, self.losses) {
+            (true, _) => longer(self.panics.saturating_sub(1)),
+            (false, 0 | 1) => Duration::ZERO,
+            (false, losses) => longer(losses.min(4) - 2).min(BACK_OFF_LOST),
+        }
+    }
+}
+
+/// An actor in the making: what panics then has no actor that could tell of it.
+struct Building {
+    registry: Arc<Registry>,
+    entity: Entity,
+}
+
+impl Drop for Building {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.registry.build_panicked(self.entity);
         }
     }
 }
@@ -332,101 +402,16 @@ fn kind_index(kind: EntityKind) -> usize {
     EntityKind::ALL.iter().position(|each| *each == kind).unwrap_or(0)
 }
 
-/// How many messages may wait before this one is refused; `None` where it never is. Telemetry goes
-/// first, since the next tells more than the last; then commands and reads, whose askers are told.
-/// What actors tell each other is bounded by those; dropped, it would leave reservations behind.
-fn admitted_below(envelope: &Envelope<Reply>, mailbox_max: u32) -> Option<u32> {
-    if is_telemetry(envelope) {
-        return Some(mailbox_max / 2);
-    }
-    is_refusable(envelope).then_some(mailbox_max)
-}
-
-const fn is_telemetry(envelope: &Envelope<Reply>) -> bool {
-    matches!(
-        envelope,
-        Envelope::Ride(_, RideInput::Position { .. } | RideInput::Ahead { .. })
-            | Envelope::Driver(_, DriverInput::Seen)
-    )
-}
-
-fn is_refusable(envelope: &Envelope<Reply>) -> bool {
-    match envelope {
-        Envelope::Ride(_, input) => matches!(
-            input,
-            RideInput::Drive { .. }
-                | RideInput::Cancel { .. }
-                | RideInput::Decline { .. }
-                | RideInput::Rate { .. }
-                | RideInput::Tip { .. }
-                | RideInput::Read { .. }
-        ),
-        Envelope::Driver(_, input) => matches!(
-            input,
-            DriverInput::Accept { .. }
-                | DriverInput::Online { .. }
-                | DriverInput::Offline { .. }
-                | DriverInput::PassOn { .. }
-                | DriverInput::Claim { .. }
-                | DriverInput::Read { .. }
-        ),
-        Envelope::Passenger(_, input) => matches!(
-            input,
-            PassengerInput::Request { .. }
-                | PassengerInput::TopUp { .. }
-                | PassengerInput::GiveCredit { .. }
-                | PassengerInput::Active { .. }
-        ),
-        Envelope::Payment(_, input) => matches!(
-            input,
-            PaymentInput::Intent { .. }
-                | PaymentInput::Read { .. }
-                | PaymentInput::GiveBack { .. }
-                | PaymentInput::Waive { .. }
-                | PaymentInput::Contest { .. }
-        ),
-        Envelope::Wallet(_, input) => matches!(
-            input,
-            WalletInput::Payout { .. }
-                | WalletInput::Review { .. }
-                | WalletInput::Evidence { .. }
-                | WalletInput::Rule { .. }
-        ),
-        Envelope::Dispatcher(..) | Envelope::PayoutLine(_) => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use ibora_domain::facts::Answer;
-    use ibora_domain::ids::{DriverId, RideId};
-    use ibora_domain::machines::{Ask, ReadAs};
-    use ibora_domain::place::Coordinates;
-    use ibora_domain::ride::DriverPosition;
-    use ibora_domain::units::{Metres, UnixMillis};
-    use tokio::sync::oneshot;
-    use uuid::Uuid;
-
     use super::*;
 
     #[test]
-    fn telemetry_is_shed_before_commands_and_what_actors_tell_each_other_never() {
-        let (ride, driver) = (RideId(Uuid::nil()), DriverId(Uuid::nil()));
-        let reply = || oneshot::channel::<Answer>().0;
-        let ask =
-            Ask { by: driver.into(), key: None, if_version: None, origin: None, reply: reply() };
-        let place = Coordinates::new(-23.55, -46.63).expect("a place");
-        let position = DriverPosition { place, at: UnixMillis(1), accuracy: Metres(5) };
-        let table = [
-            (Envelope::Ride(ride, RideInput::Position { driver, position }), Some(4)),
-            (Envelope::Driver(driver, DriverInput::Seen), Some(4)),
-            (Envelope::Driver(driver, DriverInput::Offline { ask }), Some(8)),
-            (Envelope::Ride(ride, RideInput::Read { reply: reply(), by: ReadAs::Admin }), Some(8)),
-            (Envelope::Ride(ride, RideInput::Alarm), None),
-            (Envelope::Driver(driver, DriverInput::SessionClosed), None),
-        ];
-        for (envelope, most) in table {
-            assert_eq!(admitted_below(&envelope, 8), most, "{:?}", envelope.entity());
-        }
+    fn the_first_lost_commit_costs_no_pause_and_the_next_ones_no_more_than_a_second() {
+        let pause = |panics, losses, panicked| Deaths { panics, losses }.back_off(panicked);
+        let lost = [1, 2, 3, 4, 40].map(|losses| pause(0, losses, false).as_millis());
+        assert_eq!(lost, [0, 100, 1000, 1000, 1000]);
+        let panicked = [1, 2].map(|panics| pause(panics, 7, true).as_millis());
+        assert_eq!(panicked, [100, 1000]);
     }
 }

@@ -21,8 +21,6 @@ pub struct RunningGuard<'a> {
     running: &'a Running,
     caller: Caller,
     key: CommandKey,
-    /// An actor may decide it.
-    given: bool,
     waited: Waited,
 }
 
@@ -39,7 +37,7 @@ impl Running {
         self.commands.lock().enter(key)?;
         // Made only where it is given out: one that is dropped ends the entry of the one running.
         let (key, waited) = (key.clone(), Waited::InVain);
-        Ok(RunningGuard { running: self, caller, key, given: false, waited })
+        Ok(RunningGuard { running: self, caller, key, waited })
     }
 
     /// What a driver's actor that is about to be read must know beside its records.
@@ -49,9 +47,9 @@ impl Running {
 }
 
 impl RunningGuard<'_> {
-    /// From here on it may be decided, whoever waits for it.
-    pub(super) fn goes_to_an_actor(&mut self) {
-        self.given = true;
+    /// The command goes to whoever decides it: from here on it may be recorded.
+    pub(super) fn goes_on(&self) {
+        self.running.commands.lock().goes_on(&self.key);
     }
 
     /// The command leaves no record. The driver whose actor may forget its key, if there is one.
@@ -70,9 +68,8 @@ impl RunningGuard<'_> {
 impl Drop for RunningGuard<'_> {
     fn drop(&mut self) {
         // All answers to others are in one table, whose key sees to an outcome that is open.
-        let open = self.given && self.caller.role == Role::Driver;
         let waited = match self.waited {
-            Waited::InVain if !open => Waited::Refused,
+            Waited::InVain if self.caller.role != Role::Driver => Waited::Refused,
             waited => waited,
         };
         self.running.commands.lock().leave(&self.key, waited);
@@ -111,11 +108,11 @@ mod tests {
         let (caller, key) = sent(Role::Driver);
         drop(running.enter(caller, &key));
         assert_eq!(running.of(caller.user.into()), [], "no actor had been given it");
-        running.enter(caller, &key).expect("free").goes_to_an_actor();
+        running.enter(caller, &key).expect("free").goes_on();
         assert_eq!(running.of(caller.user.into()).len(), 1);
         running.enter(caller, &key).expect("free").end(Waited::Recorded);
         assert_eq!(running.of(caller.user.into()), []);
-        running.enter(sent(Role::Passenger).0, &key).expect("free").goes_to_an_actor();
+        running.enter(sent(Role::Passenger).0, &key).expect("free").goes_on();
         assert_eq!(running.of(caller.user.into()), [], "nobody is told of a passenger's");
     }
 }

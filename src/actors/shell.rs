@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 use ibora_domain::facts::{Decision, Entity, Row};
 use ibora_domain::machines::{Act, Leave, Machine, Outputs, TurnEnd, Turns};
+use ibora_domain::units::Millis;
 
 use super::ports::{Ports, Reply};
 use super::registry::Registry;
@@ -21,6 +22,8 @@ const LINGER_MAX: Duration = Duration::from_millis(3);
 /// Those who are worth a pause, which is about a tick of the timer, instead of a round.
 const CROWD: usize = 16;
 const CROWD_PAUSE: Duration = Duration::from_micros(500);
+/// A word that leaves with a commit has come within this long, if it ever comes.
+const WORD_WITHIN: Millis = Millis::from_secs(2);
 /// Inputs after which a turn ends although more wait.
 const TURN_MAX: u32 = 4096;
 
@@ -38,10 +41,12 @@ pub(super) struct Vitals {
     /// When it last did something, in domain milliseconds.
     pub(super) last_active: AtomicU64,
     pub(super) passivate_after: AtomicU64,
+    /// The activation before this one died, and this one has recorded nothing yet.
+    pub(super) ailing: AtomicBool,
 }
 
 impl Vitals {
-    pub(super) fn new(entity: Entity, life: u64) -> Self {
+    pub(super) fn new(entity: Entity, life: u64, ailing: bool) -> Self {
         Self {
             entity,
             life,
@@ -50,6 +55,7 @@ impl Vitals {
             broken: AtomicBool::new(false),
             last_active: AtomicU64::new(0),
             passivate_after: AtomicU64::new(u64::MAX),
+            ailing: AtomicBool::new(ailing),
         }
     }
 }
@@ -87,6 +93,8 @@ pub(super) struct Shell<M: Machine<Reply = Reply>> {
     turn_inputs: u32,
     /// The turn is open for those who are about to send.
     lingering: bool,
+    /// A commit was lost: the end comes once all others have their outcome.
+    lost: bool,
     _watch: DeathWatch,
 }
 
@@ -125,6 +133,7 @@ where
             turns: Turns::default(),
             turn_inputs: 0,
             lingering: false,
+            lost: false,
             _watch: watch,
         }
     }
@@ -216,8 +225,7 @@ where
         failpoint!(each crate::obs::failpoints::decided(&decision));
         if self.vitals.broken.load(Ordering::Acquire) {
             self.ports.fail(leaves, &CommitError::Unavailable);
-            ctx.stop();
-            return;
+            return self.end_if_lost(ctx);
         }
         self.vitals.recording.fetch_add(1, Ordering::AcqRel);
         self.ports.follow(&decision.rows);
@@ -226,6 +234,7 @@ where
             _ => None,
         };
         let rides: Vec<_> = decision.rows.iter().filter_map(of_ride).collect();
+        let wakes = decision.wakes.clone();
         let (ports, vitals, actor) =
             (Arc::clone(&self.ports), Arc::clone(&self.vitals), ctx.address());
         #[cfg(feature = "failpoints")]
@@ -235,6 +244,10 @@ where
             match outcome {
                 Ok(()) => {
                     ports.followed(&rides);
+                    // Should the word to it be lost with this actor, it wakes all the same.
+                    for (entity, at) in wakes {
+                        ports.alarms.remind(entity, at.max(ports.clock.now() + WORD_WITHIN));
+                    }
                     failpoint!(each passes);
                     ports.leave(leaves);
                 }
@@ -247,6 +260,27 @@ where
             actor.do_send(Committed { number, lost });
         };
         self.ports.journal.append(Append::decision(decision, self.vitals.life, done));
+    }
+}
+
+impl<M> Shell<M>
+where
+    M: Machine<Reply = Reply> + Unpin + 'static,
+    M::Input: Send,
+{
+    /// Ends an actor whose memory is ahead of the disk, which is right. Not before every commit on
+    /// its way has its outcome: one that a full queue refused is heard of before those in the
+    /// queue, and what rests on those may leave yet.
+    fn end_if_lost(&mut self, ctx: &mut Context<Self>) {
+        self.lost = true;
+        if self.vitals.recording.load(Ordering::Acquire) > 0 {
+            return;
+        }
+        self.turns.settled(u64::MAX);
+        while let Some(leaves) = self.turns.next_held() {
+            self.ports.fail(leaves, &CommitError::Unavailable);
+        }
+        ctx.stop();
     }
 }
 
@@ -285,21 +319,21 @@ where
 
     fn handle(&mut self, Committed { number, lost }: Committed, ctx: &mut Self::Context) {
         self.vitals.recording.fetch_sub(1, Ordering::AcqRel);
+        if lost {
+            return self.end_if_lost(ctx);
+        }
         self.turns.settled(number);
         while let Some(leaves) = self.turns.next_held() {
-            if lost {
-                self.ports.fail(leaves, &CommitError::Unavailable);
-            } else {
-                self.ports.leave(leaves);
-            }
+            self.ports.leave(leaves);
         }
-        if lost {
-            // Memory is ahead of disk, and disk is right.
-            ctx.stop();
-        } else {
-            // What was gathered while the commit ran may be recorded now.
-            self.end_turn_if_idle(ctx);
+        if self.vitals.ailing.swap(false, Ordering::AcqRel) {
+            self.ports.is_well(self.vitals.entity);
         }
+        if self.lost {
+            return self.end_if_lost(ctx);
+        }
+        // What was gathered while the commit ran may be recorded now.
+        self.end_turn_if_idle(ctx);
     }
 }
 

@@ -76,11 +76,10 @@ where
         Ok(_) => Waited::Recorded,
         Err(Problem::Refused(refusal)) => Waited::from(&Err(*refusal)),
         Err(Problem::Account(AccountError::Unavailable)) => Waited::InVain,
-        Err(Problem::Account(AccountError::Invalid(_) | AccountError::NotFound)) => {
+        Err(_) => {
             api.dispatch.unused(&running);
             Waited::Refused
         }
-        Err(_) => Waited::Refused,
     };
     running.end(waited);
     done

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::db::Db;
+use crate::obs::vital;
 
 /// Callbacks that may wait; past it they are refused, and the provider comes again.
 const QUEUE: usize = 4096;
@@ -104,7 +105,7 @@ impl Inbox {
     pub(super) fn start(db: &Db) -> Self {
         let (queue, inbox) = mpsc::channel(QUEUE);
         let news = Arc::new(Notify::new());
-        tokio::spawn(run(db.clone(), inbox, Arc::clone(&news)));
+        vital("the inbox of callbacks", run(db.clone(), inbox, Arc::clone(&news)));
         Self { db: db.clone(), queue, news }
     }
 

@@ -29,6 +29,7 @@ mod sweep;
 mod tenure;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use ibora_domain::facts::{Decision, Entity, StreamId, StreamRow};
@@ -41,7 +42,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use crate::db::{Db, lazy_pool};
-use crate::obs::{Metrics, failpoint};
+use crate::obs::{Metrics, failpoint, vital};
 use acks::Acks;
 use append::Content;
 use backlog::Backlog;
@@ -156,19 +157,25 @@ impl Journal {
         // The provider is answered, however much is read meanwhile of what it told.
         let inbox = Inbox::start(&Db::new(lazy_pool(connect.clone(), INBOX_CONNECTIONS)));
         let records = Records::new(db.clone(), &metrics);
+        let in_doubt = Arc::new(AtomicUsize::new(0));
         let start = |number: u16| {
             let (sender, inbox) = mpsc::channel(options.queue_max);
             let lane = Lane::new(
                 (number, options.batch_max),
                 inbox,
-                store::Store::new((connect.clone(), answer_within), Arc::clone(&fence), number),
+                store::Store::new(
+                    (connect.clone(), answer_within),
+                    Arc::clone(&fence),
+                    number,
+                    Arc::clone(&in_doubt),
+                ),
                 (Arc::clone(&streams), Arc::clone(&backlog), Arc::clone(&publish)),
                 (Arc::clone(&metrics), Arc::clone(&hold)),
             );
-            tokio::spawn(lane.run());
+            vital("a lane of the journal", lane.run());
             sender
         };
-        tokio::spawn(sweep::run(db.patient()));
+        tokio::spawn(sweep::run(db.patient(), Arc::clone(&in_doubt)));
         Arc::new(Self {
             lanes: (0..lanes).map(start).collect(),
             accounts: start(lanes),
@@ -208,7 +215,7 @@ impl Journal {
         let lane = Lane::new(
             (0, TOOL_QUEUE),
             inbox,
-            store::Store::new((connect, TOOL_ANSWER_WITHIN), Arc::clone(&fence), 0),
+            store::Store::new((connect, TOOL_ANSWER_WITHIN), Arc::clone(&fence), 0, Arc::default()),
             (Arc::clone(&streams), Arc::clone(&backlog), Arc::new(|_| {})),
             (metrics, Arc::clone(&hold)),
         );

@@ -1,6 +1,7 @@
 //! One lane's connection: writes a batch, and finds out what became of one whose answer was lost.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ibora_domain::journal::{Heard, Inquiry, Question, Verdict, seal_of};
@@ -27,6 +28,24 @@ pub(super) struct Store {
     answer_within: Duration,
     pub(super) fence: Arc<Fence>,
     lane: i16,
+    /// How many batches of this engine are in doubt.
+    in_doubt: Arc<AtomicUsize>,
+}
+
+/// A batch is in doubt, until dropped.
+struct Doubt(Arc<AtomicUsize>);
+
+impl Doubt {
+    fn new(in_doubt: &Arc<AtomicUsize>) -> Self {
+        in_doubt.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(in_doubt))
+    }
+}
+
+impl Drop for Doubt {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl Store {
@@ -34,9 +53,10 @@ impl Store {
         (connect, answer_within): (PgConnectOptions, Duration),
         fence: Arc<Fence>,
         lane: u16,
+        in_doubt: Arc<AtomicUsize>,
     ) -> Self {
         let lane = i16::try_from(lane).unwrap_or(i16::MAX);
-        Self { connect, connection: None, answer_within, fence, lane }
+        Self { connect, connection: None, answer_within, fence, lane, in_doubt }
     }
 
     /// Writes a batch and returns only when its fate is known. An answer that is lost, or does not
@@ -48,6 +68,7 @@ impl Store {
         let id = Uuid::now_v7();
         let mut inquiry = Inquiry::default();
         let mut pause = RETRY_FIRST;
+        let mut doubt = None;
         loop {
             let said = match inquiry.question() {
                 Question::Batch => self.attempt(id, batch, accounts).await,
@@ -60,6 +81,7 @@ impl Store {
                     tracing::warn!(%error, "commit in doubt, asking again");
                     // The transaction died with its connection, or ends by its own time limit.
                     self.connection = None;
+                    doubt.get_or_insert_with(|| Doubt::new(&self.in_doubt));
                     Heard::Nothing
                 }),
             };

@@ -11,6 +11,7 @@ mod invariants;
 mod logs;
 mod metrics;
 mod redact;
+mod vital;
 
 #[cfg(feature = "failpoints")]
 pub(crate) use failpoints::failpoint;
@@ -18,6 +19,7 @@ pub use invariants::{set_global, violated};
 pub(crate) use logs::level_filter;
 pub use logs::{LogError, LogFormat, LogOptions, LogOutput, init};
 pub use metrics::{Described, Kind, Metrics, timed};
+pub(crate) use vital::vital;
 
 /// Without the feature `failpoints` a kill point is nothing.
 #[cfg(not(feature = "failpoints"))]

@@ -5,7 +5,7 @@ use ibora_domain::refusal::Refusal;
 use ibora_domain::ride::CancelReason;
 use uuid::Uuid;
 
-use crate::world::{UNHURRIED, World, json, request};
+use crate::world::{UNHURRIED, World, json, request, sé};
 
 #[actix_web::test]
 async fn a_ride_is_driven_to_its_end() {
@@ -158,5 +158,26 @@ async fn a_panic_in_one_ride_is_its_own_affair() {
         .until("the ride is rebuilt", async || world.dispatch().ride(one, hit).await.is_ok())
         .await;
     assert_eq!(world.status(one, hit).await, "searching");
+    world.stop().await;
+}
+
+#[actix_web::test]
+async fn panics_count_only_in_a_row() {
+    let world = World::start().await;
+    let driver = world.driver().await;
+    let entity = ibora_domain::facts::Entity::Driver(driver.user.into());
+    let is_there = async || world.dispatch().driver(driver.user.into()).await.is_ok();
+    for _ in 0..4 {
+        world.until("he is there", is_there).await;
+        world.online(driver, sé()).await;
+        world.send(driver, Command::Offline).await.expect("recorded");
+        assert!(world.dispatch().crash(entity));
+        world.until("he is there again", is_there).await;
+    }
+    for _ in 0..3 {
+        world.until("he lives", async || world.dispatch().crash(entity)).await;
+    }
+    let gone = world.dispatch().driver(driver.user.into()).await;
+    assert_eq!(gone, Err(Refusal::Unavailable), "left alone after three in a row");
     world.stop().await;
 }

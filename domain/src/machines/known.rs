@@ -142,7 +142,7 @@ impl Known {
         self.elsewhere.forget(key);
     }
 
-    /// These went to other machines, or may have, oldest first.
+    /// These went to other machines, or are under way, oldest first.
     pub(super) fn with_elsewhere(mut self, used: impl IntoIterator<Item = UsedId>) -> Self {
         used.into_iter().for_each(|used| self.elsewhere.add(used));
         self

@@ -266,7 +266,8 @@ impl<R> Envelope<R> {
             Self::Passenger(_, input) => match input {
                 PassengerInput::Request { ask, .. }
                 | PassengerInput::TopUp { ask, .. }
-                | PassengerInput::GiveCredit { ask, .. } => Some(ask.reply),
+                | PassengerInput::GiveCredit { ask, .. }
+                | PassengerInput::Unpriced { ask, .. } => Some(ask.reply),
                 PassengerInput::Active { reply } => Some(reply),
                 _ => None,
             },

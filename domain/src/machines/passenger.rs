@@ -74,6 +74,11 @@ pub enum PassengerInput<R> {
         number: u16,
         upto: Centavos,
     },
+    /// A request that has no price, or none any more: what came of an earlier sending is said first.
+    Unpriced {
+        ask: Ask<R>,
+        refusal: Refusal,
+    },
     /// Asks for the passenger's active ride; answered with its id as JSON text, or `null`.
     Active {
         reply: R,
@@ -282,6 +287,12 @@ impl<R> Machine for Riding<R> {
             PassengerInput::Request { ask, ride, order } => {
                 if let Some(ask) = machine.known.replay(turn, ask) {
                     machine.request(turn, ask, ride, order);
+                }
+            }
+            PassengerInput::Unpriced { ask, refusal } => {
+                if let Some(ask) = machine.known.replay(turn, ask) {
+                    let running = machine.still_running(ask.key.as_ref());
+                    turn.reply(ask.reply, Err(running.unwrap_or(refusal)));
                 }
             }
             PassengerInput::Opened { ride, key } => machine.opened(turn, ride, key),

@@ -54,6 +54,8 @@ struct Sent {
     fingerprint: i64,
     /// Somebody waits for it.
     awaited: bool,
+    /// It went to a machine.
+    given: bool,
     /// Somebody waited in vain: it may be recorded at any time.
     open: bool,
     /// It is known to leave no record.
@@ -83,11 +85,19 @@ impl UnderWay {
                 id: Arc::clone(&key.id),
                 fingerprint: key.fingerprint,
                 awaited: true,
+                given: false,
                 open: false,
                 of_nothing: false,
             }),
         }
         Ok(())
+    }
+
+    /// A command under way goes to a machine: from here on it may be recorded.
+    pub fn goes_on(&mut self, key: &CommandKey) {
+        if let Some(sent) = self.find(key) {
+            sent.given = true;
+        }
     }
 
     /// A command under way is known to leave no record: no machine is told of it any more, and who
@@ -102,7 +112,7 @@ impl UnderWay {
     pub fn leave(&mut self, key: &CommandKey, waited: Waited) {
         let Some(sent) = self.find(key) else { return };
         sent.awaited = false;
-        sent.open |= waited == Waited::InVain;
+        sent.open |= sent.given && waited == Waited::InVain;
         if waited == Waited::Recorded || !sent.open {
             self.forget(key.principal, |sent| sent.is(key));
         } else {
@@ -115,7 +125,7 @@ impl UnderWay {
     #[must_use]
     pub fn of(&self, person: UserId) -> Vec<UsedId> {
         let sent = self.by_person.get(&person).into_iter().flatten();
-        let used = sent.filter(|sent| !sent.of_nothing);
+        let used = sent.filter(|sent| sent.given && !sent.of_nothing);
         used.map(|sent| UsedId::new(&sent.id, sent.fingerprint)).collect()
     }
 
@@ -152,6 +162,12 @@ mod tests {
         CommandKey { principal: sample::driver(1).into(), id: id.into(), fingerprint }
     }
 
+    /// Sends a command on to a machine.
+    fn send(under_way: &mut UnderWay, key: &CommandKey) {
+        assert_eq!(under_way.enter(key), Ok(()));
+        under_way.goes_on(key);
+    }
+
     fn told(under_way: &UnderWay) -> Vec<UsedId> {
         under_way.of(sample::driver(1).into())
     }
@@ -159,14 +175,16 @@ mod tests {
     #[test]
     fn a_machine_is_told_of_what_is_under_way_and_not_of_what_is_recorded() {
         let mut under_way = UnderWay::default();
-        assert_eq!(under_way.enter(&key("a", 7)), Ok(()));
+        send(&mut under_way, &key("a", 7));
         assert_eq!(under_way.enter(&key("a", 7)), Err(Refusal::IdempotencyInProgress));
         assert_eq!(under_way.enter(&key("a", 8)), Err(Refusal::IdempotencyInProgress));
-        assert_eq!(under_way.enter(&key("b", 8)), Ok(()));
+        send(&mut under_way, &key("b", 8));
+        assert_eq!(under_way.enter(&key("c", 9)), Ok(()), "which no machine was given yet");
         assert_eq!(told(&under_way), [UsedId::new("a", 7), UsedId::new("b", 8)]);
         assert_eq!(under_way.of(sample::driver(2).into()), [], "each person's are his own");
         under_way.leave(&key("a", 7), Waited::Recorded);
         under_way.leave(&key("b", 8), Waited::Refused);
+        under_way.leave(&key("c", 9), Waited::InVain);
         assert_eq!(told(&under_way), []);
         assert!(under_way.by_person.is_empty(), "nothing is left of a command that ended");
         assert_eq!(under_way.enter(&key("a", 8)), Ok(()), "who answers it now, its machine knows");
@@ -175,13 +193,14 @@ mod tests {
     #[test]
     fn an_open_outcome_is_remembered_until_one_is_recorded() {
         let mut under_way = UnderWay::default();
-        assert_eq!(under_way.enter(&key("a", 7)), Ok(()));
+        send(&mut under_way, &key("a", 7));
         under_way.leave(&key("a", 7), Waited::InVain);
-        assert_eq!(under_way.enter(&key("a", 8)), Ok(()), "which is for its machine to refuse");
-        assert_eq!(told(&under_way), [UsedId::new("a", 7), UsedId::new("a", 8)]);
+        send(&mut under_way, &key("a", 8));
+        let both = [UsedId::new("a", 7), UsedId::new("a", 8)];
+        assert_eq!(told(&under_way), both, "the first has it, and the machine says so");
         under_way.leave(&key("a", 8), Waited::Refused);
         for waited in [Waited::Refused, Waited::InVain, Waited::Recorded] {
-            assert_eq!(under_way.enter(&key("a", 7)), Ok(()), "asked again");
+            send(&mut under_way, &key("a", 7));
             assert!(!under_way.leaves_nothing(&key("a", 7)), "the first may be recorded yet");
             assert_eq!(told(&under_way), [UsedId::new("a", 7)]);
             under_way.leave(&key("a", 7), waited);
@@ -192,7 +211,7 @@ mod tests {
     #[test]
     fn of_a_command_that_found_nothing_no_machine_is_told() {
         let mut under_way = UnderWay::default();
-        assert_eq!(under_way.enter(&key("a", 7)), Ok(()));
+        send(&mut under_way, &key("a", 7));
         assert!(under_way.leaves_nothing(&key("a", 7)));
         assert_eq!(told(&under_way), []);
         assert_eq!(under_way.enter(&key("a", 8)), Err(Refusal::IdempotencyInProgress));
@@ -203,10 +222,10 @@ mod tests {
     #[test]
     fn of_too_many_open_outcomes_the_oldest_are_forgotten_and_none_that_is_awaited() {
         let mut under_way = UnderWay::default();
-        assert_eq!(under_way.enter(&key("awaited", 1)), Ok(()));
+        send(&mut under_way, &key("awaited", 1));
         for number in 0..=OPEN_MAX {
             let key = key(&number.to_string(), 7);
-            assert_eq!(under_way.enter(&key), Ok(()));
+            send(&mut under_way, &key);
             under_way.leave(&key, Waited::InVain);
         }
         let told = told(&under_way);

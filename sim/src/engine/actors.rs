@@ -319,6 +319,14 @@ impl Engine {
         self.look_at(world, entity, place);
     }
 
+    /// Sets the alarm of an entity, unless it has one that rings by then.
+    pub(super) fn remind(&mut self, world: &mut World, entity: Entity, at: UnixMillis) {
+        let rings = self.alarms.get(&entity).and_then(|alarm| alarm.rings);
+        if rings.is_none_or(|rings| rings > at) {
+            self.set_alarm(world, entity, Some(at));
+        }
+    }
+
     fn look_at(&self, world: &mut World, entity: Entity, place: UnixMillis) {
         let after = world.until(self.node, place) + world.little();
         world.to_node(self.node, after.min(600 * SECOND), NodeEvent::Ring { entity, place });

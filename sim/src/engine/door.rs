@@ -1,4 +1,5 @@
-//! The door: commands come in, answers go out. As `src/actors/mod.rs` and `commands.rs`.
+//! The door: commands come in, answers go out. As `src/actors/decide.rs` and
+//! `commands.rs`.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -89,6 +90,7 @@ impl Engine {
             world.say(self.node, &target, Err(refusal));
             return;
         }
+        self.under_way.goes_on(&key);
         let (reply, dropped) = world.expect(self.node, target);
         let asked = Asked { user, key: key.clone(), command: Rc::clone(command) };
         if let Some(pending) = world.pending.get_mut(&reply) {

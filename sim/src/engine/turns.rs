@@ -13,7 +13,7 @@ use ibora_domain::machines::{
     lose,
 };
 use ibora_domain::mutants::{Mutant, is};
-use ibora_domain::units::{Metres, Seconds};
+use ibora_domain::units::{Metres, Millis, Seconds};
 
 use super::{Append, Body, Done, Engine, Had, Place, Reply, Stands};
 use crate::node::NodeEvent;
@@ -29,6 +29,8 @@ const FINISHING_MPS: u32 = 25;
 
 /// A driver whose last position is older than this is no candidate.
 const STALE_AFTER_MS: u64 = 45_000;
+/// A word that leaves with a commit has come within this long, if it ever comes.
+const WORD_WITHIN: Millis = Millis::from_secs(2);
 
 impl Engine {
     /// An actor looks into its mailbox: some of what waits there is one turn.
@@ -264,6 +266,10 @@ impl Engine {
                     if let Row::Ride(row) = row {
                         self.follow((row.driver, row.passenger), row.id, Stands::of(row));
                     }
+                }
+                let soon = world.clock(self.node) + WORD_WITHIN;
+                for (woken, at) in append.decision.iter().flat_map(|decision| &decision.wakes) {
+                    self.remind(world, *woken, (*at).max(soon));
                 }
                 self.leave(world, (entity, append.life), leaves);
             }

@@ -103,6 +103,7 @@ pub fn input_name<R>(input: &Envelope<R>) -> &'static str {
             PassengerInput::Opened { .. } => "opened",
             PassengerInput::Ended { .. } => "ended",
             PassengerInput::Active { .. } => "active",
+            PassengerInput::Unpriced { .. } => "unpriced",
             PassengerInput::Settled { .. } => "settled",
             PassengerInput::TopUp { .. } => "top up",
             PassengerInput::TopUpEnded { .. } => "top-up ended",

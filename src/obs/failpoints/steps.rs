@@ -159,6 +159,7 @@ const fn to_passenger<R>(input: &PassengerInput<R>) -> Option<Failpoint> {
         PassengerInput::Alarm => Failpoint::ToPassengerAlarm,
         // What one is built from says it too, or who asks asks again.
         PassengerInput::Active { .. }
+        | PassengerInput::Unpriced { .. }
         | PassengerInput::Settled { .. }
         | PassengerInput::TopUp { .. }
         | PassengerInput::TopUpEnded { .. }

@@ -185,6 +185,13 @@ async fn his_and_another(world: &World, driver: Caller) -> (RideId, RideId) {
     }
 }
 
+/// Has his actor die, and be built again.
+async fn lose_the_actor(world: &World, driver: Caller) {
+    assert!(world.dispatch().crash(Entity::Driver(driver.user.into())));
+    let is_built = async || world.dispatch().driver(driver.user.into()).await.is_ok();
+    world.until("his actor is built again", is_built).await;
+}
+
 /// Has him arrive under `id` with a database that cannot record it, and his actor die and be built
 /// again meanwhile. The database can once the transaction ends that is given back.
 async fn lose_the_actor_meanwhile(
@@ -202,9 +209,7 @@ async fn lose_the_actor_meanwhile(
     let mut write_waits =
         async || sqlx::query_scalar(waits).fetch_one(&mut *rival).await.expect("reads");
     world.until("the write waits", &mut write_waits).await;
-    assert!(world.dispatch().crash(Entity::Driver(driver.user.into())));
-    let is_built = async || world.dispatch().driver(driver.user.into()).await.is_ok();
-    world.until("his actor is built again", is_built).await;
+    lose_the_actor(world, driver).await;
     rival
 }
 
@@ -231,7 +236,7 @@ async fn an_id_of_which_nobody_knows_the_outcome_is_kept_for_its_command() {
         ("dispatch.waves", "[3]"),
         ("dispatch.offer_ttl_ms", "120000"),
         ("journal.writers", "2"),
-        ("actors.command_deadline_ms", "700"),
+        ("actors.command_deadline_ms", "3000"),
     ];
     let world = World::with(&settings).await;
     let driver = world.drivers_online(1).await[0];
@@ -240,6 +245,7 @@ async fn an_id_of_which_nobody_knows_the_outcome_is_kept_for_its_command() {
     let mut car = Client::open(&world, driver).await;
     let rival = lose_the_actor_meanwhile(&world, (driver, &mut car), (&id, his)).await;
     assert_eq!(car.answer(&id).await["code"], "unavailable");
+    lose_the_actor(&world, driver).await;
     assert_eq!(accept(&mut car, &id, open).await, "idempotency_key_reused");
     rival.rollback().await.expect("ends");
     let again = async || asked(&mut car, &id, "ride.arrive", his.0).await == "ok";

@@ -12,6 +12,7 @@ use crate::machines::{
 };
 use crate::payment::PaymentPolicy;
 use crate::policy::RidePolicy;
+use crate::refusal::Refusal;
 use crate::ride::sample::{self, after, driver, offer_id, passenger, ride_id};
 use crate::ride::{Bid, Cancel, CancelAs, CancelReason, Rating, Stars, Status};
 use crate::units::{Metres, Millis, Seconds, UnixMillis};
@@ -206,6 +207,35 @@ fn late_word_of_an_earlier_ride_does_not_hide_the_present_one() {
         riding.step(after(0), input, &mut vec![]);
         assert_eq!(riding.0.bound_to(), Some(present));
     }
+}
+
+#[test]
+fn a_price_that_has_run_out_does_not_hide_the_request_that_is_under_way() {
+    let policy = PaymentPolicy::default();
+    let records = PassengerRecords::default();
+    let machine = PassengerMachine::new(passenger(1), &policy, records, Millis(1));
+    let mut riding = Riding::<u64>(machine, std::marker::PhantomData);
+    let mut step = |input| {
+        let mut out = vec![];
+        riding.step(after(0), input, &mut out);
+        answers(&out)
+    };
+    let key = |id| CommandKey { principal: passenger(1).into(), id: Arc::from(id), fingerprint: 7 };
+    let ask = |id| Ask {
+        by: passenger(1).into(),
+        key: Some(key(id)),
+        if_version: None,
+        origin: None,
+        reply: 0,
+    };
+    let unpriced = |id| PassengerInput::Unpriced { ask: ask(id), refusal: Refusal::QuoteExpired };
+    assert_eq!(step(unpriced("late")), ["quote_expired"]);
+    let order = Box::new(sample::order(passenger(1)));
+    assert!(step(PassengerInput::Request { ask: ask("once"), ride: ride_id(1), order }).is_empty());
+    assert_eq!(step(unpriced("once")), ["idempotency_in_progress"]);
+    step(PassengerInput::Opened { ride: ride_id(1), key: Some(key("once")) });
+    assert_eq!(step(unpriced("once")), ["repeated"]);
+    assert_eq!(step(unpriced("late")), ["quote_expired"]);
 }
 
 #[test]
