@@ -74,7 +74,7 @@ pub enum PassengerInput<R> {
         number: u16,
         upto: Centavos,
     },
-    /// A request that has no price, or none any more: what came of an earlier sending is said first.
+    /// A request without a price, or with none any more: an earlier sending of it comes first.
     Unpriced {
         ask: Ask<R>,
         refusal: Refusal,

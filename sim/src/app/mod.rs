@@ -247,11 +247,8 @@ impl World {
         let phone = &mut self.apps[app];
         phone.commands += 1;
         let new = || Arc::from(format!("{}-{}", phone.name(), phone.commands));
-        let id: Arc<str> = phone
-            .past
-            .last()
-            .filter(|id| again && !phone.doing.contains_key(id))
-            .unwrap_or_else(new);
+        // Also one under which something else is just being asked again: that is forgotten then.
+        let id: Arc<str> = phone.past.last().filter(|_| again).unwrap_or_else(new);
         self.ask_as(app, &id, command);
     }
 
