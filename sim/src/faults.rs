@@ -226,8 +226,11 @@ impl World {
             Kind::Shaky => self.shaky_until = until,
             Kind::Slow => self.slow_until = until,
             Kind::Panic => {
+                // What one machine panics of, others may too.
                 for node in 0..self.nodes.len() {
-                    self.with_engine(node, |engine, world| engine.panic(world, whom));
+                    for nth in whom..=whom + whom % 6 {
+                        self.with_engine(node, |engine, world| engine.panic(world, nth));
+                    }
                 }
             }
             Kind::Tunnel => {

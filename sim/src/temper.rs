@@ -66,10 +66,14 @@ impl Temper {
         let town = Town::drawn(&mut chance);
         let purse = Purse::drawn(&mut chance);
         let mut one_of = |of: &[u64]| of[chance.index(of.len())];
+        let reuses_ids = one_of(&[0, 0, 10, 40]);
+        // An id that is used again matters most while what it was used for is still on its way.
+        let commits =
+            if reuses_ids > 10 { [SECOND; 4] } else { [8 * MS, 8 * MS, 100 * MS, SECOND] };
         Self {
             drivers: one_of(&[2, 4, profile.drivers, profile.drivers, 12]),
             passengers: one_of(&[4, profile.passengers, profile.passengers, 12]),
-            commit: one_of(&[8 * MS, 8 * MS, 100 * MS, SECOND]),
+            commit: one_of(&commits),
             stalls: one_of(&[1, 1, 10, 30]),
             stall: one_of(&[20 * MS, 300 * MS]),
             looks: one_of(&[6 * SECOND, 6 * SECOND, 800 * MS]),
@@ -77,7 +81,7 @@ impl Temper {
             taps_twice: one_of(&[0, 15, 50]),
             wavers: one_of(&[5, 20, 60]),
             gives_back: one_of(&[1, 5, 20]),
-            reuses_ids: one_of(&[0, 0, 10, 40]),
+            reuses_ids,
             town,
             purse,
         }

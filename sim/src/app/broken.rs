@@ -42,7 +42,7 @@ impl World {
             // It has one id for all that it has to do with an offer, however late.
             _ => {
                 if let Some(ride) = self.apps[app].offered {
-                    self.ask_as(app, id, Command::Accept { ride, offer: None });
+                    self.ask_as(app, (id, true), Command::Accept { ride, offer: None });
                 }
             }
         }

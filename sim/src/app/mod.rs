@@ -82,7 +82,7 @@ pub struct Doing {
     pub command: Rc<Command>,
     /// How often it was sent: an old timer means an earlier time.
     pub attempt: u64,
-    /// It was answered before, and this answer is no news.
+    /// Something was answered under its id before: this answer is no news.
     again: bool,
 }
 
@@ -247,17 +247,18 @@ impl World {
         let phone = &mut self.apps[app];
         phone.commands += 1;
         let new = || Arc::from(format!("{}-{}", phone.name(), phone.commands));
-        // Also one under which something else is just being asked again: that is forgotten then.
-        let id: Arc<str> = phone.past.last().filter(|_| again).unwrap_or_else(new);
-        self.ask_as(app, &id, command);
+        let used = phone.past.last().filter(|_| again);
+        let (id, again) = (used.clone().unwrap_or_else(new), used.is_some());
+        self.ask_as(app, (&id, again), command);
     }
 
-    fn ask_as(&mut self, app: usize, id: &Arc<str>, command: Command) {
+    /// `again`: the id was used before, and so an answer may be to another command.
+    fn ask_as(&mut self, app: usize, (id, again): (&Arc<str>, bool), command: Command) {
         let command = match command {
             Command::Request { metres, .. } => Command::Request { intent: Arc::clone(id), metres },
             command => command,
         };
-        let doing = Doing { command: Rc::new(command), attempt: 0, again: false };
+        let doing = Doing { command: Rc::new(command), attempt: 0, again };
         self.apps[app].doing.insert(Arc::clone(id), doing);
         self.transmit(app, id);
     }
