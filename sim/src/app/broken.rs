@@ -53,10 +53,18 @@ impl World {
         let (own, offered) = (self.apps[app].ride.map(|seen| seen.ride), self.apps[app].offered);
         match (self.chance.below(4), own, offered) {
             (0 | 1, Some(ride), _) => self.rate(app, ride),
-            (2, _, Some(ride)) => self.ask(app, Command::Decline { ride }),
-            (_, _, Some(ride)) => self.ask(app, Command::Arrive { ride, here: true }),
+            (2, _, Some(ride)) => self.asks_anew(app, Command::Decline { ride }),
+            (_, _, Some(ride)) => self.asks_anew(app, Command::Arrive { ride, here: true }),
             (_, _, None) => {}
         }
+    }
+
+    /// Asks under a new id. That the ride was not its own says nothing, for by now it may be.
+    fn asks_anew(&mut self, app: usize, command: Command) {
+        let phone = &mut self.apps[app];
+        phone.commands += 1;
+        let id: Arc<str> = Arc::from(format!("{}-{}", phone.name(), phone.commands));
+        self.ask_as(app, (&id, true), command);
     }
 
     /// Asks once more what was answered before, under its id.

@@ -82,7 +82,7 @@ pub struct Doing {
     pub command: Rc<Command>,
     /// How often it was sent: an old timer means an earlier time.
     pub attempt: u64,
-    /// Something was answered under its id before: this answer is no news.
+    /// The answer is no news: something was answered under its id before, or it made no sense.
     again: bool,
 }
 
@@ -252,7 +252,7 @@ impl World {
         self.ask_as(app, (&id, again), command);
     }
 
-    /// `again`: the id was used before, and so an answer may be to another command.
+    /// `again`: the answer is no news, as where it may be to another command of this id.
     fn ask_as(&mut self, app: usize, (id, again): (&Arc<str>, bool), command: Command) {
         let command = match command {
             Command::Request { metres, .. } => Command::Request { intent: Arc::clone(id), metres },
