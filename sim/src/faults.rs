@@ -226,11 +226,8 @@ impl World {
             Kind::Shaky => self.shaky_until = until,
             Kind::Slow => self.slow_until = until,
             Kind::Panic => {
-                // What one machine panics of, others may too.
                 for node in 0..self.nodes.len() {
-                    for nth in whom..=whom + whom % 6 {
-                        self.with_engine(node, |engine, world| engine.panic(world, nth));
-                    }
+                    self.with_engine(node, |engine, world| engine.panic(world, whom));
                 }
             }
             Kind::Tunnel => {

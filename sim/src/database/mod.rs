@@ -182,12 +182,13 @@ fn chained_driver(row: &RideRow) -> Option<DriverId> {
 }
 
 /// The column `chained`: of what is accepted what its state says, unless the end of the other ride
-/// was faster; of all else what it was.
+/// was faster; of what is driven no; of all else what it was.
 fn is_chained(row: &RideRow, before: Option<&RideRow>) -> bool {
     let Some(before) = before else { return false };
     let (was, new) = (before.chained, before.status != Status::Accepted);
     match row.status {
         Status::Accepted if new || was => row.chained,
+        Status::Arriving | Status::Arrived | Status::Started => false,
         _ => was,
     }
 }
