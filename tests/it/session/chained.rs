@@ -1,6 +1,7 @@
 //! A driver on his way to a drop-off gets his next ride: offered, accepted, kept over a restart,
 //! and his the moment the present one ends.
 
+use ibora::actors::Command;
 use ibora_domain::ride::Status;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -120,5 +121,25 @@ async fn a_restart_keeps_both_rides_and_their_order() {
         world.status(driver, ibora_domain::ids::RideId(ride)).await,
         Status::Completed.as_str()
     );
+    world.stop().await;
+}
+
+#[actix_web::test]
+async fn a_ride_that_is_driven_is_its_driver_s_active_one_whatever_it_was_chained_to() {
+    let world = World::start().await;
+    let driver = world.drivers_online(1).await[0];
+    let ride = world.request(world.passenger().await).await;
+    world.offered(driver, ride).await;
+    world.send(driver, Command::Accept { ride, offer_id: None }).await.expect("his");
+    // As where the end of the ride before it was recorded just before this one was chained to it,
+    // and he arrives within the commit that unchains it.
+    let owner = world.owner_pool().await;
+    let chained = sqlx::query("UPDATE rides SET chained = true WHERE id = $1").bind(ride.0);
+    chained.execute(&*owner).await.expect("marked");
+    world.send(driver, Command::Arrive { ride, location: None }).await.expect("arrived");
+    let active = "SELECT active_driver_id FROM rides WHERE id = $1";
+    let active: Option<Uuid> =
+        sqlx::query_scalar(active).bind(ride.0).fetch_one(&*owner).await.expect("reads");
+    assert_eq!(active, Some(driver.user.0));
     world.stop().await;
 }
